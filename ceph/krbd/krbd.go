@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 )
 
 // ErrNoModule is returned by Mappings when the kernel has no rbd module loaded.
@@ -95,7 +94,9 @@ func read(sysfs, id string) (Mapping, error) {
 	m.PoolID = a.number("pool_id")
 	m.Image = a.text("name")
 	m.ImageID = a.text("image_id")
-	m.Snapshot = strings.TrimPrefix(a.text("current_snap"), "-")
+	if snap := a.text("current_snap"); snap != "-" {
+		m.Snapshot = snap
+	}
 	m.Features = a.number("features")
 	m.SizeBytes = a.number("size")
 	return m, a.err
