@@ -1,0 +1,75 @@
+package rados
+
+// #cgo LDFLAGS: -lrados
+// #include <rados/librados.h>
+import "C"
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"time"
+	"unsafe"
+
+	goceph "github.com/ceph/go-ceph/rados"
+)
+
+// open connects. It can take as long as opts.Timeout says.
+func open(opts Options) (*goceph.Conn, error) {
+	conn, err := goceph.NewConnWithUser(opts.User)
+	if err != nil {
+		return nil, fmt.Errorf("create librados handle for client.%s: %w", opts.User, err)
+	}
+	if err := configure(conn, opts); err != nil {
+		shutdown(conn)
+		return nil, err
+	}
+	if err := conn.Connect(); err != nil {
+		err = connectError(err, opts)
+		shutdown(conn)
+		return nil, err
+	}
+	return conn, nil
+}
+
+// configure sets what must stand before Connect. What is set by hand wins over the file.
+func configure(conn *goceph.Conn, opts Options) error {
+	seconds := strconv.Itoa(max(1, int(opts.Timeout/time.Second)))
+	settings := [][2]string{
+		{"client_mount_timeout", seconds},
+		{"rados_mon_op_timeout", seconds},
+		{"rados_osd_op_timeout", seconds},
+		{"admin_socket", ""},
+		{"log_file", ""},
+		{"log_to_stderr", "false"},
+		{"err_to_stderr", "false"},
+		{"log_to_syslog", "false"},
+		{"err_to_syslog", "false"},
+	}
+	if opts.Keyring != "" {
+		settings = append(settings, [2]string{"keyring", opts.Keyring})
+	}
+	for _, s := range settings {
+		if err := conn.SetConfigOption(s[0], s[1]); err != nil {
+			return fmt.Errorf("set librados option %s: %w", s[0], err)
+		}
+	}
+	// librados says EINVAL for whatever is wrong with the file; the system knows better.
+	f, err := os.Open(opts.Config)
+	if err != nil {
+		return fmt.Errorf("%w: set --ceph.config to this cluster's ceph.conf", err)
+	}
+	f.Close()
+	if err := conn.ReadConfigFile(opts.Config); err != nil {
+		return fmt.Errorf("read %s: %w", opts.Config, err)
+	}
+	return nil
+}
+
+// shutdown frees a handle whether it is connected or not. go-ceph leaves one that never connected to the garbage
+// collector, and its threads and descriptors with it.
+func shutdown(conn *goceph.Conn) {
+	runtime.SetFinalizer(conn, nil)
+	C.rados_shutdown(C.rados_t(unsafe.Pointer(conn.Cluster())))
+}
