@@ -1,0 +1,135 @@
+package exporter
+
+import (
+	"bytes"
+	"flag"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+)
+
+var updateKRBD = flag.Bool("update-krbd", false, "write the golden file of the krbd collector")
+
+func TestKRBD(t *testing.T) {
+	ganeti := t.TempDir()
+	link := func(name, target string) {
+		t.Helper()
+		if err := os.Symlink(target, filepath.Join(ganeti, "instance-disks", name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(filepath.Join(ganeti, "instance-disks"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	link("web1.example.org:0", "/dev/rbd0")
+	link("web1.example.org:1", "/dev/rbd7")
+	link("db1.example.org:0", "/dev/drbd0")
+
+	got := ownFamilies(t, NewKRBD(KRBDOptions{Sysfs: "../ceph/krbd/testdata/linux/6.1/two", GanetiRun: ganeti}))
+	golden := "testdata/krbd.prom"
+	if *updateKRBD {
+		if err := os.WriteFile(golden, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), string(got)); diff != "" {
+		t.Errorf("metrics (-want +got):\n%s", diff)
+	}
+}
+
+// A node without the rbd module, and without Ganeti, is not a failure.
+func TestKRBDWithoutModule(t *testing.T) {
+	var log bytes.Buffer
+	e := New(Options{Log: slog.New(slog.NewTextHandler(&log, nil))}, NewKRBD(KRBDOptions{Sysfs: t.TempDir(), GanetiRun: t.TempDir()}))
+	if err := e.Scrape(t.Context(), nil, familyWriter{expfmt.NewEncoder(io.Discard, expfmt.NewFormat(expfmt.TypeTextPlain))}); err != nil {
+		t.Fatal(err)
+	}
+	if log.Len() != 0 {
+		t.Errorf("logged:\n%s", &log)
+	}
+}
+
+func TestInstanceDisks(t *testing.T) {
+	for name, want := range map[string]instanceDisk{
+		"web1.example.org:0":                                    {"web1.example.org", "0"},
+		"web1.example.org:3fb0c2d4-0a9e-4f5c-8d57-7f2a9d1c1e11": {"web1.example.org", "3fb0c2d4-0a9e-4f5c-8d57-7f2a9d1c1e11"},
+		"web1.example.org": {},
+		":0":               {},
+		"web1:":            {},
+	} {
+		if got, ok := parseDiskLink(name); got != want || ok != (want != instanceDisk{}) {
+			t.Errorf("parseDiskLink(%q) = %v, %v, want %v", name, got, ok, want)
+		}
+	}
+}
+
+// Two links to one device: the index wins, whichever comes first.
+func TestInstanceDisksPrefersIndex(t *testing.T) {
+	for _, uuid := range []string{"0aaa", "faaa"} {
+		run := t.TempDir()
+		dir := filepath.Join(run, "instance-disks")
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		for _, disk := range []string{uuid, "5"} {
+			if err := os.Symlink("/dev/rbd3", filepath.Join(dir, "web1:"+disk)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := instanceDisks(run)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(map[string]instanceDisk{"rbd3": {"web1", "5"}}, got, cmp.AllowUnexported(instanceDisk{})); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	}
+}
+
+func FuzzParseDiskLink(f *testing.F) {
+	f.Add("web1.example.org:0")
+	f.Add("::")
+	f.Fuzz(func(t *testing.T, name string) {
+		if d, ok := parseDiskLink(name); ok && d.instance+":"+d.disk != name {
+			t.Errorf("parseDiskLink(%q) = %+v", name, d)
+		}
+	})
+}
+
+// ownFamilies scrapes one collector and returns the text of the families that it declares.
+func ownFamilies(t *testing.T, c Collector) []byte {
+	t.Helper()
+	var text bytes.Buffer
+	e := New(Options{}, c)
+	w := familyWriter{expfmt.NewEncoder(&text, expfmt.NewFormat(expfmt.TypeTextPlain))}
+	if err := e.Scrape(t.Context(), nil, w); err != nil {
+		t.Fatal(err)
+	}
+	declared := make(map[string]bool)
+	for _, f := range c.Families() {
+		declared[f.Name] = true
+	}
+	var own []byte
+	for line := range strings.Lines(text.String()) {
+		name := strings.TrimPrefix(strings.TrimPrefix(line, "# HELP "), "# TYPE ")
+		if end := strings.IndexAny(name, " {\n"); end >= 0 && declared[name[:end]] {
+			own = append(own, line...)
+		}
+	}
+	return own
+}
+
+type familyWriter struct{ expfmt.Encoder }
+
+func (w familyWriter) WriteFamily(f *dto.MetricFamily) error { return w.Encode(f) }
