@@ -1,0 +1,201 @@
+package adminsocket
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/valyala/fastjson"
+)
+
+// Kind is what a perf counter measures.
+type Kind uint8
+
+// The kinds of perf counters.
+const (
+	// Gauge goes up and down.
+	Gauge Kind = iota + 1
+	// Count only grows, until the daemon starts again.
+	Count
+	// Average is a sum and a number of observations, both of which only grow, although the schema says "gauge".
+	Average
+)
+
+// The bits of "type" in a schema, as Ceph's source names them.
+const (
+	bitLongRunAvg = 4
+	bitHistogram  = 16
+)
+
+// Counter is one perf counter as the schema describes it.
+type Counter struct {
+	// Logger is the group that the counter stands in, without what makes it unique in this process only.
+	Logger string
+	// Name is the counter's own name.
+	Name        string
+	Description string
+	Kind        Kind
+	// Priority says how interesting it is: 10 critical, 8 interesting, 5 useful, 2 uninteresting, 0 debug.
+	Priority int
+	// LabelNames and LabelValues are the labels of a labelled counter, in the order of the names, and those that
+	// were taken out of the logger's name.
+	LabelNames, LabelValues []string
+}
+
+// Schema is how a daemon's dump is read: which counter stands where. It is made once for a daemon's life.
+type Schema struct {
+	counters []Counter
+	index    map[string]map[string]int // logger with its labels, as in the dump -> counter -> index
+}
+
+// Counters returns the counters, without histograms. A dump's values have the same order.
+func (s *Schema) Counters() []Counter { return s.counters }
+
+// ParseSchema reads the answer to PerfSchema or CounterSchema. Counters that differ only in what is unique to the
+// process, such as a pointer in the logger's name, become one.
+func ParseSchema(data []byte) (*Schema, error) {
+	root, err := parseObject(data)
+	if err != nil {
+		return nil, fmt.Errorf("parse perf schema: %w", err)
+	}
+	s := &Schema{index: make(map[string]map[string]int)}
+	known := make(map[string]int)
+	visitLoggers(root, func(key []byte, logger string, labels, counters *fastjson.Object) {
+		name, names, values := splitLogger(logger, labels)
+		index := make(map[string]int)
+		counters.Visit(func(counter []byte, v *fastjson.Value) {
+			c, ok := parseCounter(v)
+			if !ok {
+				index[string(counter)] = ignored
+				return
+			}
+			c.Logger, c.Name, c.LabelNames, c.LabelValues = name, string(counter), names, values
+			id := strings.Join(append([]string{name, c.Name}, values...), "\x00")
+			i, twin := known[id]
+			if !twin {
+				i = len(s.counters)
+				known[id] = i
+				s.counters = append(s.counters, c)
+			}
+			index[string(counter)] = i
+		})
+		s.index[string(key)] = index
+	})
+	return s, nil
+}
+
+// ignored stands in the index for what a dump holds and nobody wants.
+const ignored = -1
+
+func parseCounter(v *fastjson.Value) (Counter, bool) {
+	kind := v.GetInt("type")
+	if v.Type() != fastjson.TypeObject || kind&bitHistogram != 0 {
+		return Counter{}, false
+	}
+	c := Counter{
+		Description: string(v.GetStringBytes("description")),
+		Kind:        Gauge,
+		Priority:    v.GetInt("priority"),
+	}
+	switch {
+	case kind&bitLongRunAvg != 0:
+		c.Kind = Average
+	case string(v.GetStringBytes("metric_type")) == "counter":
+		c.Kind = Count
+	}
+	return c, true
+}
+
+// visitLoggers calls f for every logger of a dump or schema: those of "perf", which are objects, and those of
+// "counter", which are arrays of {labels, counters}. key is the logger's name with its labels, valid during the
+// call only.
+func visitLoggers(root *fastjson.Object, f func(key []byte, logger string, labels, counters *fastjson.Object)) {
+	var key []byte
+	root.Visit(func(name []byte, v *fastjson.Value) {
+		switch v.Type() {
+		case fastjson.TypeObject:
+			f(name, string(name), nil, v.GetObject())
+		case fastjson.TypeArray:
+			for _, entry := range v.GetArray() {
+				labels, counters := entry.GetObject("labels"), entry.GetObject("counters")
+				if counters == nil {
+					continue
+				}
+				key = labelledKey(append(key[:0], name...), labels)
+				f(key, string(name), labels, counters)
+			}
+		}
+	})
+}
+
+func labelledKey(key []byte, labels *fastjson.Object) []byte {
+	if labels != nil {
+		labels.Visit(func(k []byte, v *fastjson.Value) {
+			key = append(append(append(append(key, 0), k...), 0), v.GetStringBytes()...)
+		})
+	}
+	return key
+}
+
+var (
+	pointer = regexp.MustCompile(`-0x[0-9a-f]+`)
+	librbd  = regexp.MustCompile(`^librbd-([0-9a-f]+)-`)
+)
+
+// splitLogger takes out of a logger's name what would make a new metric family for every process or image: the
+// address of an object ("objecter-0x55d0c1a2b3c0"), and the image of a librbd client ("librbd-1a2b-vms-disk0"),
+// whose id becomes the label image_id.
+func splitLogger(logger string, labels *fastjson.Object) (name string, names, values []string) {
+	name = pointer.ReplaceAllString(logger, "")
+	pairs := make(map[string]string)
+	if m := librbd.FindStringSubmatch(name); m != nil {
+		name = "librbd"
+		pairs["image_id"] = m[1]
+	}
+	if labels != nil {
+		labels.Visit(func(k []byte, v *fastjson.Value) { pairs[string(k)] = string(v.GetStringBytes()) })
+	}
+	for k := range pairs {
+		names = append(names, k)
+	}
+	slices.Sort(names)
+	for _, k := range names {
+		values = append(values, pairs[k])
+	}
+	return name, names, values
+}
+
+// ParseDescriptions reads the answer to Descriptions and returns the commands that the daemon knows, for example
+// "perf dump".
+func ParseDescriptions(data []byte) (map[string]bool, error) {
+	root, err := parseObject(data)
+	if err != nil {
+		return nil, fmt.Errorf("parse command descriptions: %w", err)
+	}
+	known := make(map[string]bool)
+	root.Visit(func(_ []byte, v *fastjson.Value) {
+		var words []string
+		for _, word := range v.GetArray("sig") {
+			if word.Type() == fastjson.TypeString {
+				words = append(words, string(word.GetStringBytes()))
+			}
+		}
+		if len(words) > 0 {
+			known[strings.Join(words, " ")] = true
+		}
+	})
+	return known, nil
+}
+
+func parseObject(data []byte) (*fastjson.Object, error) {
+	v, err := fastjson.ParseBytes(data)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrReply, err)
+	}
+	object, err := v.Object()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrReply, err)
+	}
+	return object, nil
+}

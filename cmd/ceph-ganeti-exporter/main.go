@@ -1,0 +1,98 @@
+// Command ceph-ganeti-exporter gives Prometheus what the mons, OSDs, RBD images and QEMU block devices of a
+// Ganeti node do.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/prometheus/common/version"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// Exit codes.
+const (
+	exitFailure = 1
+	exitUsage   = 2
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	err := newRootCommand().ExecuteContext(ctx)
+	if err == nil {
+		return
+	}
+	fmt.Fprintf(os.Stderr, "%s: %v\n", program, err)
+	if errors.Is(err, errUsage) {
+		os.Exit(exitUsage)
+	}
+	os.Exit(exitFailure)
+}
+
+const program = "ceph-ganeti-exporter"
+
+func newRootCommand() *cobra.Command {
+	c := &config{}
+	cmd := &cobra.Command{
+		Use:   program,
+		Short: "Prometheus exporter for Ganeti nodes with Ceph",
+		Long: `Gives Prometheus what this node's Ceph daemons, RBD images and QEMU guests do, joined:
+instance, disk, image, pool, OSD. It only reads.
+
+Every flag is also a key of the configuration file (collector.X as "collector: {X: {enabled: ...}}") and an
+environment variable (` + variable("web.listen-address") + `). A flag wins over the environment, that
+over the file, that over the default. A collector is switched off by --no-collector.X. SIGHUP reads the
+configuration anew.
+
+EXIT STATUS
+  0  ended in order
+  1  could not serve
+  2  a flag, variable or key is wrong`,
+		Example: `  ceph-ganeti-exporter --config.file=/etc/ceph-ganeti-exporter.yml
+  ceph-ganeti-exporter --no-collector.rbd --collector.daemon.exclude='client\..*'`,
+		Version:       version.Version,
+		Args:          noArguments,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	c.register(cmd.PersistentFlags())
+	cmd.PersistentFlags().SortFlags = false
+	cmd.SetVersionTemplate(version.Print(program) + "\n")
+	cmd.SetFlagErrorFunc(flagError)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := c.complete(cmd.Flags(), os.Environ()); err != nil {
+			return err
+		}
+		if c.Check {
+			fmt.Fprintln(cmd.OutOrStdout(), "configuration is valid")
+			return nil
+		}
+		return serve(cmd.Context(), c, os.Args[1:])
+	}
+	return cmd
+}
+
+func noArguments(_ *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("%w: unexpected argument %q; see --help", errUsage, args[0])
+	}
+	return nil
+}
+
+// flagError names the nearest flag when one is unknown.
+func flagError(cmd *cobra.Command, err error) error {
+	name, ok := strings.CutPrefix(err.Error(), "unknown flag: --")
+	if !ok {
+		return fmt.Errorf("%w: %w", errUsage, err)
+	}
+	known := make(map[string]bool)
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { known["--"+f.Name] = true })
+	return fmt.Errorf("%w: no flag is called --%s%s", errUsage, name, suggest("--"+name, known))
+}

@@ -1,0 +1,252 @@
+package exporter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/prometheus/procfs"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/adminsocket"
+)
+
+// DaemonCaller asks a daemon through its admin socket. *adminsocket.Client is one.
+type DaemonCaller interface {
+	Call(ctx context.Context, path string, cmd adminsocket.Command, buf []byte) (adminsocket.Reply, error)
+}
+
+// DaemonOptions are the settings of the daemon collector.
+type DaemonOptions struct {
+	// RunDir is where the admin sockets are.
+	RunDir string
+	// Procfs is the root of procfs.
+	Procfs string
+	// Priority is the lowest priority of the perf counters that are exported, as in the schema.
+	Priority int
+	// Include and Exclude choose daemons by their name, for example "osd.3". Nil stands for all and none.
+	Include, Exclude *regexp.Regexp
+	// Histograms adds latency histograms of the OSDs, for one more command a scrape to each of them.
+	Histograms bool
+	Caller     DaemonCaller
+}
+
+// Daemon collects the perf counters of this node's Ceph daemons and clients from their admin sockets, with the
+// names and labels that Ceph's own ceph-exporter gives them.
+type Daemon struct {
+	opts     DaemonOptions
+	hostname string
+	proc     procfs.FS
+	procErr  error
+	buffers  sync.Pool // of *[]byte
+	parsers  sync.Pool // of *adminsocket.DumpParser
+
+	mu       sync.Mutex
+	states   map[string]*daemonState
+	families map[string]*Family
+}
+
+// NewDaemon makes the collector.
+func NewDaemon(opts DaemonOptions) *Daemon {
+	d := &Daemon{
+		opts:     opts,
+		states:   make(map[string]*daemonState),
+		families: make(map[string]*Family),
+		buffers:  sync.Pool{New: func() any { return new([]byte) }},
+		parsers:  sync.Pool{New: func() any { return new(adminsocket.DumpParser) }},
+	}
+	if name, err := os.Hostname(); err == nil {
+		d.hostname, _, _ = strings.Cut(name, ".")
+	}
+	d.proc, d.procErr = procfs.NewFS(opts.Procfs)
+	return d
+}
+
+// Name implements Collector.
+func (d *Daemon) Name() string { return "daemon" }
+
+// Families implements Collector.
+func (d *Daemon) Families() []*Family { return daemonFamilies() }
+
+// Targets implements Collector: one for every socket.
+func (d *Daemon) Targets(_ context.Context, b *Batch) ([]Target, error) {
+	sockets, err := adminsocket.Find(d.opts.RunDir)
+	errs := []error{err}
+	paths := make(map[string]string)
+	var targets []Target
+	for _, s := range sockets {
+		name := s.Daemon()
+		if !d.wanted(name) {
+			continue
+		}
+		if first, taken := paths[name]; taken {
+			errs = append(errs, fmt.Errorf("%s and %s are both named %s: remove the file of the one that is gone", first, s.Path, name))
+			continue
+		}
+		paths[name] = s.Path
+		state := d.state(s)
+		targets = append(targets, Target{
+			Name:     name,
+			Up:       daemonSocketUp,
+			UpLabels: []string{name, d.hostname},
+			Collect:  func(ctx context.Context, b *Batch) error { return d.collect(ctx, state, b) },
+		})
+	}
+	d.forget(paths)
+	b.Add(daemonSockets, float64(len(targets)))
+	return targets, errors.Join(errs...)
+}
+
+func (d *Daemon) wanted(name string) bool {
+	return (d.opts.Include == nil || d.opts.Include.MatchString(name)) &&
+		(d.opts.Exclude == nil || !d.opts.Exclude.MatchString(name))
+}
+
+func (d *Daemon) state(s adminsocket.Socket) *daemonState {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	state := d.states[s.Path]
+	if state == nil {
+		state = &daemonState{socket: s}
+		d.states[s.Path] = state
+	}
+	return state
+}
+
+// forget drops what is known of sockets that are gone.
+func (d *Daemon) forget(paths map[string]string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for path, state := range d.states {
+		if paths[state.socket.Daemon()] != path {
+			delete(d.states, path)
+		}
+	}
+}
+
+func (d *Daemon) collect(ctx context.Context, state *daemonState, b *Batch) error {
+	buf := d.buffers.Get().(*[]byte)
+	defer d.buffers.Put(buf)
+
+	first := state.plan == nil
+	pid, err := d.counters(ctx, state, buf, b)
+	if err != nil {
+		if state.socket.Type == "client" && errors.Is(err, syscall.ECONNREFUSED) {
+			return ErrNoData // a client that was killed leaves its file behind for ever
+		}
+		return err
+	}
+	d.process(pid, state.socket.Daemon(), b)
+	if d.opts.Histograms && !first && state.socket.Type == "osd" {
+		return d.histograms(ctx, state, buf, b)
+	}
+	return nil
+}
+
+// counters reads the dump. The schema is read before it, once in the daemon's life, and again when the dump holds
+// what the schema lacks.
+func (d *Daemon) counters(ctx context.Context, state *daemonState, buf *[]byte, b *Batch) (pid int, err error) {
+	if state.changed() {
+		if err := d.learn(ctx, state, buf); err != nil {
+			return 0, err
+		}
+	}
+	reply, err := d.call(ctx, state, state.dumpCommand(), buf)
+	if err != nil {
+		return 0, err
+	}
+	if reply.PID != state.pid { // another process, although the file is the same
+		state.plan = nil
+		return 0, fmt.Errorf("daemon was started anew while it was read")
+	}
+	return reply.PID, d.emit(ctx, state, reply.Data, b)
+}
+
+func (d *Daemon) call(ctx context.Context, state *daemonState, cmd adminsocket.Command, buf *[]byte) (adminsocket.Reply, error) {
+	reply, err := d.opts.Caller.Call(ctx, state.socket.Path, cmd, *buf)
+	if err == nil {
+		*buf = reply.Data
+	}
+	return reply, err
+}
+
+func (d *Daemon) emit(ctx context.Context, state *daemonState, data []byte, b *Batch) error {
+	parser := d.parsers.Get().(*adminsocket.DumpParser)
+	defer d.parsers.Put(parser)
+	dump, err := parser.Parse(data, state.plan.schema)
+	if err != nil {
+		return err
+	}
+	if dump.Unknown && !state.stubborn {
+		kept := append([]byte(nil), data...)
+		if err := d.relearn(ctx, state); err != nil {
+			return err
+		}
+		if dump, err = parser.Parse(kept, state.plan.schema); err != nil {
+			return err
+		}
+		state.stubborn = dump.Unknown
+	}
+	state.plan.emit(dump, b)
+	return nil
+}
+
+func (d *Daemon) histograms(ctx context.Context, state *daemonState, buf *[]byte, b *Batch) error {
+	reply, err := d.call(ctx, state, adminsocket.HistogramDump, buf)
+	if err != nil {
+		return err
+	}
+	found, err := adminsocket.ParseLatencyHistograms(reply.Data)
+	if err != nil {
+		return err
+	}
+	name := state.socket.Daemon()
+	for _, h := range found {
+		if f, ok := latencyFamilies[h.Logger+"."+h.Name]; ok {
+			b.AddHistogram(f.family, state.plan.sums[h.Logger+"."+f.latency], h.Count, buckets(h), name)
+		}
+	}
+	return nil
+}
+
+// longestBound is the last bound of the latency histograms, in seconds; what took longer is in +Inf.
+const longestBound = 120
+
+func buckets(h adminsocket.Histogram) []Bucket {
+	var out []Bucket
+	for i, bound := range h.Bounds {
+		if bound <= longestBound {
+			out = append(out, Bucket{UpperBound: bound, Count: h.Counts[i]})
+		}
+	}
+	return out
+}
+
+// process puts in CPU time and memory of the daemon's process. It may be gone or in a PID namespace that can't be
+// seen from here; then there is nothing to say.
+func (d *Daemon) process(pid int, daemon string, b *Batch) {
+	if pid == 0 || d.procErr != nil {
+		return
+	}
+	proc, err := d.proc.Proc(pid)
+	if err != nil {
+		return
+	}
+	stat, err := proc.Stat()
+	if err != nil {
+		return
+	}
+	const ticks = 100 // USER_HZ, the same on every Linux that Debian knows
+	b.Add(daemonCPU, float64(stat.UTime)/ticks, daemon, "user")
+	b.Add(daemonCPU, float64(stat.STime)/ticks, daemon, "system")
+	b.Add(daemonResident, float64(stat.ResidentMemory()), daemon)
+	b.Add(daemonVirtual, float64(stat.VirtualMemory()), daemon)
+	b.Add(daemonThreads, float64(stat.NumThreads), daemon)
+	if start, err := stat.StartTime(); err == nil {
+		b.Add(daemonStart, start, daemon)
+	}
+}

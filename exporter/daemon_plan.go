@@ -1,0 +1,204 @@
+package exporter
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/adminsocket"
+)
+
+// daemonState is what is kept of a daemon while it lives. It belongs to the daemon's target, which is never
+// called twice at the same time.
+type daemonState struct {
+	socket adminsocket.Socket
+	inode  uint64
+	pid    int
+	// labelled is true for a daemon that knows "counter dump".
+	labelled bool
+	plan     *plan
+	// stubborn is true for a daemon that dumps what even its newest schema lacks.
+	stubborn bool
+}
+
+func (s *daemonState) dumpCommand() adminsocket.Command {
+	if s.labelled {
+		return adminsocket.CounterDump
+	}
+	return adminsocket.PerfDump
+}
+
+func (s *daemonState) schemaCommand() adminsocket.Command {
+	if s.labelled {
+		return adminsocket.CounterSchema
+	}
+	return adminsocket.PerfSchema
+}
+
+// changed tells whether the daemon is another one than last time, as far as its socket file says.
+func (s *daemonState) changed() bool {
+	inode := uint64(0)
+	if info, err := os.Stat(s.socket.Path); err == nil {
+		if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+			inode = stat.Ino
+		}
+	}
+	if s.plan != nil && s.inode == inode {
+		return false
+	}
+	s.inode, s.plan = inode, nil
+	return true
+}
+
+// learn finds out what the daemon can do and reads its schema: two commands, once in its life.
+func (d *Daemon) learn(ctx context.Context, state *daemonState, buf *[]byte) error {
+	reply, err := d.call(ctx, state, adminsocket.Descriptions, buf)
+	if err != nil {
+		return err
+	}
+	known, err := adminsocket.ParseDescriptions(reply.Data)
+	if err != nil {
+		return err
+	}
+	state.pid, state.stubborn = reply.PID, false
+	state.labelled = known[adminsocket.CounterDump.String()] && known[adminsocket.CounterSchema.String()]
+	return d.relearn(ctx, state)
+}
+
+// relearn reads the schema. It is large, so it gets no buffer of the pool.
+func (d *Daemon) relearn(ctx context.Context, state *daemonState) error {
+	reply, err := d.call(ctx, state, state.schemaCommand(), new([]byte))
+	if err != nil {
+		return err
+	}
+	schema, err := adminsocket.ParseSchema(reply.Data)
+	if err != nil {
+		return err
+	}
+	if reply.PID != state.pid {
+		return fmt.Errorf("daemon was started anew while it was read")
+	}
+	state.plan = d.makePlan(schema, state.socket.Daemon())
+	return nil
+}
+
+// plan says which metric each counter of a dump becomes.
+type plan struct {
+	schema *adminsocket.Schema
+	slots  []slot
+	// latencies are where the sums of the histograms stand in a dump, by "logger.counter"; sums are those of the
+	// last one.
+	latencies map[string]int
+	sums      map[string]float64
+}
+
+// slot is one series.
+type slot struct {
+	counter int // index into the dump
+	family  *Family
+	labels  []string
+}
+
+func (d *Daemon) makePlan(schema *adminsocket.Schema, daemon string) *plan {
+	p := &plan{schema: schema, latencies: make(map[string]int), sums: make(map[string]float64)}
+	for i, c := range schema.Counters() {
+		if c.Kind == adminsocket.Average && d.opts.Histograms {
+			p.latencies[c.Logger+"."+c.Name] = i
+		}
+		if c.Priority < d.opts.Priority {
+			continue
+		}
+		labels := append([]string{daemon}, c.LabelValues...)
+		p.slots = append(p.slots, slot{counter: i, family: d.family(c), labels: labels})
+	}
+	return p
+}
+
+// family returns the one family for counters of the same name, kind and labels.
+func (d *Daemon) family(c adminsocket.Counter) *Family {
+	names := []string{"ceph_daemon"}
+	for _, name := range c.LabelNames {
+		names = append(names, labelName(name))
+	}
+	f := &Family{
+		Name: metricName(c.Logger, c.Name), Help: help(c), Kind: kindOfCounter(c.Kind), Labels: names,
+		Source: "perf dump", Cost: "shared", Ceph: true,
+	}
+	key := fmt.Sprint(f.Name, f.Kind, names)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if known := d.families[key]; known != nil {
+		return known
+	}
+	d.families[key] = f
+	return f
+}
+
+func kindOfCounter(k adminsocket.Kind) Kind {
+	switch k {
+	case adminsocket.Average:
+		return Summary
+	case adminsocket.Count:
+		return Counter
+	default:
+		return Gauge
+	}
+}
+
+func help(c adminsocket.Counter) string {
+	if c.Description == "" {
+		return fmt.Sprintf("Perf counter %s of %s.", c.Name, c.Logger)
+	}
+	return c.Description
+}
+
+func (p *plan) emit(dump *adminsocket.Dump, b *Batch) {
+	b.Grow(len(p.slots) + 8)
+	for i := range p.slots {
+		s := &p.slots[i]
+		v := &dump.Values[s.counter]
+		switch {
+		case !v.Known:
+		case s.family.Kind == Summary:
+			b.AddSummary(s.family, v.Sum, v.Count, s.labels...)
+		default:
+			b.Add(s.family, v.Sum, s.labels...)
+		}
+	}
+	for name, i := range p.latencies {
+		p.sums[name] = dump.Values[i].Sum
+	}
+}
+
+// metricName makes the name that Ceph's own exporters give to a perf counter.
+func metricName(logger, counter string) string {
+	name := logger + "_" + counter
+	if head, ok := strings.CutSuffix(name, "-"); ok {
+		name = head + "_minus"
+	}
+	name = strings.ReplaceAll(name, "::", "_")
+	name = strings.ReplaceAll(name, "+", "_plus")
+	return "ceph_" + legal(name, true)
+}
+
+// labelName makes a legal label name.
+func labelName(name string) string {
+	if name = legal(name, false); name == "" || name[0] >= '0' && name[0] <= '9' {
+		name = "_" + name
+	}
+	return name
+}
+
+// legal puts an underscore in the place of what must not stand in a name. The colon, legal in a metric's name
+// only, stays there as it does with Ceph's own exporters.
+func legal(name string, colon bool) string {
+	return strings.Map(func(c rune) rune {
+		switch {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '_', colon && c == ':':
+			return c
+		}
+		return '_'
+	}, name)
+}
