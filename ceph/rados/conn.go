@@ -30,8 +30,8 @@ type Options struct {
 	Timeout time.Duration
 }
 
-// DefaultTimeout is below the 9 s of a scrape, so that librados has given up when the next scrape comes.
-const DefaultTimeout = 5 * time.Second
+// DefaultTimeout is below the 5 s that the exporter gives one target, so that librados says itself what is wrong.
+const DefaultTimeout = 4 * time.Second
 
 // Conn is a connection that is made on first use, and made anew after it broke, or after ceph.conf or the
 // keyring changed. Any number of goroutines may use it.
@@ -88,7 +88,7 @@ func (c *Conn) acquire(ctx context.Context) (*handle, error) {
 				return nil, d.err
 			}
 		case <-ctx.Done():
-			return nil, connectError(ctx.Err(), c.opts)
+			return nil, connectError(ctx.Err(), c.opts, nil)
 		}
 	}
 }

@@ -25,18 +25,16 @@ func broken(err error) bool {
 	return false
 }
 
-// connectError adds the next step to an error of Connect.
-func connectError(err error, opts Options) error {
+// connectError adds the next step to an error of connecting. keyrings are the files that librados looks for.
+func connectError(err error, opts Options, keyrings []string) error {
 	who := "connect as client." + opts.User
-	switch n := errno(err); {
-	case n == syscall.ETIMEDOUT || errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("%s: no mon answers: check that one runs and that mon host in %s is right: %w", who, opts.Config, err)
-	case n == syscall.ENOENT:
-		return fmt.Errorf("%s: no key for it in %s: create one as docs/security.md says: %w", who, opts.keyringHint(), err)
-	case n == syscall.EACCES || n == syscall.EPERM:
-		return fmt.Errorf("%s: the mon refuses the key in %s: compare it with ceph auth get client.%s: %w", who, opts.keyringHint(), opts.User, err)
-	case n == syscall.EINVAL:
-		return fmt.Errorf("%s: the key in %s is malformed%s: %w", who, opts.keyringHint(), opts.keyTypeHint(), err)
+	if timedOut(err) {
+		return fmt.Errorf("%s: no mon answers: check that a majority of them runs and that mon host in %s is right: %w",
+			who, opts.Config, err)
+	}
+	switch errno(err) {
+	case syscall.ENOENT, syscall.EACCES, syscall.EPERM, syscall.EIO, syscall.EINVAL:
+		return fmt.Errorf("%s: %s: %w", who, keyProblem(keyrings, opts.User), err)
 	}
 	return fmt.Errorf("%s: %w", who, err)
 }
@@ -45,14 +43,14 @@ func connectError(err error, opts Options) error {
 func callError(err error, opts Options) error {
 	switch errno(err) {
 	case syscall.EACCES, syscall.EPERM:
-		return fmt.Errorf("client.%s lacks the caps: give it those of docs/security.md: %w", opts.User, err)
+		return fmt.Errorf("client.%s lacks the caps: compare ceph auth get client.%s with docs/security.md: %w",
+			opts.User, opts.User, err)
+	case syscall.ETIMEDOUT:
+		return fmt.Errorf("no answer in time: check that the mons have quorum and that a mgr is active: %w", err)
 	}
 	return err
 }
 
-func (o Options) keyringHint() string {
-	if o.Keyring != "" {
-		return o.Keyring
-	}
-	return "the keyring that " + o.Config + " names"
+func timedOut(err error) bool {
+	return errno(err) == syscall.ETIMEDOUT || errors.Is(err, context.DeadlineExceeded)
 }

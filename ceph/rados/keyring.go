@@ -3,44 +3,64 @@ package rados
 import (
 	"encoding/base64"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
 
 	goceph "github.com/ceph/go-ceph/rados"
 )
 
-// keyTypeAES256K is the type of the keys that Ceph 20 makes.
+// keyTypeAES256K is the type of the keys that Ceph 20 makes. Older librados cannot read them.
 const keyTypeAES256K = 2
 
-// keyTypeHint says which librados can read the key, when the installed one cannot.
-func (o Options) keyTypeHint() string {
-	text, err := os.ReadFile(o.Keyring)
-	if err != nil || keyType(string(text), "client."+o.User) != keyTypeAES256K {
-		return ""
+// keyProblem says what is wrong with a user's key after librados or a mon refused it, and what to do. librados
+// itself tells these cases apart badly. No part of the key is in the text.
+func keyProblem(keyrings []string, user string) string {
+	for _, path := range keyrings {
+		text, err := os.ReadFile(path)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			continue
+		case err != nil:
+			return fmt.Sprintf("keyring %s cannot be read: let the exporter's user read it", path)
+		}
+		key, ok := findKey(string(text), "client."+user)
+		if !ok {
+			return fmt.Sprintf("keyring %s has no key of client.%s: write ceph auth get client.%s into it", path, user, user)
+		}
+		return keyFault(key, path, user)
 	}
-	major, minor, patch := goceph.Version()
-	return fmt.Sprintf(" to librados %d.%d.%d: it is of type aes256k, as Ceph 20 makes them; create the key with --key-type aes, or update librados", major, minor, patch)
+	return fmt.Sprintf("no keyring at %s: write ceph auth get client.%s into one", strings.Join(keyrings, " or "), user)
 }
 
-// keyType returns the type number of a user's key in the text of a keyring, 0 when there is none.
-func keyType(keyring, entity string) uint16 {
+func keyFault(key, path, user string) string {
+	secret, err := base64.StdEncoding.DecodeString(key)
+	if err != nil || len(secret) < 2 {
+		return fmt.Sprintf("the key in %s is malformed: write ceph auth get client.%s into it", path, user)
+	}
+	major, minor, patch := goceph.Version()
+	if binary.LittleEndian.Uint16(secret) == keyTypeAES256K && major < 20 {
+		return fmt.Sprintf("the key in %s is of type aes256k, malformed to librados %d.%d.%d: give client.%s a key of type aes, or update librados",
+			path, major, minor, patch, user)
+	}
+	return fmt.Sprintf("the mons refuse the key in %s: compare it with ceph auth get client.%s", path, user)
+}
+
+// findKey returns the key of an entity from the text of a keyring.
+func findKey(keyring, entity string) (key string, ok bool) {
 	section := ""
 	for line := range strings.Lines(keyring) {
 		line = strings.TrimSpace(line)
-		if name, ok := strings.CutPrefix(line, "["); ok {
+		if name, found := strings.CutPrefix(line, "["); found {
 			section = strings.TrimSuffix(name, "]")
 			continue
 		}
-		name, value, ok := strings.Cut(line, "=")
-		if !ok || section != entity || strings.TrimSpace(name) != "key" {
-			continue
+		name, value, found := strings.Cut(line, "=")
+		if found && section == entity && strings.TrimSpace(name) == "key" {
+			return strings.Trim(strings.TrimSpace(value), `"`), true
 		}
-		secret, err := base64.StdEncoding.DecodeString(strings.Trim(strings.TrimSpace(value), `"`))
-		if err != nil || len(secret) < 2 {
-			return 0
-		}
-		return binary.LittleEndian.Uint16(secret)
 	}
-	return 0
+	return "", false
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime"
 	"strconv"
+	"strings"
 	"time"
 	"unsafe"
 
@@ -26,7 +27,7 @@ func open(opts Options) (*goceph.Conn, error) {
 		return nil, err
 	}
 	if err := conn.Connect(); err != nil {
-		err = connectError(err, opts)
+		err = connectError(err, opts, keyrings(conn))
 		shutdown(conn)
 		return nil, err
 	}
@@ -65,6 +66,15 @@ func configure(conn *goceph.Conn, opts Options) error {
 		return fmt.Errorf("read %s: %w", opts.Config, err)
 	}
 	return nil
+}
+
+// keyrings returns where librados looks for the key.
+func keyrings(conn *goceph.Conn) []string {
+	list, err := conn.GetConfigOption("keyring")
+	if err != nil {
+		return nil
+	}
+	return strings.FieldsFunc(list, func(c rune) bool { return c == ',' || c == ';' || c == ' ' })
 }
 
 // shutdown frees a handle whether it is connected or not. go-ceph leaves one that never connected to the garbage
