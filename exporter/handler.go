@@ -37,7 +37,7 @@ func (e *Exporter) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(req.Context()), deadline(req.Header))
 	defer cancel()
 
-	format := expfmt.NegotiateIncludingOpenMetrics(req.Header)
+	format := expfmt.NegotiateAccept(req.Header, expfmt.DefaultOpenMetricsAcceptedFormats()...)
 	w.Header().Set("Content-Type", string(format))
 	out := io.Writer(w)
 	if acceptsGzip(req.Header) {

@@ -105,7 +105,7 @@ func call(ctx context.Context, path string, cmd Command, buf []byte) (Reply, err
 		return Reply{}, err
 	}
 	defer conn.Close()
-	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 
 	if _, err := io.WriteString(conn, cmd.request); err != nil {
@@ -168,11 +168,14 @@ func peerPID(conn *net.UnixConn) int {
 		return 0
 	}
 	pid := 0
-	raw.Control(func(fd uintptr) {
+	err = raw.Control(func(fd uintptr) {
 		if cred, err := syscall.GetsockoptUcred(int(fd), syscall.SOL_SOCKET, syscall.SO_PEERCRED); err == nil {
 			pid = int(cred.Pid)
 		}
 	})
+	if err != nil {
+		return 0
+	}
 	return pid
 }
 

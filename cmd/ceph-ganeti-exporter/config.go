@@ -128,7 +128,7 @@ func switchOff(f *pflag.FlagSet) (err error) {
 		if flag.Value.String() == "true" {
 			on = "false"
 		}
-		f.Set(name, on)
+		err = f.Set(name, on)
 	})
 	return err
 }
