@@ -20,5 +20,8 @@ func newCollectors(c *config) []exporter.Collector {
 			Caller:     sockets,
 		}))
 	}
+	if *c.Enabled["krbd"] {
+		enabled = append(enabled, exporter.NewKRBD(exporter.KRBDOptions{Sysfs: c.Sysfs, GanetiRun: c.GanetiRun}))
+	}
 	return enabled
 }

@@ -53,6 +53,7 @@ var known = []struct {
 	enabled     bool
 }{
 	{"daemon", "admin sockets of this node's Ceph daemons and clients", true},
+	{"krbd", "images that this node's kernel has mapped", true},
 }
 
 // register declares the flags with their defaults.
