@@ -271,11 +271,17 @@ func (p *pattern) Set(text string) error {
 	return err
 }
 
+// newFlags returns a set of flags that fills c.
+func newFlags(c *config) *pflag.FlagSet {
+	f := pflag.NewFlagSet(program, pflag.ContinueOnError)
+	c.register(f)
+	return f
+}
+
 // loadAgain reads all settings anew with the arguments that the process was started with.
 func loadAgain(args []string) (*config, error) {
 	c := &config{}
-	f := pflag.NewFlagSet("", pflag.ContinueOnError)
-	c.register(f)
+	f := newFlags(c)
 	if err := f.Parse(args); err != nil {
 		return nil, fmt.Errorf("%w: %w", errUsage, err)
 	}
