@@ -1,0 +1,35 @@
+package rbd
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Features are the feature bits of an image.
+type Features uint64
+
+const fastDiff Features = 1 << 4
+
+// featureNames are the names of the bits, as rbd info prints them.
+var featureNames = [...]string{
+	"layering", "striping", "exclusive-lock", "object-map", "fast-diff", "deep-flatten", "journaling", "data-pool",
+	"operations", "migrating", "non-primary", "dirty-cache",
+}
+
+// String returns the names of the features in the order of their bits, separated by commas.
+func (f Features) String() string {
+	var names []string
+	for bit := 0; f>>bit != 0; bit++ {
+		switch {
+		case f&(1<<bit) == 0:
+		case bit < len(featureNames):
+			names = append(names, featureNames[bit])
+		default:
+			names = append(names, fmt.Sprintf("%#x", uint64(1)<<bit))
+		}
+	}
+	return strings.Join(names, ",")
+}
+
+// FastDiff tells whether the image keeps a map of its objects, from which its usage can be read.
+func (f Features) FastDiff() bool { return f&fastDiff != 0 }
