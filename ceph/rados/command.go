@@ -43,6 +43,8 @@ var (
 	OSDStat = command(Mon, "osd stat")
 	// OSDDump gives the OSD map: OSDs, pools, flags. About 1 kB an OSD and 1 kB a pool.
 	OSDDump = command(Mon, "osd dump")
+	// PoolApplications says what each pool is used for. About 50 B a pool.
+	PoolApplications = command(Mon, "osd pool application get")
 	// OSDTree gives the CRUSH tree with the device classes of the OSDs.
 	OSDTree = command(Mon, "osd tree")
 	// OSDMetadata gives host, version and devices of every OSD. About 2 kB an OSD.
@@ -79,7 +81,7 @@ func RBDPerfImageCounters(poolSpec string) Command {
 // Commands returns the whole allow-list.
 func Commands() []Command {
 	return []Command{
-		Health, QuorumStatus, MonMetadata, OSDStat, OSDDump, OSDTree, OSDMetadata, MgrStat, MgrDump, MgrMetadata, DF,
+		Health, QuorumStatus, MonMetadata, OSDStat, OSDDump, PoolApplications, OSDTree, OSDMetadata, MgrStat, MgrDump, MgrMetadata, DF,
 		PGStat, PGDumpPools, PGDumpBrief, OSDPerf, OSDPoolStats, RBDPerfImageCounters(""),
 	}
 }
