@@ -23,6 +23,9 @@ type lane struct {
 // wait for their turn until their own deadline, but not behind one that hangs.
 func Call[T any](ctx context.Context, c *Conn, name string, f func(*goceph.Conn) (T, error)) (T, error) {
 	var zero T
+	if err := ctx.Err(); err != nil {
+		return zero, fmt.Errorf("%s: %w", name, err)
+	}
 	l, err := c.enter(ctx, name)
 	if err != nil {
 		return zero, fmt.Errorf("%s: %w", name, err)

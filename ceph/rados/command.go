@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"syscall"
 
 	goceph "github.com/ceph/go-ceph/rados"
 )
@@ -105,14 +106,19 @@ func command(server Server, prefix string, args ...any) Command {
 func (c *Conn) Run(ctx context.Context, cmd Command) ([]byte, error) {
 	return Call(ctx, c, cmd.lane(), func(conn *goceph.Conn) ([]byte, error) {
 		answer, status, err := cmd.send(conn)
-		if err != nil && status != "" {
+		switch {
+		case errno(err) == syscall.ETIMEDOUT && cmd.server == Mon:
+			err = fmt.Errorf("%w: %w", errMonSilent, err)
+		case errno(err) == syscall.ETIMEDOUT:
+			err = fmt.Errorf("%w: %w", errMgrSilent, err)
+		case err != nil && status != "":
 			err = fmt.Errorf("%s: %w", status, err)
 		}
 		return answer, err
 	})
 }
 
-func (c Command) send(conn *goceph.Conn) ([]byte, string, error) {
+func (c Command) send(conn *goceph.Conn) (answer []byte, status string, err error) {
 	if c.server == Mon {
 		return conn.MonCommand([]byte(c.request))
 	}

@@ -7,6 +7,11 @@ import (
 	"syscall"
 )
 
+var (
+	errMonSilent = errors.New("no mon answered: check that the mons have quorum")
+	errMgrSilent = errors.New("no mgr answered: check that one is active")
+)
+
 // errno returns the error number of a librados error, 0 when it is none.
 func errno(err error) syscall.Errno {
 	var coded interface{ ErrorCode() int }
@@ -19,10 +24,12 @@ func errno(err error) syscall.Errno {
 // broken tells whether a connection that gave err must be made anew.
 func broken(err error) bool {
 	switch errno(err) {
-	case syscall.ESHUTDOWN, syscall.ENOTCONN, syscall.ETIMEDOUT, syscall.EACCES, syscall.EPERM:
+	case syscall.ESHUTDOWN, syscall.ENOTCONN:
+		return true
+	case syscall.EACCES, syscall.EPERM: // caps are read when a session begins
 		return true
 	}
-	return false
+	return errors.Is(err, errMonSilent) // librados itself waits longer and longer before it tries another mon
 }
 
 // connectError adds the next step to an error of connecting. keyrings are the files that librados looks for.
@@ -45,8 +52,6 @@ func callError(err error, opts Options) error {
 	case syscall.EACCES, syscall.EPERM:
 		return fmt.Errorf("client.%s lacks the caps: compare ceph auth get client.%s with docs/security.md: %w",
 			opts.User, opts.User, err)
-	case syscall.ETIMEDOUT:
-		return fmt.Errorf("no answer in time: check that the mons have quorum and that a mgr is active: %w", err)
 	}
 	return err
 }

@@ -1,0 +1,165 @@
+package exporter
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/cluster"
+)
+
+func addHealth(b *Batch, h cluster.Health) error {
+	for name, check := range h.Checks {
+		b.Add(healthDetail, 1, name, check.Severity)
+	}
+	slow, err := h.SlowOps()
+	if err == nil {
+		b.Add(healthSlowOps, float64(slow.Total))
+	}
+	status := slices.Index([]string{"HEALTH_OK", "HEALTH_WARN", "HEALTH_ERR"}, h.Status)
+	if status < 0 {
+		return errors.Join(err, fmt.Errorf("unknown health status %q", h.Status))
+	}
+	b.Add(healthStatus, float64(status))
+	return err
+}
+
+// addDaemonHealth puts in who has slow requests and pending creations.
+func addDaemonHealth(b *Batch, h cluster.Health, mons []cluster.Mon, osds []cluster.OSD) error {
+	slow, err := h.SlowOps()
+	if err != nil {
+		return err
+	}
+	pending, err := h.PendingPGs()
+	if err != nil {
+		return err
+	}
+	add := func(kind string, counts cluster.DaemonCount, daemon string) {
+		if n, known := counts.Of(daemon); known {
+			b.Add(daemonHealth, float64(n), kind, daemon)
+		}
+	}
+	for _, m := range mons {
+		if m.InQuorum {
+			add("SLOW_OPS", slow, "mon."+m.Name)
+		}
+	}
+	for _, o := range osds {
+		if !o.New {
+			add("SLOW_OPS", slow, osdName(o.ID))
+			add("PENDING_CREATING_PGS", pending, osdName(o.ID))
+		}
+	}
+	return nil
+}
+
+func addMons(b *Batch, mons []cluster.Mon, metadata map[string]cluster.Metadata) {
+	for _, m := range mons {
+		name := "mon." + m.Name
+		b.AddBool(monQuorum, m.InQuorum, name)
+		b.Add(monInfo, 1, name, metadata[m.Name].Hostname, m.Addr, strconv.Itoa(m.Rank), metadata[m.Name].Version)
+	}
+}
+
+func addMgrs(b *Batch, mgrs cluster.Mgrs) {
+	add := func(name string, active bool) {
+		b.AddBool(mgrStatus, active, "mgr."+name)
+		b.Add(mgrInfo, 1, "mgr."+name, mgrs.Metadata[name].Hostname, mgrs.Metadata[name].Version)
+	}
+	for _, name := range mgrs.Standbys {
+		add(name, false)
+	}
+	if mgrs.Active == "" {
+		return
+	}
+	add(mgrs.Active, true)
+	alwaysOn := mgrs.AlwaysOn[mgrs.Metadata[mgrs.Active].Release]
+	for _, m := range mgrs.Modules {
+		b.AddBool(mgrModuleCanRun, m.CanRun, m.Name)
+		b.Add(mgrModuleStatus, moduleStatus(m, alwaysOn), m.Name)
+	}
+}
+
+func moduleStatus(m cluster.MgrModule, alwaysOn []string) float64 {
+	switch {
+	case slices.Contains(alwaysOn, m.Name):
+		return 2
+	case m.Enabled:
+		return 1
+	}
+	return 0
+}
+
+func addOSDMap(b *Batch, m cluster.OSDs) {
+	for _, f := range flagFamilies {
+		b.AddBool(f.family, slices.Contains(m.Flags, f.name))
+	}
+	b.Add(osdFull, m.FullRatio)
+	b.Add(osdNear, m.NearfullRatio)
+	b.Add(blocklist, float64(m.Blocklisted))
+	for _, o := range m.OSDs {
+		if !o.New {
+			addOSD(b, o, m)
+		}
+	}
+	addDisks(b, m)
+	for _, p := range m.Pools {
+		b.Add(poolInfo, 1, poolID(p.ID), p.Name, p.Type, p.Description, p.CompressionMode, application(p.Applications))
+	}
+}
+
+func addOSD(b *Batch, o cluster.OSD, m cluster.OSDs) {
+	name := osdName(o.ID)
+	b.AddBool(osdUp, o.Up, name)
+	b.AddBool(osdIn, o.In, name)
+	b.Add(osdWeight, o.Weight, name)
+	if meta, ok := m.Metadata[o.ID]; ok {
+		b.Add(osdInfo, 1, meta.BackIface, name, o.ClusterAddr, m.Classes[o.ID], meta.FrontIface, meta.Hostname,
+			meta.ObjectStore, o.PublicAddr, meta.Version)
+	}
+}
+
+// addDisks puts in the block devices of the OSDs. OSDs on files have none.
+func addDisks(b *Batch, m cluster.OSDs) {
+	type disk struct{ device, host string }
+	users := make(map[disk][]string)
+	for _, o := range m.OSDs {
+		meta := m.Metadata[o.ID]
+		if meta.Device == "" || meta.Device == "unknown" || meta.Hostname == "" {
+			continue
+		}
+		b.Add(diskOccupation, 1, osdName(o.ID), meta.Device, meta.DBDevice, meta.WALDevice, meta.Hostname,
+			orNA(meta.Devices), orNA(meta.DeviceIDs))
+		d := disk{meta.Device, meta.Hostname}
+		users[d] = append(users[d], osdName(o.ID))
+	}
+	for d, names := range users {
+		b.Add(diskOccupationHuman, 1, strings.Join(names, ", "), d.device, d.host)
+	}
+}
+
+func orNA(text string) string {
+	if text == "" {
+		return "N/A"
+	}
+	return text
+}
+
+// application names what a pool is used for, in the words of Ceph's dashboard.
+func application(names []string) string {
+	words := map[string]string{"rbd": "Block", "cephfs": "Filesystem", "rgw": "Object"}
+	shown := make([]string, len(names))
+	for i, name := range names {
+		shown[i] = name
+		if word, ok := words[name]; ok {
+			shown[i] = word
+		}
+	}
+	return strings.Join(shown, ",")
+}
+
+func osdName(id int) string { return "osd." + strconv.Itoa(id) }
+
+func poolID(id int64) string { return strconv.FormatInt(id, 10) }
