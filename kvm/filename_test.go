@@ -1,0 +1,68 @@
+package kvm
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestParseFilename(t *testing.T) {
+	image := Source{Driver: "rbd", Pool: "vms", Image: "381d.rbd.disk0"}
+	tests := map[string]Source{
+		"rbd:vms/381d.rbd.disk0":                              image,
+		"rbd:vms/381d.rbd.disk0:id=admin:conf=/etc/ceph.conf": image,
+		"rbd:vms/ns/img@snap:id=admin":                        {Driver: "rbd", Pool: "vms", Namespace: "ns", Image: "img", Snapshot: "snap"},
+		`rbd:a\/b/c\:d\@e\\`:                                  {Driver: "rbd", Pool: "a/b", Image: `c:d@e\`},
+		"rbd:":                                                {Driver: "rbd"},
+		`json:{"driver": "raw", "file": {"pool": "vms", "image": "381d.rbd.disk0", "driver": "rbd", "namespace": ""}}`: image,
+		`json:{"pool": "vms", "image": "img", "driver": "rbd", "namespace": "ns", "snapshot": "s"}`: {
+			Driver: "rbd", Pool: "vms", Namespace: "ns", Image: "img", Snapshot: "s",
+		},
+		`json:{"throttle-group": "tg0", "driver": "throttle", "file": {"driver": "raw", "file": {"pool": "vms", "image": "i", "driver": "rbd"}}}`: {
+			Driver: "rbd", Pool: "vms", Image: "i",
+		},
+		`json:{"driver":"raw","file":{"driver":"host_device","filename":"/dev/rbd0","aio":"native"}}`: {Driver: "host_device", Path: "/dev/rbd0"},
+		`json:{"driver":"raw","file":{"driver":"file","filename":"/srv/disk"}}`:                       {Driver: "file", Path: "/srv/disk"},
+		`json:{"driver":"blkdebug","image":{"driver":"file"}}`:                                        {Driver: "blkdebug"},
+		`json:{"driver":"rbd","pool":7}`:                                                              {},
+		"json:{":                                                                                      {},
+		"/dev/rbd0":                                                                                   {Driver: "host_device", Path: "/dev/rbd0"},
+		"/dev/rbd/vms/img":                                                                            {Driver: "host_device", Path: "/dev/rbd/vms/img", Pool: "vms", Image: "img"},
+		"/dev/rbd/vms/ns/img@s":                                                                       {Driver: "host_device", Path: "/dev/rbd/vms/ns/img@s", Pool: "vms", Namespace: "ns", Image: "img", Snapshot: "s"},
+		"/srv/ganeti/disk0":                                                                           {Driver: "file", Path: "/srv/ganeti/disk0"},
+		"nbd://host/export":                                                                           {Driver: "nbd"},
+		"disk.img":                                                                                    {Driver: "file", Path: "disk.img"},
+	}
+	for name, want := range tests {
+		if diff := cmp.Diff(want, ParseFilename(name)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+func TestHostDevice(t *testing.T) {
+	link := filepath.Join(t.TempDir(), "inst1.lab:0")
+	if err := os.Symlink("/dev/null", link); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		link:                   "null",
+		"/dev/rbd4711":         "rbd4711",
+		"/srv/ganeti/no-disk0": "",
+		"":                     "",
+	} {
+		if got := ParseFilename(path).HostDevice(); got != want {
+			t.Errorf("device behind %q: got %q, want %q", path, got, want)
+		}
+	}
+}
+
+func FuzzParseFilename(f *testing.F) {
+	f.Add(`rbd:vms/ns/img@snap:id=admin`)
+	f.Add(`rbd:a\/b/c\:d\`)
+	f.Add(`json:{"driver": "raw", "file": {"pool": "vms", "image": "i", "driver": "rbd"}}`)
+	f.Add("/dev/rbd/vms/img@s")
+	f.Fuzz(func(t *testing.T, name string) { ParseFilename(name) })
+}

@@ -1,0 +1,76 @@
+package kvm
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// Process names a process for good: a pid alone comes again.
+type Process struct {
+	PID int
+	// Start is when the process was started, in clock ticks since boot.
+	Start uint64
+}
+
+func readProcess(procfs string, pid int) (Process, error) {
+	data, err := os.ReadFile(filepath.Join(procfs, strconv.Itoa(pid), "stat"))
+	if err != nil {
+		return Process{}, err
+	}
+	start, err := parseStart(data)
+	if err != nil {
+		return Process{}, fmt.Errorf("parse stat of process %d: %w", pid, err)
+	}
+	return Process{PID: pid, Start: start}, nil
+}
+
+// parseStart reads the 22nd field of /proc/PID/stat. The second, the command's name, may hold anything, also
+// blanks and parentheses.
+func parseStart(stat []byte) (uint64, error) {
+	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
+	const afterName = 22 - 2
+	if len(fields) < afterName {
+		return 0, errors.New("too few fields")
+	}
+	return strconv.ParseUint(string(fields[afterName-1]), 10, 64)
+}
+
+// guestName returns the name that the QEMU process was started with, "" when it has none.
+func guestName(procfs string, pid int) (string, error) {
+	cmdline, err := os.ReadFile(filepath.Join(procfs, strconv.Itoa(pid), "cmdline"))
+	if err != nil {
+		return "", err
+	}
+	return parseGuestName(string(cmdline)), nil
+}
+
+// parseGuestName reads the option -name, in any of its forms: "inst", "inst,debug-threads=on", "guest=inst,...".
+func parseGuestName(cmdline string) string {
+	args := strings.Split(cmdline, "\x00")
+	for i, arg := range args[:len(args)-1] {
+		if arg != "-name" && arg != "--name" {
+			continue
+		}
+		first := ""
+		for j, option := range strings.Split(args[i+1], ",") {
+			key, value, hasValue := strings.Cut(option, "=")
+			switch {
+			case key == "guest" && hasValue:
+				return value
+			case j == 0 && !hasValue:
+				first = key
+			}
+		}
+		return first
+	}
+	return ""
+}
+
+// isGone tells whether a read failed because the process ended meanwhile.
+func isGone(err error) bool { return errors.Is(err, syscall.ESRCH) }

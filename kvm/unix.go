@@ -1,0 +1,142 @@
+package kvm
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// Use tells who uses a listening UNIX socket.
+type Use struct {
+	// Listening is true when a process listens on the socket.
+	Listening bool
+	// Accepted are the inodes of the connections that it has accepted.
+	Accepted []uint64
+	// Queued is how many connections wait to be accepted.
+	Queued int
+}
+
+// Free tells whether somebody listens and nobody is connected or waits.
+func (u Use) Free() bool { return u.Listening && len(u.Accepted) == 0 && u.Queued == 0 }
+
+// within tells whether every connection of u is one of those in earlier.
+func (u Use) within(earlier Use) bool {
+	for _, inode := range u.Accepted {
+		if !slices.Contains(earlier.Accepted, inode) {
+			return false
+		}
+	}
+	return u.Queued <= earlier.Queued
+}
+
+// ParseUnix reads /proc/net/unix and returns the use of each QMP monitor in it, by path. Lines of any other form
+// are left out.
+func ParseUnix(data []byte) map[string]Use {
+	uses := make(map[string]Use)
+	for len(data) > 0 {
+		var line []byte
+		line, data, _ = bytes.Cut(data, []byte("\n"))
+		if bytes.HasSuffix(line, []byte(".qmp")) || bytes.HasSuffix(line, []byte(".kvmd")) {
+			parseUnixLine(line, uses)
+		}
+	}
+	return uses
+}
+
+// The states of a socket in /proc/net/unix. One that waits to be accepted has no inode yet.
+const (
+	stateListening = "01"
+	stateQueued    = "02"
+	stateAccepted  = "03"
+	flagListening  = "00010000"
+)
+
+// parseUnixLine reads one line: "address: references protocol flags type state inode path".
+func parseUnixLine(line []byte, uses map[string]Use) {
+	var fields [7][]byte
+	rest := line
+	for i := range fields {
+		rest = bytes.TrimLeft(rest, " ")
+		fields[i], rest, _ = bytes.Cut(rest, []byte(" "))
+	}
+	if len(rest) == 0 || rest[0] != '/' {
+		return
+	}
+	use := uses[string(rest)]
+	switch state := string(fields[5]); {
+	case state == stateListening && string(fields[3]) == flagListening:
+		use.Listening = true
+	case state == stateQueued:
+		use.Queued++
+	case state == stateAccepted:
+		inode, err := strconv.ParseUint(string(fields[6]), 10, 64)
+		if err != nil {
+			return
+		}
+		use.Accepted = append(use.Accepted, inode)
+	default:
+		return
+	}
+	uses[string(rest)] = use
+}
+
+// Sockets looks at who uses which monitor. One read of /proc/net/unix answers for all of them, so a look that is
+// younger than a moment is used again.
+type Sockets struct {
+	procfs string
+
+	mu     sync.Mutex
+	looked time.Time
+	uses   map[string]Use
+}
+
+// NewSockets makes a Sockets that reads below procfs, usually /proc.
+func NewSockets(procfs string) *Sockets { return &Sockets{procfs: procfs} }
+
+// use returns who uses the socket at path, as seen no longer than maxAge ago. The path must be a real one.
+func (s *Sockets) use(path string, maxAge time.Duration) (Use, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.uses == nil || time.Since(s.looked) >= maxAge {
+		now := time.Now()
+		data, err := os.ReadFile(filepath.Join(s.procfs, "net", "unix"))
+		if err != nil {
+			return Use{}, fmt.Errorf("look who uses the monitors: %w", err)
+		}
+		s.uses, s.looked = byRealPath(ParseUnix(data)), now
+	}
+	return s.uses[path], nil
+}
+
+// byRealPath follows the symbolic links in the paths that the processes gave when they bound their sockets, as
+// /var/run usually is one.
+func byRealPath(uses map[string]Use) map[string]Use {
+	dirs := make(map[string]string)
+	resolvedUses := make(map[string]Use, len(uses))
+	for path, use := range uses {
+		dir := filepath.Dir(path)
+		resolved, ok := dirs[dir]
+		if !ok {
+			resolved = realDir(dir)
+			dirs[dir] = resolved
+		}
+		resolvedUses[filepath.Join(resolved, filepath.Base(path))] = use
+	}
+	return resolvedUses
+}
+
+func realPath(path string) string {
+	return filepath.Join(realDir(filepath.Dir(path)), filepath.Base(path))
+}
+
+func realDir(dir string) string {
+	if resolved, err := filepath.EvalSymlinks(dir); err == nil {
+		return resolved
+	}
+	return dir
+}
