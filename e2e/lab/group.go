@@ -1,0 +1,211 @@
+package lab
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// stopTimeout is how long a process may take to end after SIGTERM before it is killed.
+const stopTimeout = 10 * time.Second
+
+// reaperScript waits for its standard input to end, which happens when the process that holds the other end closes
+// it or dies in any way. Then it leaves the process group, kills it (SIGKILL also ends what was stopped by SIGSTOP)
+// and removes the folder. A process that is just dying may still make a file in it, hence the tries.
+const reaperScript = `trap '' HUP INT TERM
+read -r _
+exec setsid --fork --wait sh -c '
+	kill -KILL "-$1"
+	for try in 1 2 3 4 5 6 7 8 9; do rm -rf -- "$2" && exit; sleep 0.1; done
+	rm -rf -- "$2"' sh "$$" "$1"`
+
+// group is a folder and the processes that work in it. Both end with the process that made the group.
+//
+// Pdeathsig would not do: it ends with the thread, not with the process, that started a child.
+type group struct {
+	// Dir is a new folder with a short name, as socket paths may have 107 bytes at most.
+	Dir string
+
+	reaper   *exec.Cmd
+	lifeline io.Closer
+	running  sync.WaitGroup
+	once     sync.Once
+	closeErr error
+}
+
+// newGroup makes a folder and the reaper that outlives this process just long enough to clean up.
+func newGroup() (*group, error) {
+	dir, err := os.MkdirTemp("", "lab")
+	if err != nil {
+		return nil, fmt.Errorf("make folder: %w", err)
+	}
+	g := &group{Dir: dir, reaper: exec.Command("sh", "-c", reaperScript, "lab-reaper", dir)}
+	g.reaper.Dir = "/"
+	g.reaper.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	g.lifeline, err = g.reaper.StdinPipe()
+	if err == nil {
+		err = g.reaper.Start()
+	}
+	if err != nil {
+		os.RemoveAll(dir)
+		return nil, fmt.Errorf("start reaper: %w", err)
+	}
+	return g, nil
+}
+
+// close kills all processes of the group at once, the reaper among them, and removes the folder. It does so once:
+// later the number of the group may be another's.
+func (g *group) close() error {
+	g.once.Do(func() { g.closeErr = g.killAndRemove() })
+	return g.closeErr
+}
+
+func (g *group) killAndRemove() error {
+	if err := syscall.Kill(-g.reaper.Process.Pid, syscall.SIGKILL); err != nil {
+		return fmt.Errorf("kill processes: %w", err)
+	}
+	// They were killed, which is all that their exit says.
+	_ = g.reaper.Wait()
+	g.running.Wait()
+	if err := os.RemoveAll(g.Dir); err != nil {
+		return fmt.Errorf("remove folder: %w", err)
+	}
+	return nil
+}
+
+// path returns the path of a file or folder of the group.
+func (g *group) path(elem ...string) string {
+	return filepath.Join(append([]string{g.Dir}, elem...)...)
+}
+
+// mkdirs makes folders in the group's folder.
+func (g *group) mkdirs(names ...string) error {
+	for _, name := range names {
+		if err := os.MkdirAll(g.path(name), 0o700); err != nil {
+			return fmt.Errorf("make folder: %w", err)
+		}
+	}
+	return nil
+}
+
+// command returns a command that will run as a member of the group.
+func (g *group) command(ctx context.Context, name string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Dir = g.Dir
+	cmd.WaitDelay = time.Second
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pgid: g.reaper.Process.Pid}
+	return cmd
+}
+
+// run runs a command to its end and returns what it printed on standard output. An error carries what it
+// printed on standard error.
+func (g *group) run(ctx context.Context, name string, args ...string) ([]byte, error) {
+	cmd := g.command(ctx, name, args...)
+	out, err := cmd.Output()
+	if err != nil {
+		return out, fmt.Errorf("run %s: %w", filepath.Base(name), withStderr(ctx, err))
+	}
+	return out, nil
+}
+
+func withStderr(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && len(exit.Stderr) > 0 {
+		return fmt.Errorf("%w: %s", err, bytes.TrimSpace(exit.Stderr))
+	}
+	return err
+}
+
+// process is a daemon of a group.
+type process struct {
+	// Name tells it from the others, for example "osd.1".
+	Name string
+	Pid  int
+
+	cmd    *exec.Cmd
+	stderr string
+	done   chan struct{}
+}
+
+// start starts a daemon that stays in the foreground. What it prints goes to a file in the group's folder.
+func (g *group) start(name, program string, args ...string) (*process, error) {
+	stderr := g.path(name + ".out")
+	out, err := os.OpenFile(stderr, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("start %s: %w", name, err)
+	}
+	defer out.Close()
+	cmd := g.command(context.Background(), program, args...)
+	cmd.Stdout, cmd.Stderr = out, out
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start %s: %w", name, err)
+	}
+	p := &process{Name: name, Pid: cmd.Process.Pid, cmd: cmd, stderr: stderr, done: make(chan struct{})}
+	g.running.Go(func() {
+		// How it ended stands in cmd.ProcessState.
+		_ = cmd.Wait()
+		close(p.done)
+	})
+	return p, nil
+}
+
+// alive returns nil while the process runs, and else an error with the last it printed.
+func (p *process) alive() error {
+	select {
+	case <-p.done:
+		return fmt.Errorf("%s ended: %s: %s", p.Name, p.cmd.ProcessState, tail(p.stderr, 1000))
+	default:
+		return nil
+	}
+}
+
+// signal sends a signal to the process.
+func (p *process) signal(sig os.Signal) error {
+	if err := p.cmd.Process.Signal(sig); err != nil {
+		return fmt.Errorf("signal %s: %w", p.Name, err)
+	}
+	return nil
+}
+
+// terminate asks the process to end, kills it when it does not, and returns when it has ended.
+func (p *process) terminate() error {
+	if err := p.signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	select {
+	case <-p.done:
+		return nil
+	case <-time.After(stopTimeout):
+		return p.kill()
+	}
+}
+
+// kill ends the process at once, also when it is stopped.
+func (p *process) kill() error {
+	if err := p.signal(syscall.SIGKILL); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	<-p.done
+	return nil
+}
+
+// tail returns the last n bytes of a file, or nothing when there is none.
+func tail(path string, n int) string {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return ""
+	}
+	content = bytes.TrimSpace(content)
+	return string(content[max(0, len(content)-n):])
+}

@@ -1,0 +1,51 @@
+// Package lab starts and stops the real things that tests and the demo run against: a Ceph cluster, QEMU guests
+// with RBD disks, Prometheus and the exporter. Nothing in it needs root.
+//
+// Whatever it starts lives in a folder of its own under [os.TempDir], and ends and vanishes with the process that
+// started it, also when that process panics or is killed.
+package lab
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"time"
+)
+
+// pollInterval is how often the lab looks whether something it waits for has happened.
+const pollInterval = 50 * time.Millisecond
+
+// waitFor calls done until it returns true or an error, or ctx ends. The error for the latter names what.
+func waitFor(ctx context.Context, what string, done func() (bool, error)) error {
+	ticker := time.NewTicker(pollInterval)
+	defer ticker.Stop()
+	for {
+		ok, err := done()
+		if err != nil {
+			return fmt.Errorf("wait for %s: %w", what, err)
+		}
+		if ok {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait for %s: %w", what, context.Cause(ctx))
+		case <-ticker.C:
+		}
+	}
+}
+
+// FreePorts returns n TCP ports of 127.0.0.1 on which nobody listens now.
+func FreePorts(n int) ([]int, error) {
+	ports := make([]int, n)
+	for i := range ports {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, fmt.Errorf("find a free port: %w", err)
+		}
+		// Held until all are found, so that they differ.
+		defer listener.Close()
+		ports[i] = listener.Addr().(*net.TCPAddr).Port
+	}
+	return ports, nil
+}

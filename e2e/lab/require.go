@@ -1,0 +1,27 @@
+package lab
+
+import (
+	"os"
+	"os/exec"
+	"testing"
+)
+
+// Require skips the test when one of the programs is not installed. In CI (CI=true) it fails instead.
+func Require(t testing.TB, programs ...string) {
+	t.Helper()
+	for _, program := range programs {
+		if _, err := exec.LookPath(program); err == nil {
+			continue
+		}
+		if os.Getenv("CI") == "true" {
+			t.Fatalf("%s is not installed, and CI=true: run e2e/setup.sh", program)
+		}
+		t.Skipf("%s is not installed: run e2e/setup.sh", program)
+	}
+}
+
+// RequireCeph is Require for what StartCeph needs.
+func RequireCeph(t testing.TB) {
+	t.Helper()
+	Require(t, "ceph-mon", "ceph-mgr", "ceph-osd", "ceph", "rbd", "ceph-authtool", "monmaptool", "setsid")
+}
