@@ -35,8 +35,6 @@ const (
 	WrongJSON
 	// WrongGreeting: the greeting is JSON of something else.
 	WrongGreeting
-	// Endless: the answer never ends.
-	Endless
 )
 
 // Greeting is what a monitor of QEMU 7.2 says first.
@@ -213,12 +211,6 @@ func (s *Server) answer(conn net.Conn, command string, fault Fault) (goOn bool) 
 		return false
 	case WrongJSON:
 		return s.say(conn, strings.TrimRight(answer, "}")+"]", fault)
-	case Endless:
-		for {
-			if _, err := fmt.Fprint(conn, strings.Repeat(" ", 1<<20)); err != nil {
-				return false
-			}
-		}
 	}
 	return s.say(conn, answer, fault)
 }

@@ -1,0 +1,235 @@
+package kvm
+
+import (
+	"encoding/json"
+	"errors"
+	"flag"
+	"math"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/digitalocean/go-qemu/qmp/raw"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+func releases(t testing.TB) []string {
+	t.Helper()
+	dirs, err := filepath.Glob("testdata/qemu/*")
+	if err != nil || len(dirs) == 0 {
+		t.Fatalf("no answers: %v", err)
+	}
+	for i, dir := range dirs {
+		dirs[i] = filepath.Base(dir)
+	}
+	return dirs
+}
+
+// TestBlockGolden reads the answers of every release of QEMU, and compares with what was checked by eye.
+func TestBlockGolden(t *testing.T) {
+	for _, release := range releases(t) {
+		t.Run(release, func(t *testing.T) {
+			devices, err := ParseBlock(readAnswer(t, release, QueryBlock))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var lines []byte
+			for _, d := range devices {
+				line, err := json.Marshal(d)
+				if err != nil {
+					t.Fatal(err)
+				}
+				lines = append(append(lines, line...), '\n')
+			}
+			golden := filepath.Join("testdata/qemu", release, "block.golden")
+			if *update {
+				if err := os.WriteFile(golden, lines, 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), string(lines)); diff != "" {
+				t.Errorf("devices differ (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestStatsAgreeWithBlock checks that both answers give the disks in the same order and by the same names.
+func TestStatsAgreeWithBlock(t *testing.T) {
+	for _, release := range releases(t) {
+		devices, err := ParseBlock(readAnswer(t, release, QueryBlock))
+		if err != nil {
+			t.Fatal(err)
+		}
+		stats, err := new(StatsParser).Parse(readAnswer(t, release, QueryBlockStats))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(stats) != len(devices) {
+			t.Fatalf("%s: %d disks with statistics, %d devices", release, len(stats), len(devices))
+		}
+		for i := range stats {
+			if !stats[i].Same(devices[i].BlockID) {
+				t.Errorf("%s: disk %d is %+v, device is %+v", release, i, stats[i].BlockID, devices[i].BlockID)
+			}
+		}
+	}
+}
+
+// TestStatsAgreeWithGoQEMU compares with what go-qemu reads from the same answers, for what it knows.
+func TestStatsAgreeWithGoQEMU(t *testing.T) {
+	for _, release := range releases(t) {
+		answer := readAnswer(t, release, QueryBlockStats)
+		var theirs struct{ Return []raw.BlockStats }
+		if err := json.Unmarshal(answer, &theirs); err != nil {
+			t.Fatal(err)
+		}
+		ours, err := new(StatsParser).Parse(answer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want []BlockStats
+		for _, s := range theirs.Return {
+			want = append(want, fromGoQEMU(s))
+		}
+		ignore := cmp.Options{
+			cmpopts.EquateNaNs(), cmpopts.EquateApprox(1e-12, 0),
+			cmpopts.IgnoreFields(BlockID{}, "Qdev", "Below"), cmpopts.IgnoreFields(BlockStats{}, "Unmap"),
+		}
+		if diff := cmp.Diff(want, ours, ignore); diff != "" {
+			t.Errorf("%s (-go-qemu +ours):\n%s", release, diff)
+		}
+	}
+}
+
+func fromGoQEMU(s raw.BlockStats) BlockStats {
+	c := s.Stats
+	b := BlockStats{IdleSeconds: math.NaN()}
+	if s.Device != nil {
+		b.Device = *s.Device
+	}
+	if s.NodeName != nil {
+		b.Node = *s.NodeName
+	}
+	if c.IdleTimeNs != nil {
+		b.IdleSeconds = float64(*c.IdleTimeNs) * nanosecond
+	}
+	count := func(n, bytes, merged, failed, invalid, nanoseconds int64) Operations {
+		return Operations{
+			Count: float64(n), Bytes: float64(bytes), Merged: float64(merged), Failed: float64(failed),
+			Invalid: float64(invalid), Seconds: float64(nanoseconds) * nanosecond,
+		}
+	}
+	b.Read = count(c.RdOperations, c.RdBytes, c.RdMerged, c.FailedRdOperations, c.InvalidRdOperations, c.RdTotalTimeNs)
+	b.Write = count(c.WrOperations, c.WrBytes, c.WrMerged, c.FailedWrOperations, c.InvalidWrOperations, c.WrTotalTimeNs)
+	b.Flush = count(c.FlushOperations, 0, 0, c.FailedFlushOperations, c.InvalidFlushOperations, c.FlushTotalTimeNs)
+	return b
+}
+
+func TestStatsOfEveryCounter(t *testing.T) {
+	got, err := new(StatsParser).Parse([]byte(`{"return": [{"device": "d", "stats": {
+		"rd_operations": 1, "rd_bytes": 2, "rd_merged": 3, "rd_total_time_ns": 4000000000, "failed_rd_operations": 5, "invalid_rd_operations": 6,
+		"wr_operations": 11, "wr_bytes": 12, "wr_merged": 13, "wr_total_time_ns": 14000000000, "failed_wr_operations": 15, "invalid_wr_operations": 16,
+		"flush_operations": 21, "flush_total_time_ns": 24000000000, "failed_flush_operations": 25, "invalid_flush_operations": 26,
+		"unmap_operations": 31, "unmap_bytes": 9223372036854775808, "unmap_merged": 33, "unmap_total_time_ns": 34000000000,
+		"failed_unmap_operations": 35, "invalid_unmap_operations": 36, "idle_time_ns": 500000000,
+		"account_failed": true, "timed_stats": [{}], "wr_highest_offset": 7}}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []BlockStats{{
+		BlockID: BlockID{Device: "d"},
+		Read:    Operations{1, 2, 3, 5, 6, 4}, Write: Operations{11, 12, 13, 15, 16, 14},
+		Flush: Operations{21, 0, 0, 25, 26, 24}, Unmap: Operations{31, 1 << 63, 33, 35, 36, 34},
+		IdleSeconds: 0.5,
+	}}
+	if diff := cmp.Diff(want, got, cmpopts.EquateApprox(1e-12, 0)); diff != "" {
+		t.Errorf("counters differ (-want +got):\n%s", diff)
+	}
+}
+
+func TestNames(t *testing.T) {
+	for _, test := range []struct {
+		id   BlockID
+		want []string
+	}{
+		{BlockID{"disk-a", "#block113", "/machine/peripheral/disk-a/virtio-backend", nil}, []string{"disk-a", "disk-a"}},
+		{BlockID{"", "disk-a", "/machine/peripheral/disk-b/virtio-backend", nil}, []string{"disk-b", "disk-a"}},
+		{BlockID{"", "thr0", "disk1-dev", []string{"disk-a"}}, []string{"disk1-dev", "thr0", "disk-a"}},
+		{BlockID{"ide1-cd0", "", "/machine/unattached/device[21]", nil}, []string{"ide1-cd0"}},
+	} {
+		if diff := cmp.Diff(test.want, test.id.Names()); diff != "" {
+			t.Errorf("%+v (-want +got):\n%s", test.id, diff)
+		}
+	}
+}
+
+func TestParsersRefuse(t *testing.T) {
+	for _, answer := range []string{
+		"", "7", "[]", "{}", `{"return": 7}`, `{"return": {}}`, `{"return": [7]}`, `{"return": [{}]}`, `{"return": [`,
+		`{"return": [{"stats": {"rd_bytes": "many"}}]}`, `{"return": [{"stats": 1, "inserted": 1}]}`,
+	} {
+		if got, err := new(StatsParser).Parse([]byte(answer)); !errors.Is(err, ErrAnswer) {
+			t.Errorf("statistics %q: got %v and error %v", answer, got, err)
+		}
+	}
+	for _, answer := range []string{"", "7", "[]", "{}", `{"return": 7}`, `{"return": [7]}`, `{"return": [`} {
+		if got, err := ParseBlock([]byte(answer)); !errors.Is(err, ErrAnswer) {
+			t.Errorf("devices %q: got %v and error %v", answer, got, err)
+		}
+		if got, err := ParseStatus([]byte(answer)); !errors.Is(err, ErrAnswer) {
+			t.Errorf("status %q: got %v and error %v", answer, got, err)
+		}
+	}
+}
+
+func TestParseStatus(t *testing.T) {
+	for _, release := range []string{"7.2-drive", "10.0-blockdev", "11.1-blockdev"} {
+		got, err := ParseStatus(readAnswer(t, release, QueryStatus))
+		if err != nil || got != "running" {
+			t.Errorf("%s: got %q and error %v", release, got, err)
+		}
+	}
+}
+
+func FuzzParseBlockStats(f *testing.F) {
+	for _, release := range releases(f) {
+		f.Add(readAnswer(f, release, QueryBlockStats))
+	}
+	var parser StatsParser
+	f.Fuzz(func(t *testing.T, answer []byte) {
+		stats, err := parser.Parse(answer)
+		if err != nil {
+			return
+		}
+		for _, s := range stats {
+			s.Names()
+		}
+	})
+}
+
+func FuzzParseBlock(f *testing.F) {
+	for _, release := range releases(f) {
+		f.Add(readAnswer(f, release, QueryBlock))
+	}
+	f.Fuzz(func(t *testing.T, answer []byte) { ParseBlock(answer) })
+}
+
+func BenchmarkParseBlockStats(b *testing.B) {
+	answer := readAnswer(b, "7.2-blockdev", QueryBlockStats)
+	var parser StatsParser
+	b.SetBytes(int64(len(answer)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := parser.Parse(answer); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
