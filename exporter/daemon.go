@@ -77,6 +77,7 @@ func (d *Daemon) Targets(_ context.Context, b *Batch) ([]Target, error) {
 	sockets, err := adminsocket.Find(d.opts.RunDir)
 	errs := []error{err}
 	paths := make(map[string]string)
+	processes := make(map[int]bool)
 	var targets []Target
 	for _, s := range sockets {
 		name := s.Daemon()
@@ -88,12 +89,15 @@ func (d *Daemon) Targets(_ context.Context, b *Batch) ([]Target, error) {
 			continue
 		}
 		paths[name] = s.Path
+		pid := s.ClientPID()
+		shared := pid != 0 && processes[pid]
+		processes[pid] = true
 		state := d.state(s)
 		targets = append(targets, Target{
 			Name:     name,
 			Up:       daemonSocketUp,
 			UpLabels: []string{name, d.hostname},
-			Collect:  func(ctx context.Context, b *Batch) error { return d.collect(ctx, state, b) },
+			Collect:  func(ctx context.Context, b *Batch) error { return d.collect(ctx, state, shared, b) },
 		})
 	}
 	d.forget(paths)
@@ -128,79 +132,97 @@ func (d *Daemon) forget(paths map[string]string) {
 	}
 }
 
-func (d *Daemon) collect(ctx context.Context, state *daemonState, b *Batch) error {
+// collect reads one daemon. shared is true for a client when another one of the same process says what the process
+// uses.
+func (d *Daemon) collect(ctx context.Context, state *daemonState, shared bool, b *Batch) error {
 	buf := d.buffers.Get().(*[]byte)
 	defer d.buffers.Put(buf)
 
-	first := state.plan == nil
-	pid, err := d.counters(ctx, state, buf, b)
-	if err != nil {
+	before := state.plan
+	if err := d.counters(ctx, state, buf, b); err != nil {
 		if state.socket.Type == "client" && errors.Is(err, syscall.ECONNREFUSED) {
 			return ErrNoData // a client that was killed leaves its file behind for ever
 		}
 		return err
 	}
-	d.process(pid, state.socket.Daemon(), b)
-	if d.opts.Histograms && !first && state.socket.Type == "osd" {
+	if !shared {
+		d.process(state, b)
+	}
+	learned := state.plan != before
+	if d.opts.Histograms && !learned && state.socket.Type == "osd" {
 		return d.histograms(ctx, state, buf, b)
 	}
 	return nil
 }
 
 // counters reads the dump. The schema is read before it, once in the daemon's life, and again when the dump holds
-// what the schema lacks.
-func (d *Daemon) counters(ctx context.Context, state *daemonState, buf *[]byte, b *Batch) (pid int, err error) {
-	if state.changed() {
-		if err := d.learn(ctx, state, buf); err != nil {
-			return 0, err
+// what the schema lacks or comes from another process; but once a scrape at most.
+func (d *Daemon) counters(ctx context.Context, state *daemonState, buf *[]byte, b *Batch) error {
+	learned := state.changed()
+	if learned {
+		if err := d.learn(ctx, state); err != nil {
+			return err
 		}
 	}
-	reply, err := d.call(ctx, state, state.dumpCommand(), buf)
+	command := state.dumpCommand()
+	data, pid, err := d.call(ctx, state, command, buf)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	if reply.PID != state.pid { // another process, although the file is the same
+	if pid != state.pid {
 		state.plan = nil
-		return 0, fmt.Errorf("daemon was started anew while it was read")
+		if learned {
+			return errStartedAnew
+		}
+		if err := d.learn(ctx, state); err != nil {
+			return err
+		}
+		if state.dumpCommand() != command {
+			return errStartedAnew
+		}
+		learned = true
 	}
-	return reply.PID, d.emit(ctx, state, reply.Data, b)
+	return d.emit(ctx, state, data, !learned, b)
 }
 
-func (d *Daemon) call(ctx context.Context, state *daemonState, cmd adminsocket.Command, buf *[]byte) (adminsocket.Reply, error) {
+func (d *Daemon) call(ctx context.Context, state *daemonState, cmd adminsocket.Command, buf *[]byte) (data []byte, pid int, err error) {
 	reply, err := d.opts.Caller.Call(ctx, state.socket.Path, cmd, *buf)
-	if err == nil {
-		*buf = reply.Data
+	if err != nil {
+		return nil, 0, err
 	}
-	return reply, err
+	*buf = reply.Data
+	return reply.Data, reply.PID, nil
 }
 
-func (d *Daemon) emit(ctx context.Context, state *daemonState, data []byte, b *Batch) error {
+func (d *Daemon) emit(ctx context.Context, state *daemonState, data []byte, mayLearn bool, b *Batch) error {
 	parser := d.parsers.Get().(*adminsocket.DumpParser)
 	defer d.parsers.Put(parser)
 	dump, err := parser.Parse(data, state.plan.schema)
 	if err != nil {
 		return err
 	}
-	if dump.Unknown && !state.stubborn {
-		kept := append([]byte(nil), data...)
-		if err := d.relearn(ctx, state); err != nil {
-			return err
+	var learnErr error
+	if mayLearn && dump.Unknown != state.unknown {
+		if dump.Unknown > 0 {
+			learnErr = d.learnSchema(ctx, state)
+			if dump, err = parser.Parse(data, state.plan.schema); err != nil {
+				return err
+			}
 		}
-		if dump, err = parser.Parse(kept, state.plan.schema); err != nil {
-			return err
+		if learnErr == nil {
+			state.unknown = dump.Unknown
 		}
-		state.stubborn = dump.Unknown
 	}
 	state.plan.emit(dump, b)
-	return nil
+	return learnErr
 }
 
 func (d *Daemon) histograms(ctx context.Context, state *daemonState, buf *[]byte, b *Batch) error {
-	reply, err := d.call(ctx, state, adminsocket.HistogramDump, buf)
+	data, _, err := d.call(ctx, state, adminsocket.HistogramDump, buf)
 	if err != nil {
 		return err
 	}
-	found, err := adminsocket.ParseLatencyHistograms(reply.Data)
+	found, err := adminsocket.ParseLatencyHistograms(data)
 	if err != nil {
 		return err
 	}
@@ -228,25 +250,45 @@ func buckets(h adminsocket.Histogram) []Bucket {
 
 // process puts in CPU time and memory of the daemon's process. It may be gone or in a PID namespace that can't be
 // seen from here; then there is nothing to say.
-func (d *Daemon) process(pid int, daemon string, b *Batch) {
-	if pid == 0 || d.procErr != nil {
-		return
-	}
-	proc, err := d.proc.Proc(pid)
-	if err != nil {
-		return
-	}
-	stat, err := proc.Stat()
-	if err != nil {
+func (d *Daemon) process(state *daemonState, b *Batch) {
+	stat, ok := d.stat(state.pid)
+	if !ok {
 		return
 	}
 	const ticks = 100 // USER_HZ, the same on every Linux that Debian knows
+	daemon := state.socket.Daemon()
 	b.Add(daemonCPU, float64(stat.UTime)/ticks, daemon, "user")
 	b.Add(daemonCPU, float64(stat.STime)/ticks, daemon, "system")
 	b.Add(daemonResident, float64(stat.ResidentMemory()), daemon)
 	b.Add(daemonVirtual, float64(stat.VirtualMemory()), daemon)
 	b.Add(daemonThreads, float64(stat.NumThreads), daemon)
-	if start, err := stat.StartTime(); err == nil {
-		b.Add(daemonStart, start, daemon)
+	if state.start != 0 {
+		b.Add(daemonStart, state.start, daemon)
 	}
+}
+
+func (d *Daemon) stat(pid int) (procfs.ProcStat, bool) {
+	if pid == 0 || d.procErr != nil {
+		return procfs.ProcStat{}, false
+	}
+	proc, err := d.proc.Proc(pid)
+	if err != nil {
+		return procfs.ProcStat{}, false
+	}
+	stat, err := proc.Stat()
+	return stat, err == nil
+}
+
+// startTime returns when a process started, 0 when that is not known. It reads the large /proc/stat, so it is for
+// once in a daemon's life.
+func (d *Daemon) startTime(pid int) float64 {
+	stat, ok := d.stat(pid)
+	if !ok {
+		return 0
+	}
+	start, err := stat.StartTime()
+	if err != nil {
+		return 0
+	}
+	return start
 }

@@ -2,8 +2,10 @@ package exporter
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -16,11 +18,13 @@ type daemonState struct {
 	socket adminsocket.Socket
 	inode  uint64
 	pid    int
+	// start is when the process started, in seconds since the epoch.
+	start float64
 	// labelled is true for a daemon that knows "counter dump".
 	labelled bool
 	plan     *plan
-	// stubborn is true for a daemon that dumps what even its newest schema lacks.
-	stubborn bool
+	// unknown is how many counters the last dump held that even the newest schema lacks.
+	unknown int
 }
 
 func (s *daemonState) dumpCommand() adminsocket.Command {
@@ -53,8 +57,8 @@ func (s *daemonState) changed() bool {
 }
 
 // learn finds out what the daemon can do and reads its schema: two commands, once in its life.
-func (d *Daemon) learn(ctx context.Context, state *daemonState, buf *[]byte) error {
-	reply, err := d.call(ctx, state, adminsocket.Descriptions, buf)
+func (d *Daemon) learn(ctx context.Context, state *daemonState) error {
+	reply, err := d.opts.Caller.Call(ctx, state.socket.Path, adminsocket.Descriptions, nil)
 	if err != nil {
 		return err
 	}
@@ -62,26 +66,34 @@ func (d *Daemon) learn(ctx context.Context, state *daemonState, buf *[]byte) err
 	if err != nil {
 		return err
 	}
-	state.pid, state.stubborn = reply.PID, false
+	state.pid, state.unknown = reply.PID, 0
+	state.start = d.startTime(reply.PID)
 	state.labelled = known[adminsocket.CounterDump.String()] && known[adminsocket.CounterSchema.String()]
-	return d.relearn(ctx, state)
+	return d.learnSchema(ctx, state)
 }
 
-// relearn reads the schema. It is large, so it gets no buffer of the pool.
-func (d *Daemon) relearn(ctx context.Context, state *daemonState) error {
-	reply, err := d.call(ctx, state, state.schemaCommand(), new([]byte))
-	if err != nil {
-		return err
-	}
-	schema, err := adminsocket.ParseSchema(reply.Data)
+// learnSchema reads the schema. It is large, so it gets no buffer of the pool.
+func (d *Daemon) learnSchema(ctx context.Context, state *daemonState) error {
+	reply, err := d.opts.Caller.Call(ctx, state.socket.Path, state.schemaCommand(), nil)
 	if err != nil {
 		return err
 	}
 	if reply.PID != state.pid {
-		return fmt.Errorf("daemon was started anew while it was read")
+		return errStartedAnew
+	}
+	schema, err := adminsocket.ParseSchema(reply.Data, d.keep)
+	if err != nil {
+		return err
 	}
 	state.plan = d.makePlan(schema, state.socket.Daemon())
 	return nil
+}
+
+var errStartedAnew = errors.New("daemon was started anew while it was read")
+
+// keep tells which counters are wanted: those of the priority, and those that know the sum of a histogram.
+func (d *Daemon) keep(c *adminsocket.Counter) bool {
+	return c.Priority >= d.opts.Priority || d.opts.Histograms && c.Kind == adminsocket.Average
 }
 
 // plan says which metric each counter of a dump becomes.
@@ -120,7 +132,7 @@ func (d *Daemon) makePlan(schema *adminsocket.Schema, daemon string) *plan {
 func (d *Daemon) family(c adminsocket.Counter) *Family {
 	names := []string{"ceph_daemon"}
 	for _, name := range c.LabelNames {
-		names = append(names, labelName(name))
+		names = append(names, labelName(name, names))
 	}
 	f := &Family{
 		Name: metricName(c.Logger, c.Name), Help: help(c), Kind: kindOfCounter(c.Kind), Labels: names,
@@ -149,9 +161,9 @@ func kindOfCounter(k adminsocket.Kind) Kind {
 
 func help(c adminsocket.Counter) string {
 	if c.Description == "" {
-		return fmt.Sprintf("Perf counter %s of %s.", c.Name, c.Logger)
+		return strings.ToValidUTF8(fmt.Sprintf("Perf counter %s of %s.", c.Name, c.Logger), "?")
 	}
-	return c.Description
+	return strings.ToValidUTF8(c.Description, "?")
 }
 
 func (p *plan) emit(dump *adminsocket.Dump, b *Batch) {
@@ -183,10 +195,14 @@ func metricName(logger, counter string) string {
 	return "ceph_" + legal(name, true)
 }
 
-// labelName makes a legal label name.
-func labelName(name string) string {
-	if name = legal(name, false); name == "" || name[0] >= '0' && name[0] <= '9' {
-		name = "_" + name
+// labelName makes a legal label name that is not among those that are taken.
+func labelName(name string, taken []string) string {
+	name = legal(name, false)
+	if name == "" || name[0] >= '0' && name[0] <= '9' || strings.HasPrefix(name, "__") {
+		name = "label_" + name
+	}
+	for slices.Contains(taken, name) {
+		name += "_"
 	}
 	return name
 }

@@ -19,14 +19,14 @@ import (
 type Options struct {
 	// TargetTimeout is how long one target may take in a scrape. Default 5 s.
 	TargetTimeout time.Duration
-	// Concurrency is how many targets of one collector are read at once. Default 64.
+	// Concurrency is how many targets of one collector are read at once. Default 32. Those that take long do not count.
 	Concurrency int
 	// Process gives the families of this process itself (go_*, process_*). They are left out of filtered scrapes.
 	Process prometheus.Gatherer
 	Log     *slog.Logger
 }
 
-// Exporter collects from its collectors on demand. It keeps nothing between two scrapes but who hangs.
+// Exporter collects from its collectors on demand. It keeps nothing between two scrapes but who hangs and why.
 type Exporter struct {
 	runners []*runner
 	process prometheus.Gatherer
@@ -40,7 +40,7 @@ func New(opts Options, collectors ...Collector) *Exporter {
 		opts.TargetTimeout = 5 * time.Second
 	}
 	if opts.Concurrency <= 0 {
-		opts.Concurrency = 64
+		opts.Concurrency = 32
 	}
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)

@@ -20,6 +20,9 @@ const (
 	// margin is what remains of Prometheus's own timeout to write and carry the answer.
 	margin       = 500 * time.Millisecond
 	shortestTime = 100 * time.Millisecond
+	// patienceWithReader is how long a client may take to read the answer. What was collected stays in memory
+	// for so long.
+	patienceWithReader = 30 * time.Second
 )
 
 // ServeHTTP serves /metrics: every collector, or those that the parameters collect[] name; as text, OpenMetrics or
@@ -33,30 +36,50 @@ func (e *Exporter) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 			return
 		}
 	}
+	limit := deadline(req.Header)
 	// The work may be shared with another scrape, so it goes on when this client goes away.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(req.Context()), deadline(req.Header))
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(req.Context()), limit)
 	defer cancel()
+	// Not every http.ResponseWriter has deadlines; the server's has.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(limit + patienceWithReader))
 
 	format := expfmt.NegotiateAccept(req.Header, expfmt.DefaultOpenMetricsAcceptedFormats()...)
 	w.Header().Set("Content-Type", string(format))
-	out := io.Writer(w)
+	w.Header().Add("Vary", "Accept, Accept-Encoding")
+	write := e.write
 	if acceptsGzip(req.Header) {
 		w.Header().Set("Content-Encoding", "gzip")
-		zip, _ := gzip.NewWriterLevel(w, gzip.BestSpeed)
-		defer zip.Close()
-		out = zip
+		write = e.writeCompressed
 	}
+	if err := write(ctx, w, format, only); err != nil {
+		e.log.Debug("answer was not written to its end", "err", err)
+		panic(http.ErrAbortHandler) // so that half an answer does not look like a whole one
+	}
+}
+
+func (e *Exporter) writeCompressed(ctx context.Context, w io.Writer, format expfmt.Format, only []string) error {
+	zip, err := gzip.NewWriterLevel(w, gzip.BestSpeed)
+	if err != nil {
+		return err
+	}
+	if err := e.write(ctx, zip, format, only); err != nil {
+		return err
+	}
+	return zip.Close()
+}
+
+func (e *Exporter) write(ctx context.Context, w io.Writer, format expfmt.Format, only []string) error {
 	enc := &encoder{
-		enc:         expfmt.NewEncoder(out, format),
+		enc:         expfmt.NewEncoder(w, format),
 		openMetrics: format.FormatType() == expfmt.TypeOpenMetrics,
 	}
 	if err := e.Scrape(ctx, only, enc); err != nil {
-		e.log.Debug("client went away while its answer was written", "err", err)
-		return
+		return err
 	}
 	if closer, ok := enc.enc.(expfmt.Closer); ok {
-		closer.Close()
+		return closer.Close()
 	}
+	return nil
 }
 
 // deadline is Prometheus's own timeout less a margin.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -17,8 +18,15 @@ var (
 	errLate         = errors.New("did not end before its deadline")
 )
 
-// grace is how long past its deadline a target may take to hand over what it has read so far.
-const grace = 100 * time.Millisecond
+const (
+	// grace is how long past its deadline a target may take to hand over what it has read so far.
+	grace = 100 * time.Millisecond
+	// patience is how long a target keeps its turn. One that takes longer goes on, but without keeping others
+	// from theirs: targets that hang cost the healthy ones next to nothing, however many they are.
+	patience = 100 * time.Millisecond
+	// maxReasons is how many different reasons for the failure of one target are logged until it is well again.
+	maxReasons = 5
+)
 
 // outcome is what one target gave in one scrape.
 type outcome struct {
@@ -58,7 +66,7 @@ type runner struct {
 	mu      sync.Mutex
 	flight  *flight
 	running map[string]bool
-	reasons map[string]string // why a target failed last, as logged
+	reasons map[string][]string // why a target fails, as logged
 }
 
 // flight is a run that overlapping scrapes share.
@@ -67,9 +75,9 @@ type flight struct {
 	result *collected
 }
 
-// run collects, or waits for the run that is under way. It returns at the latest a moment after ctx ends, or when
-// the run that it joined does.
+// run collects, or waits for the run that is under way. It returns a moment after ctx ends at the latest.
 func (r *runner) run(ctx context.Context) *collected {
+	start := time.Now()
 	r.mu.Lock()
 	f := r.flight
 	if f == nil {
@@ -84,8 +92,26 @@ func (r *runner) run(ctx context.Context) *collected {
 		}()
 	}
 	r.mu.Unlock()
-	<-f.done
-	return f.result
+	if wait(ctx, f.done) {
+		return f.result
+	}
+	// Somebody with a later deadline started it.
+	return &collected{collector: r.collector.Name(), err: errLate, duration: time.Since(start)}
+}
+
+// wait waits for done, until a moment after ctx has ended.
+func wait(ctx context.Context, done <-chan struct{}) bool {
+	select {
+	case <-done:
+		return true
+	case <-ctx.Done():
+	}
+	select {
+	case <-done:
+		return true
+	case <-time.After(2 * grace):
+		return false
+	}
 }
 
 // discovery is the name under which finding the targets is guarded like a target of its own.
@@ -93,17 +119,15 @@ const discovery = ""
 
 func (r *runner) collect(ctx context.Context) *collected {
 	start := time.Now()
-	var targets []Target
-	find := r.call(ctx, Target{Name: discovery, Collect: func(ctx context.Context, b *Batch) error {
-		found, err := r.collector.Targets(ctx, b)
-		targets = found
+	var found []Target
+	find := r.callInTime(ctx, Target{Name: discovery, Collect: func(ctx context.Context, b *Batch) (err error) {
+		found, err = r.collector.Targets(ctx, b)
 		return err
 	}})
 	result := &collected{collector: r.collector.Name(), found: find.batch, err: find.err}
-	if find.batch == nil { // it may still be writing to targets
-		targets = nil
+	if find.batch != nil { // else found may still be written
+		result.outcomes = r.callAll(ctx, found)
 	}
-	result.outcomes = r.callAll(ctx, targets)
 	r.report(find, result.outcomes)
 	if errors.Is(result.err, ErrNoData) {
 		result.err = nil
@@ -112,28 +136,37 @@ func (r *runner) collect(ctx context.Context) *collected {
 	return result
 }
 
-// callAll calls every target, those that failed last time after the others, so that many hung ones cannot keep
-// a healthy one waiting for its turn.
+// callAll calls every target, those that failed last time after the others.
 func (r *runner) callAll(ctx context.Context, targets []Target) []outcome {
 	outcomes := make([]outcome, len(targets))
 	turns := make(chan struct{}, r.concurrency)
 	var wg sync.WaitGroup
 	for _, i := range r.order(targets) {
-		select {
-		case turns <- struct{}{}:
-		case <-ctx.Done():
+		if !takeTurn(ctx, turns) {
 			outcomes[i] = outcome{target: targets[i], err: errLate}
 			continue
 		}
 		wg.Go(func() {
-			defer func() { <-turns }()
-			targetCtx, cancel := context.WithTimeout(ctx, r.targetTimeout)
-			defer cancel()
-			outcomes[i] = r.call(targetCtx, targets[i])
+			giveBack := sync.OnceFunc(func() { <-turns })
+			defer giveBack()
+			defer time.AfterFunc(patience, giveBack).Stop()
+			outcomes[i] = r.callInTime(ctx, targets[i])
 		})
 	}
 	wg.Wait()
 	return outcomes
+}
+
+func takeTurn(ctx context.Context, turns chan<- struct{}) bool {
+	if ctx.Err() != nil {
+		return false
+	}
+	select {
+	case turns <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 func (r *runner) order(targets []Target) []int {
@@ -141,13 +174,19 @@ func (r *runner) order(targets []Target) []int {
 	defer r.mu.Unlock()
 	var well, ill []int
 	for i, t := range targets {
-		if r.reasons[t.Name] == "" {
+		if len(r.reasons[t.Name]) == 0 {
 			well = append(well, i)
 		} else {
 			ill = append(ill, i)
 		}
 	}
 	return append(well, ill...)
+}
+
+func (r *runner) callInTime(ctx context.Context, t Target) outcome {
+	ctx, cancel := context.WithTimeout(ctx, r.targetTimeout)
+	defer cancel()
+	return r.call(ctx, t)
 }
 
 // call calls one target and gives up on it when ctx ends; the call itself may go on, and until it returns the
@@ -194,11 +233,19 @@ func (r *runner) end(name string) {
 	delete(r.running, name)
 }
 
+// panicError is a mistake in a collector. The stack is for the log.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (e *panicError) Error() string { return fmt.Sprintf("panic, please report it: %v", e.value) }
+
 // protect turns a panic into an error: a mistake in one collector must not take the others with it.
 func protect(f func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("panic, please report it: %v\n%s", p, debug.Stack())
+			err = &panicError{value: p, stack: debug.Stack()}
 		}
 	}()
 	return f()
@@ -208,28 +255,40 @@ func protect(f func() error) (err error) {
 func (r *runner) report(find outcome, outcomes []outcome) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	reasons := make(map[string]string)
+	reasons := make(map[string][]string)
+	if failed(find.err) && len(outcomes) == 0 { // nobody was asked, so nobody is well again
+		maps.Copy(reasons, r.reasons)
+	}
 	for _, o := range append([]outcome{find}, outcomes...) {
 		log := r.log.With("collector", r.collector.Name())
 		if o.target.Name != discovery {
 			log = log.With("target", o.target.Name)
 		}
 		before := r.reasons[o.target.Name]
-		if !failed(o.err) {
-			if before != "" {
-				log.Info("target is well again")
-			}
-			continue
-		}
-		reason := withoutDigits(o.err.Error())
-		reasons[o.target.Name] = reason
-		if errors.Is(o.err, errStillRunning) && before != "" {
-			reasons[o.target.Name] = before
-		} else if reason != before {
-			log.Warn("target gives no or partial data", "err", o.err)
+		if failed(o.err) {
+			reasons[o.target.Name] = logReason(log, before, o.err)
+		} else if len(before) > 0 {
+			log.Info("well again")
 		}
 	}
 	r.reasons = reasons
+}
+
+// logReason logs why a target fails, unless that has been said, and returns the reasons that have.
+func logReason(log *slog.Logger, before []string, err error) []string {
+	reason := withoutDigits(err.Error())
+	switch {
+	case slices.Contains(before, reason),
+		len(before) >= maxReasons,
+		len(before) > 0 && errors.Is(err, errStillRunning): // it runs for the reason that has been logged
+		return before
+	}
+	var p *panicError
+	if errors.As(err, &p) {
+		log = log.With("stack", string(p.stack))
+	}
+	log.Warn("no or partial data", "err", err)
+	return append(before, reason)
 }
 
 // withoutDigits makes errors equal that differ only in a count, a time or a process id.

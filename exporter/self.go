@@ -43,7 +43,9 @@ func (e *Exporter) self(results []*collected) *Batch {
 		b.AddBool(collectorSuccess, c.success(), c.collector)
 		b.Add(collectorDuration, c.duration.Seconds(), c.collector)
 		for _, o := range c.outcomes {
-			b.AddBool(targetUp, !failed(o.err), c.collector, o.target.Name)
+			if o.err == nil || failed(o.err) {
+				b.AddBool(targetUp, o.err == nil, c.collector, o.target.Name)
+			}
 			b.Add(targetDuration, o.duration.Seconds(), c.collector, o.target.Name)
 		}
 	}

@@ -12,11 +12,15 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
 )
+
+// moment is how long a call waits for a daemon that still has to answer an earlier one.
+const moment = 100 * time.Millisecond
 
 // MaxReply is the largest answer that is read, in bytes. The largest seen is a schema of 0.3 MB.
 const MaxReply = 16 << 20
@@ -38,84 +42,165 @@ type Reply struct {
 }
 
 // Client calls admin sockets, one connection at a time for each socket. The zero value is ready.
+//
+// A connection that is closed before its answer came stays in the queue of a daemon that hangs, and the next one
+// would stand behind it, until the queue of five is full for the administrator too. So a call that gives up
+// leaves its connection open, and until the daemon has answered there or died, further calls of that socket fail
+// after a moment with the same error: at most one connection of a client ever waits in a daemon's queue.
 type Client struct {
 	mu    sync.Mutex
-	turns map[string]*turn
+	turns map[socketFile]*turn
 }
 
-// turn is held by the one call that may use a socket.
+// socketFile tells a socket from the next one of the same path.
+type socketFile struct {
+	path  string
+	inode uint64
+}
+
+// turn is held by the one connection that may use a socket.
 type turn struct {
 	held  chan struct{}
 	users int
+	// late is why the call that made the connection gave up on it, nil while it has not.
+	late error
 }
 
 // Call asks the daemon behind the socket at path. The answer is read into buf where it fits; buf may be nil.
 //
-// Errors: ErrRefused and ErrReply as above; the context's error when the deadline passed; fs.ErrNotExist,
-// fs.ErrPermission, syscall.ECONNREFUSED (a socket file that a dead daemon left behind) and syscall.EAGAIN (its
-// queue is full) as the system gives them.
+// Errors: ErrRefused and ErrReply as above; the context's error when the deadline passed, in this call or in an
+// earlier one that the daemon still has to answer; fs.ErrNotExist, fs.ErrPermission, syscall.ECONNREFUSED (a
+// socket file that a dead daemon left behind) and syscall.EAGAIN (its queue is full) as the system gives them.
 //
 // Similar to: ceph --admin-daemon PATH COMMAND
 func (c *Client) Call(ctx context.Context, path string, cmd Command, buf []byte) (Reply, error) {
-	release, err := c.acquire(ctx, path)
+	file, err := identify(path)
 	if err != nil {
-		return Reply{}, fmt.Errorf("wait for our earlier call of %s: %w", path, err)
+		return Reply{}, err
 	}
-	defer release()
-	reply, err := call(ctx, path, cmd, buf)
+	t, err := c.acquire(ctx, file)
 	if err != nil {
+		return Reply{}, err
+	}
+	conn, err := dial(ctx, path)
+	if err != nil {
+		c.release(file, t)
 		return Reply{}, fmt.Errorf("ask %s for %q: %w", path, cmd, sayWhy(ctx, err))
 	}
-	return reply, nil
+	data, err := ask(ctx, conn, cmd, buf)
+	if err != nil {
+		err = fmt.Errorf("ask %s for %q: %w", path, cmd, sayWhy(ctx, err))
+	}
+	if ctx.Err() != nil && err != nil {
+		c.leave(file, t, conn, err)
+		return Reply{}, err
+	}
+	defer c.release(file, t)
+	defer conn.Close()
+	if err != nil {
+		return Reply{}, err
+	}
+	return Reply{Data: data, PID: peerPID(conn)}, nil
 }
 
-func (c *Client) acquire(ctx context.Context, path string) (release func(), err error) {
+func identify(path string) (socketFile, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return socketFile{}, fmt.Errorf("find admin socket: %w", err)
+	}
+	file := socketFile{path: path}
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+		file.inode = stat.Ino
+	}
+	return file, nil
+}
+
+// acquire waits until no connection of this client uses the socket.
+func (c *Client) acquire(ctx context.Context, file socketFile) (*turn, error) {
 	c.mu.Lock()
 	if c.turns == nil {
-		c.turns = make(map[string]*turn)
+		c.turns = make(map[socketFile]*turn)
 	}
-	t := c.turns[path]
+	t := c.turns[file]
 	if t == nil {
 		t = &turn{held: make(chan struct{}, 1)}
-		c.turns[path] = t
+		c.turns[file] = t
 	}
 	t.users++
+	late := t.late
 	c.mu.Unlock()
-
-	leave := func() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if t.users--; t.users == 0 {
-			delete(c.turns, path)
-		}
+	if late != nil {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, moment)
+		defer cancel()
 	}
 	select {
 	case t.held <- struct{}{}:
-		return func() { <-t.held; leave() }, nil
+		return t, nil
 	case <-ctx.Done():
-		leave()
-		return nil, ctx.Err()
+		c.forget(file, t)
+		if late != nil {
+			return nil, late
+		}
+		return nil, fmt.Errorf("wait for our earlier call of %s: %w", file.path, ctx.Err())
 	}
 }
 
-func call(ctx context.Context, path string, cmd Command, buf []byte) (Reply, error) {
+func (c *Client) release(file socketFile, t *turn) {
+	<-t.held
+	c.forget(file, t)
+}
+
+func (c *Client) forget(file socketFile, t *turn) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if t.users--; t.users == 0 {
+		delete(c.turns, file)
+	}
+}
+
+// leave waits in the background for the answer that nobody wants any more, reads it, so that the daemon need not
+// wait for us either, and gives the turn back.
+func (c *Client) leave(file socketFile, t *turn, conn net.Conn, why error) {
+	c.mu.Lock()
+	t.late = why
+	c.mu.Unlock()
+	go func() {
+		_, _ = io.CopyN(io.Discard, conn, MaxReply)
+		conn.Close()
+		c.mu.Lock()
+		t.late = nil
+		c.mu.Unlock()
+		c.release(file, t)
+	}()
+}
+
+func dial(ctx context.Context, path string) (*net.UnixConn, error) {
 	var dialer net.Dialer
 	conn, err := dialer.DialContext(ctx, "unix", path)
 	if err != nil {
-		return Reply{}, err
+		return nil, err
 	}
-	defer conn.Close()
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
-	defer stop()
+	return conn.(*net.UnixConn), nil
+}
 
+// ask sends the command and reads the answer until ctx ends. After it, conn has no deadline.
+func ask(ctx context.Context, conn net.Conn, cmd Command, buf []byte) ([]byte, error) {
+	expired := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		_ = conn.SetDeadline(time.Unix(1, 0))
+		close(expired)
+	})
+	defer func() {
+		if !stop() {
+			<-expired
+			_ = conn.SetDeadline(time.Time{})
+		}
+	}()
 	if _, err := io.WriteString(conn, cmd.request); err != nil {
-		return Reply{}, err
+		return nil, err
 	}
-	data, err := readReply(conn, buf)
-	if err != nil {
-		return Reply{}, err
-	}
-	return Reply{Data: data, PID: peerPID(conn.(*net.UnixConn))}, nil
+	return readReply(conn, buf)
 }
 
 // readReply reads the length, four bytes in network order, and as many bytes as it says.
@@ -162,6 +247,7 @@ func firstLine(text []byte) string {
 	return strings.ToValidUTF8(strings.TrimSpace(strings.TrimPrefix(line, "ERROR:")), "?")
 }
 
+// peerPID returns the process that listens; the kernel keeps it past the daemon's close.
 func peerPID(conn *net.UnixConn) int {
 	raw, err := conn.SyscallConn()
 	if err != nil {
@@ -192,7 +278,8 @@ func sayWhy(ctx context.Context, err error) error {
 		return fmt.Errorf("nobody listens, a dead daemon left the file behind: %w", err)
 	case errors.Is(err, syscall.EAGAIN):
 		return fmt.Errorf("queue is full, somebody else keeps it busy or the daemon hangs: %w", err)
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
+		errors.Is(err, syscall.EPIPE), errors.Is(err, syscall.ECONNRESET):
 		return fmt.Errorf("%w: daemon closed the connection early: %w", ErrReply, err)
 	}
 	return err

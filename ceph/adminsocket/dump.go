@@ -19,9 +19,8 @@ type Value struct {
 // Dump is the values of one dump, in the order of its schema's counters.
 type Dump struct {
 	Values []Value
-	// Unknown is true when the dump holds loggers or counters that the schema lacks, because they came after it
-	// was read.
-	Unknown bool
+	// Unknown is how many counters the dump holds that the schema lacks, because they came after it was read.
+	Unknown int
 }
 
 // DumpParser reads dumps; it keeps its memory from one to the next. It is not safe for concurrent use. The zero
@@ -35,15 +34,11 @@ type DumpParser struct {
 // Parse reads the answer to PerfDump or CounterDump with the schema of the same kind. The result is valid until
 // the next call. What the schema lacks is passed over.
 func (p *DumpParser) Parse(data []byte, schema *Schema) (*Dump, error) {
-	v, err := p.json.ParseBytes(data)
+	root, err := asObject(p.json.ParseBytes(data))
 	if err != nil {
-		return nil, fmt.Errorf("parse perf dump: %w: %w", ErrReply, err)
+		return nil, fmt.Errorf("parse perf dump: %w", err)
 	}
-	root, err := v.Object()
-	if err != nil {
-		return nil, fmt.Errorf("parse perf dump: %w: %w", ErrReply, err)
-	}
-	p.dump.Unknown = false
+	p.dump.Unknown = 0
 	if n := len(schema.counters); cap(p.dump.Values) >= n {
 		p.dump.Values = p.dump.Values[:n]
 		clear(p.dump.Values)
@@ -73,7 +68,7 @@ func (p *DumpParser) counters(index map[string]int, counters *fastjson.Object) {
 		i, ok := index[string(name)]
 		switch {
 		case !ok:
-			p.dump.Unknown = true
+			p.dump.Unknown++
 		case i != ignored:
 			p.dump.Values[i].add(v)
 		}

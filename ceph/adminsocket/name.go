@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -51,14 +52,14 @@ func ParseName(path string) (s Socket, ok bool) {
 	if !ok {
 		return Socket{}, false
 	}
-	for _, kind := range [...]string{"mon", "mgr", "osd", "mds", "client"} {
-		cluster, id, found := strings.Cut(name, "-"+kind+".")
-		if found && cluster != "" && id != "" {
-			return Socket{Path: path, Cluster: cluster, Type: kind, ID: id}, true
-		}
+	parts := socketName.FindStringSubmatch(name)
+	if parts == nil {
+		return Socket{}, false
 	}
-	return Socket{}, false
+	return Socket{Path: path, Cluster: parts[1], Type: parts[2], ID: parts[3]}, true
 }
+
+var socketName = regexp.MustCompile(`^(.+?)-(mon|mgr|osd|mds|client)\.(.+)$`)
 
 // Find lists the admin sockets in a run directory and in its subdirectories, one a cluster's fsid, as cephadm
 // makes them. They are in the order of their paths. What is no socket of a known name is left out. A directory

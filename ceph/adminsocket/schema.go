@@ -53,8 +53,8 @@ type Schema struct {
 func (s *Schema) Counters() []Counter { return s.counters }
 
 // ParseSchema reads the answer to PerfSchema or CounterSchema. Counters that differ only in what is unique to the
-// process, such as a pointer in the logger's name, become one.
-func ParseSchema(data []byte) (*Schema, error) {
+// process, such as a pointer in the logger's name, become one. What keep does not want is left out; nil wants all.
+func ParseSchema(data []byte, keep func(*Counter) bool) (*Schema, error) {
 	root, err := parseObject(data)
 	if err != nil {
 		return nil, fmt.Errorf("parse perf schema: %w", err)
@@ -66,19 +66,19 @@ func ParseSchema(data []byte) (*Schema, error) {
 		index := make(map[string]int)
 		counters.Visit(func(counter []byte, v *fastjson.Value) {
 			c, ok := parseCounter(v)
-			if !ok {
-				index[string(counter)] = ignored
+			c.Logger, c.Name, c.LabelNames, c.LabelValues = name, string(counter), names, values
+			if !ok || keep != nil && !keep(&c) {
+				index[c.Name] = ignored
 				return
 			}
-			c.Logger, c.Name, c.LabelNames, c.LabelValues = name, string(counter), names, values
-			id := strings.Join(append([]string{name, c.Name}, values...), "\x00")
+			id := strings.Join(slices.Concat([]string{name, c.Name}, names, values), "\x00")
 			i, twin := known[id]
 			if !twin {
 				i = len(s.counters)
 				known[id] = i
 				s.counters = append(s.counters, c)
 			}
-			index[string(counter)] = i
+			index[c.Name] = i
 		})
 		s.index[string(key)] = index
 	})
@@ -140,17 +140,17 @@ func labelledKey(key []byte, labels *fastjson.Object) []byte {
 
 var (
 	pointer = regexp.MustCompile(`-0x[0-9a-f]+`)
-	librbd  = regexp.MustCompile(`^librbd-([0-9a-f]+)-`)
+	librbd  = regexp.MustCompile(`librbd-([0-9a-f]+)-.*`)
 )
 
 // splitLogger takes out of a logger's name what would make a new metric family for every process or image: the
-// address of an object ("objecter-0x55d0c1a2b3c0"), and the image of a librbd client ("librbd-1a2b-vms-disk0"),
-// whose id becomes the label image_id.
+// address of an object ("objecter-0x55d0c1a2b3c0"), and the image of a librbd client ("librbd-1a2b-vms-disk0",
+// "objectcacher-librbd-1a2b-vms-disk0"), whose id becomes the label image_id.
 func splitLogger(logger string, labels *fastjson.Object) (name string, names, values []string) {
 	name = pointer.ReplaceAllString(logger, "")
 	pairs := make(map[string]string)
 	if m := librbd.FindStringSubmatch(name); m != nil {
-		name = "librbd"
+		name = librbd.ReplaceAllLiteralString(name, "librbd")
 		pairs["image_id"] = m[1]
 	}
 	if labels != nil {
@@ -189,9 +189,15 @@ func ParseDescriptions(data []byte) (map[string]bool, error) {
 }
 
 func parseObject(data []byte) (*fastjson.Object, error) {
-	v, err := fastjson.ParseBytes(data)
+	return asObject(fastjson.ParseBytes(data))
+}
+
+// asObject takes what a parser returned. The part of the answer that the parser quotes is left out of the error:
+// it differs from one answer to the next.
+func asObject(v *fastjson.Value, err error) (*fastjson.Object, error) {
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrReply, err)
+		what, _, _ := strings.Cut(err.Error(), "; unparsed tail")
+		return nil, fmt.Errorf("%w: %s", ErrReply, what)
 	}
 	object, err := v.Object()
 	if err != nil {
