@@ -8,9 +8,8 @@ import (
 	"os"
 	"strings"
 	"sync"
-	"time"
-
 	"syscall"
+	"time"
 )
 
 // cliTimeout bounds every call of Ceph's command line tools.
@@ -36,6 +35,8 @@ type Ceph struct {
 	GuestConf string
 	// RunDir is the folder of the admin sockets.
 	RunDir string
+	// GanetiRunDir stands for Ganeti's /var/run/ganeti: the guests' sockets and files are there.
+	GanetiRunDir string
 	// AdminKeyring holds the keys of client.admin and of the daemons.
 	AdminKeyring string
 	// GuestKeyring holds the key of client.guest, which may read and write the images of all pools.
@@ -81,6 +82,7 @@ func newCeph(group *group, options CephOptions) *Ceph {
 		Conf:         group.path("ceph.conf"),
 		GuestConf:    group.path("guest.conf"),
 		RunDir:       group.path("run"),
+		GanetiRunDir: group.path("ganeti"),
 		AdminKeyring: group.path("keyring"),
 		GuestKeyring: group.path("guest.keyring"),
 		FSID:         newUUID(),
@@ -90,7 +92,7 @@ func newCeph(group *group, options CephOptions) *Ceph {
 	}
 }
 
-// Stop kills all daemons and removes the folder.
+// Stop kills all daemons and guests, and removes the folder.
 func (c *Ceph) Stop() error {
 	if err := c.group.close(); err != nil {
 		return fmt.Errorf("stop ceph: %w", err)

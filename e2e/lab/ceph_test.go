@@ -11,6 +11,7 @@ import (
 
 func TestCeph(t *testing.T) {
 	RequireCeph(t)
+	RequireGuest(t)
 	ceph := startCeph(t)
 	if err := ceph.CreatePool(t.Context(), "vms"); err != nil {
 		t.Fatal(err)
@@ -23,6 +24,7 @@ func TestCeph(t *testing.T) {
 			t.Errorf("admin socket of %s: %v", name, err)
 		}
 	}
+	testGuests(t, ceph)
 	restartDaemons(t, ceph)
 	stopCeph(t, ceph)
 }

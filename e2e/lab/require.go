@@ -25,3 +25,9 @@ func RequireCeph(t testing.TB) {
 	t.Helper()
 	Require(t, "ceph-mon", "ceph-mgr", "ceph-osd", "ceph", "rbd", "ceph-authtool", "monmaptool", "setsid")
 }
+
+// RequireGuest is Require for what StartGuest needs besides.
+func RequireGuest(t testing.TB) {
+	t.Helper()
+	Require(t, "qemu-system-x86_64")
+}
