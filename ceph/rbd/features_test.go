@@ -1,0 +1,43 @@
+package rbd
+
+import (
+	"testing"
+
+	librbd "github.com/ceph/go-ceph/rbd"
+)
+
+func TestFeatures(t *testing.T) {
+	for bits, want := range map[uint64]string{
+		0: "",
+		librbd.FeatureLayering | librbd.FeatureExclusiveLock | librbd.FeatureObjectMap | librbd.FeatureFastDiff | librbd.FeatureDeepFlatten: "layering,exclusive-lock,object-map,fast-diff,deep-flatten",
+		librbd.FeatureJournaling | librbd.FeatureDataPool | librbd.FeatureMigrating:                                                         "journaling,data-pool,migrating",
+		1 << 11: "dirty-cache",
+		1 << 12: "0x1000",
+		1 << 63: "0x8000000000000000",
+	} {
+		if got := Features(bits).String(); got != want {
+			t.Errorf("Features(%#x) = %q, want %q", bits, got, want)
+		}
+		if got, want := Features(bits).FastDiff(), bits&librbd.FeatureFastDiff != 0; got != want {
+			t.Errorf("Features(%#x).FastDiff() = %v, want %v", bits, got, want)
+		}
+	}
+}
+
+func TestValidFlags(t *testing.T) {
+	for name, tc := range map[string]struct {
+		flags []byte
+		want  bool
+	}{
+		"never set":          {nil, true},
+		"valid":              {[]byte{0, 0, 0, 0, 0, 0, 0, 0}, true},
+		"object map invalid": {[]byte{1, 0, 0, 0, 0, 0, 0, 0}, false},
+		"fast-diff invalid":  {[]byte{2, 0, 0, 0, 0, 0, 0, 0}, false},
+		"another flag":       {[]byte{4, 0, 0, 0, 0, 0, 0, 0}, true},
+		"short":              {[]byte{0}, false},
+	} {
+		if got := validFlags(tc.flags); got != tc.want {
+			t.Errorf("%s: %v, want %v", name, got, tc.want)
+		}
+	}
+}
