@@ -157,7 +157,7 @@ func application(names []string) string {
 			shown[i] = word
 		}
 	}
-	return strings.Join(shown, ",")
+	return strings.Join(shown, ", ")
 }
 
 func osdName(id int) string { return "osd." + strconv.Itoa(id) }

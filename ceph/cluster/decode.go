@@ -15,6 +15,9 @@ import (
 // ErrNotReady is in the error when the mgr has started a moment ago and has not heard of all OSDs yet.
 var ErrNotReady = errors.New("the mgr has no placement group statistics yet")
 
+// errShape is returned for JSON that is not the answer to the command.
+var errShape = errors.New("not the expected answer")
+
 // Number is a number that Ceph may also write as inf, -inf or nan, which JSON does not know.
 type Number float64
 

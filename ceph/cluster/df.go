@@ -38,7 +38,7 @@ type PoolUsage struct {
 // ParseDF reads the answer to rados.DF.
 func ParseDF(data []byte) (DF, error) {
 	var answer struct {
-		Stats   Usage            `json:"stats"`
+		Stats   *Usage           `json:"stats"`
 		ByClass map[string]Usage `json:"stats_by_class"`
 		Pools   []struct {
 			ID    int64     `json:"id"`
@@ -48,7 +48,10 @@ func ParseDF(data []byte) (DF, error) {
 	if err := decode(data, &answer); err != nil {
 		return DF{}, err
 	}
-	df := DF{Usage: answer.Stats, ByClass: answer.ByClass}
+	if answer.Stats == nil {
+		return DF{}, errShape
+	}
+	df := DF{Usage: *answer.Stats, ByClass: answer.ByClass}
 	for _, p := range answer.Pools {
 		p.Stats.ID = p.ID
 		df.Pools = append(df.Pools, p.Stats)

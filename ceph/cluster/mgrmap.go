@@ -40,6 +40,9 @@ func ParseMgrMap(data []byte) (MgrMap, error) {
 	if err := decode(data, &answer); err != nil {
 		return MgrMap{}, err
 	}
+	if answer.Epoch == 0 {
+		return MgrMap{}, errShape
+	}
 	m := MgrMap{Epoch: answer.Epoch, Active: answer.Active, AlwaysOn: answer.AlwaysOn}
 	for _, s := range answer.Standbys {
 		m.Standbys = append(m.Standbys, s.Name)

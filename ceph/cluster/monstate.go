@@ -11,5 +11,8 @@ type MonState struct {
 func ParseMonState(data []byte) (MonState, error) {
 	var s MonState
 	err := decode(data, &s)
+	if err == nil && s.State == "" {
+		err = errShape
+	}
 	return s, err
 }

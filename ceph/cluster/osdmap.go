@@ -91,6 +91,9 @@ func ParseOSDMap(data []byte) (OSDMap, error) {
 	if err := decode(data, &answer); err != nil {
 		return OSDMap{}, err
 	}
+	if answer.Epoch == 0 {
+		return OSDMap{}, errShape
+	}
 	m := OSDMap{
 		Epoch:         answer.Epoch,
 		Flags:         strings.Split(answer.Flags, ","),
@@ -158,6 +161,9 @@ func ParseDeviceClasses(data []byte) (map[int]string, error) {
 	if err := decode(data, &answer); err != nil {
 		return nil, err
 	}
+	if answer.Nodes == nil {
+		return nil, errShape
+	}
 	classes := make(map[int]string)
 	for _, n := range append(answer.Nodes, answer.Stray...) {
 		if n.Type == "osd" {
@@ -176,7 +182,7 @@ func ParseEpoch(data []byte) (uint64, error) {
 		return 0, err
 	}
 	if answer.Epoch == nil {
-		return 0, fmt.Errorf("no epoch in the answer")
+		return 0, errShape
 	}
 	return *answer.Epoch, nil
 }

@@ -24,6 +24,9 @@ func ParseOSDPerf(data []byte) ([]OSDLatency, error) {
 	if err := decode(data, &answer); err != nil {
 		return nil, err
 	}
+	if answer.OSDStats.Infos == nil {
+		return nil, errShape
+	}
 	latencies := make([]OSDLatency, 0, len(answer.OSDStats.Infos))
 	for _, i := range answer.OSDStats.Infos {
 		latencies = append(latencies, OSDLatency{ID: i.ID, Commit: i.Stats.Commit, Apply: i.Stats.Apply})

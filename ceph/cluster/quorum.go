@@ -26,6 +26,9 @@ func ParseQuorum(data []byte) ([]Mon, error) {
 	if err := decode(data, &answer); err != nil {
 		return nil, err
 	}
+	if answer.Monmap.Mons == nil {
+		return nil, errShape
+	}
 	mons := make([]Mon, 0, len(answer.Monmap.Mons))
 	for _, m := range answer.Monmap.Mons {
 		mons = append(mons, Mon{Name: m.Name, Rank: m.Rank, Addr: host(m.Addr), InQuorum: slices.Contains(answer.Quorum, m.Rank)})

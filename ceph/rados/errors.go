@@ -12,6 +12,9 @@ var (
 	errMgrSilent = errors.New("no mgr answered: check that one is active")
 )
 
+// ErrNoConnection is in every error of a call for which there is no connection to the cluster.
+var ErrNoConnection = errors.New("no connection to the cluster")
+
 // errno returns the error number of a librados error, 0 when it is none.
 func errno(err error) syscall.Errno {
 	var coded interface{ ErrorCode() int }
@@ -34,16 +37,29 @@ func broken(err error) bool {
 
 // connectError adds the next step to an error of connecting. keyrings are the files that librados looks for.
 func connectError(err error, opts Options, keyrings []string) error {
-	who := "connect as client." + opts.User
-	if timedOut(err) {
-		return fmt.Errorf("%s: no mon answers: check that a majority of them runs and that mon host in %s is right: %w",
-			who, opts.Config, err)
+	if problem := connectProblem(err, opts, keyrings); problem != "" {
+		err = fmt.Errorf("%s: %w", problem, err)
+	}
+	return fmt.Errorf("%w as client.%s: %w", ErrNoConnection, opts.User, err)
+}
+
+func connectProblem(err error, opts Options, keyrings []string) string {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return noMon(opts)
 	}
 	switch errno(err) {
-	case syscall.ENOENT, syscall.EACCES, syscall.EPERM, syscall.EIO, syscall.EINVAL:
-		return fmt.Errorf("%s: %s: %w", who, keyProblem(keyrings, opts.User), err)
+	case syscall.ETIMEDOUT:
+		return noMon(opts)
+	case syscall.ENOENT, syscall.EACCES, syscall.EPERM:
+		return keyProblem(keyrings, opts.User, false)
+	case syscall.EIO, syscall.EINVAL:
+		return keyProblem(keyrings, opts.User, true)
 	}
-	return fmt.Errorf("%s: %w", who, err)
+	return ""
+}
+
+func noMon(opts Options) string {
+	return "no mon answers: check that a majority of them runs and that mon host in " + opts.Config + " is right"
 }
 
 // callError adds the next step to an error of a call.
@@ -54,8 +70,4 @@ func callError(err error, opts Options) error {
 			opts.User, opts.User, err)
 	}
 	return err
-}
-
-func timedOut(err error) bool {
-	return errno(err) == syscall.ETIMEDOUT || errors.Is(err, context.DeadlineExceeded)
 }

@@ -8,8 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"strings"
-
-	goceph "github.com/ceph/go-ceph/rados"
 )
 
 // keyTypeAES256K is the type of the keys that Ceph 20 makes. Older librados cannot read them.
@@ -17,7 +15,9 @@ const keyTypeAES256K = 2
 
 // keyProblem says what is wrong with a user's key after librados or a mon refused it, and what to do. librados
 // itself tells these cases apart badly. No part of the key is in the text.
-func keyProblem(keyrings []string, user string) string {
+//
+// malformed is set when librados did not understand the key, and not a mon.
+func keyProblem(keyrings []string, user string, malformed bool) string {
 	for _, path := range keyrings {
 		text, err := os.ReadFile(path)
 		switch {
@@ -30,22 +30,21 @@ func keyProblem(keyrings []string, user string) string {
 		if !ok {
 			return fmt.Sprintf("keyring %s has no key of client.%s: write ceph auth get client.%s into it", path, user, user)
 		}
-		return keyFault(key, path, user)
+		if malformed {
+			return malformedKey(key, path, user)
+		}
+		return fmt.Sprintf("the mons refuse the key in %s: compare it with ceph auth get client.%s", path, user)
 	}
 	return fmt.Sprintf("no keyring at %s: write ceph auth get client.%s into one", strings.Join(keyrings, " or "), user)
 }
 
-func keyFault(key, path, user string) string {
+func malformedKey(key, path, user string) string {
 	secret, err := base64.StdEncoding.DecodeString(key)
-	if err != nil || len(secret) < 2 {
-		return fmt.Sprintf("the key in %s is malformed: write ceph auth get client.%s into it", path, user)
+	if err == nil && len(secret) >= 2 && binary.LittleEndian.Uint16(secret) == keyTypeAES256K {
+		return fmt.Sprintf("the key in %s is of type aes256k, malformed to the installed librados: give client.%s one with --key_type aes, or install librados 20",
+			path, user)
 	}
-	major, minor, patch := goceph.Version()
-	if binary.LittleEndian.Uint16(secret) == keyTypeAES256K && major < 20 {
-		return fmt.Sprintf("the key in %s is of type aes256k, malformed to librados %d.%d.%d: give client.%s a key of type aes, or update librados",
-			path, major, minor, patch, user)
-	}
-	return fmt.Sprintf("the mons refuse the key in %s: compare it with ceph auth get client.%s", path, user)
+	return fmt.Sprintf("the key in %s is malformed: write ceph auth get client.%s into it", path, user)
 }
 
 // findKey returns the key of an entity from the text of a keyring.

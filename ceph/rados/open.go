@@ -20,7 +20,7 @@ import (
 func open(opts Options) (*goceph.Conn, error) {
 	conn, err := goceph.NewConnWithUser(opts.User)
 	if err != nil {
-		return nil, fmt.Errorf("create librados handle for client.%s: %w", opts.User, err)
+		return nil, fmt.Errorf("%w: create librados handle for client.%s: %w", ErrNoConnection, opts.User, err)
 	}
 	if err := configure(conn, opts); err != nil {
 		shutdown(conn)
@@ -53,17 +53,17 @@ func configure(conn *goceph.Conn, opts Options) error {
 	}
 	for _, s := range settings {
 		if err := conn.SetConfigOption(s[0], s[1]); err != nil {
-			return fmt.Errorf("set librados option %s: %w", s[0], err)
+			return fmt.Errorf("%w: set librados option %s: %w", ErrNoConnection, s[0], err)
 		}
 	}
 	// librados says EINVAL for whatever is wrong with the file; the system knows better.
 	f, err := os.Open(opts.Config)
 	if err != nil {
-		return fmt.Errorf("%w: set --ceph.config to this cluster's ceph.conf", err)
+		return fmt.Errorf("%w: set --ceph.config to this cluster's ceph.conf: %w", ErrNoConnection, err)
 	}
 	f.Close()
 	if err := conn.ReadConfigFile(opts.Config); err != nil {
-		return fmt.Errorf("read %s: %w", opts.Config, err)
+		return fmt.Errorf("%w: read %s: %w", ErrNoConnection, opts.Config, err)
 	}
 	return nil
 }

@@ -1,0 +1,82 @@
+package cluster
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/rados"
+)
+
+// The large maps are asked for again only when their epoch has changed.
+func TestClientKeepsMaps(t *testing.T) {
+	f := &fakeCluster{dir: "testdata/ceph/16.2/osd-down", answers: map[rados.Command]string{}}
+	c := NewClient(f)
+	readBoth := func(want ...string) {
+		t.Helper()
+		f.asked = nil
+		osds, err := c.OSDs(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		mgrs, err := c.Mgrs(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(osds.Metadata) != 3 || osds.Classes[0] != "hdd" || mgrs.Metadata["x"].Release != "pacific" {
+			t.Errorf("osds %+v, mgrs %+v", osds, mgrs)
+		}
+		if !slices.Equal(want, f.asked) {
+			t.Errorf("asked %q, want %q", f.asked, want)
+		}
+	}
+	readBoth("osd stat", "osd dump", "osd tree", "osd metadata", "mgr stat", "mgr dump", "mgr metadata")
+	readBoth("osd stat", "mgr stat")
+	f.answers[rados.OSDStat] = `{"epoch":52}`
+	readBoth("osd stat", "osd dump", "osd tree", "mgr stat") // no OSD has started meanwhile
+	f.answers[rados.OSDDump] = `{"epoch":52,"osds":[{"osd":0,"up_from":5},{"osd":1,"up_from":10},{"osd":2,"up_from":52}]}`
+	f.answers[rados.OSDStat] = `{"epoch":53}`
+	readBoth("osd stat", "osd dump", "osd tree", "osd metadata", "mgr stat")
+}
+
+func TestClientForgetsMapsAfterError(t *testing.T) {
+	f := &fakeCluster{dir: "testdata/ceph/16.2/osd-down"}
+	c := NewClient(f)
+	if _, err := c.OSDs(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	f.dir = ""
+	if _, err := c.OSDs(t.Context()); err == nil {
+		t.Fatal("no error")
+	}
+	f.dir, f.asked = "testdata/ceph/16.2/osd-down", nil
+	if _, err := c.OSDs(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if len(f.asked) != 4 {
+		t.Errorf("asked %q, want all four commands", f.asked)
+	}
+}
+
+// While all placement groups are in one state, nobody lists them.
+func TestPGStates(t *testing.T) {
+	f := &fakeCluster{dir: "testdata/ceph/16.2/block-devices"}
+	c := NewClient(f)
+	pools, err := c.PoolPGs(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	states, err := c.PGStates(t.Context(), pools)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(t, map[int64]PGStates{1: {"active+clean": 1}, 3: {"active+clean": 32}, 4: {"active+clean": 32}}, states)
+	if want := []string{"pg dump", "pg stat"}; !slices.Equal(want, f.asked) {
+		t.Errorf("asked %q, want %q", f.asked, want)
+	}
+
+	brief, err := ParsePGBrief(read(t, "16.2/block-devices/pg_dump_brief.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(t, brief, states)
+}
