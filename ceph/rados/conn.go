@@ -36,7 +36,9 @@ const DefaultTimeout = 4 * time.Second
 // Conn is a connection that is made on first use, and made anew after it broke, or after ceph.conf or the
 // keyring changed. Any number of goroutines may use it.
 type Conn struct {
-	opts Options
+	opts     Options
+	open     func(Options) (*goceph.Conn, error)
+	shutdown func(*goceph.Conn)
 
 	mu     sync.Mutex
 	handle *handle          // nil while not connected
@@ -64,7 +66,7 @@ func New(opts Options) *Conn {
 	if opts.Timeout == 0 {
 		opts.Timeout = DefaultTimeout
 	}
-	return &Conn{opts: opts, lanes: make(map[string]*lane)}
+	return &Conn{opts: opts, open: open, shutdown: shutdown, lanes: make(map[string]*lane)}
 }
 
 // Close shuts the connection down as soon as the calls that use it have returned. It does not wait for them.
@@ -117,7 +119,7 @@ func (c *Conn) current() (*handle, *dial, error) {
 
 // connect makes a handle and ends the attempt d.
 func (c *Conn) connect(d *dial, s stamp) {
-	conn, err := open(c.opts)
+	conn, err := c.open(c.opts)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.dial = nil
@@ -140,7 +142,7 @@ func (c *Conn) release(h *handle, err error) {
 		c.retire(h)
 		return
 	}
-	h.shutdownWhenUnused()
+	c.shutdownUnused(h)
 }
 
 // retire takes a handle out of service.
@@ -152,12 +154,13 @@ func (c *Conn) retire(h *handle) {
 		c.handle = nil
 	}
 	h.retired = true
-	h.shutdownWhenUnused()
+	c.shutdownUnused(h)
 }
 
-func (h *handle) shutdownWhenUnused() {
+// shutdownUnused shuts a handle down after it was retired and the last call has given it back.
+func (c *Conn) shutdownUnused(h *handle) {
 	if h.retired && h.users == 0 && h.conn != nil {
-		go shutdown(h.conn)
+		go c.shutdown(h.conn)
 		h.conn = nil
 	}
 }
