@@ -62,7 +62,7 @@ func TestKRBDWithoutModule(t *testing.T) {
 
 func TestInstanceDisks(t *testing.T) {
 	for name, want := range map[string]instanceDisk{
-		"web1.example.org:0":                                    {"web1.example.org", "0"},
+		"web1.example.org:0": {"web1.example.org", "0"},
 		"web1.example.org:3fb0c2d4-0a9e-4f5c-8d57-7f2a9d1c1e11": {"web1.example.org", "3fb0c2d4-0a9e-4f5c-8d57-7f2a9d1c1e11"},
 		"web1.example.org": {},
 		":0":               {},
@@ -119,6 +119,9 @@ func ownFamilies(t *testing.T, c Collector) []byte {
 	declared := make(map[string]bool)
 	for _, f := range c.Families() {
 		declared[f.Name] = true
+		if f.Kind == Summary {
+			declared[f.Name+"_sum"], declared[f.Name+"_count"] = true, true
+		}
 	}
 	var own []byte
 	for line := range strings.Lines(text.String()) {
