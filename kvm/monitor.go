@@ -82,10 +82,10 @@ func (m *Monitor) Open(ctx context.Context, buf []byte) (*Session, error) {
 	return s, nil
 }
 
-// free returns the path of the first free monitor. It looks twice before it says ErrBusy.
+// free returns the path of the first free monitor. It looks twice before it says that there is none.
 func (m *Monitor) free(ctx context.Context) (string, error) {
 	path, err := m.look(lookAge)
-	if !errors.Is(err, ErrBusy) {
+	if !errors.Is(err, ErrBusy) && !errors.Is(err, ErrNoMonitor) {
 		return path, err
 	}
 	select {

@@ -34,6 +34,18 @@ func (u Use) within(earlier Use) bool {
 	return u.Queued <= earlier.Queued
 }
 
+// and returns what two reads of the same moment say together.
+func (u Use) and(other Use) Use {
+	u.Listening = u.Listening || other.Listening
+	for _, inode := range other.Accepted {
+		if !slices.Contains(u.Accepted, inode) {
+			u.Accepted = append(u.Accepted, inode)
+		}
+	}
+	u.Queued = max(u.Queued, other.Queued)
+	return u
+}
+
 // ParseUnix reads /proc/net/unix and returns the use of each QMP monitor in it, by path. Lines of any other form
 // are left out.
 func ParseUnix(data []byte) map[string]Use {
@@ -103,14 +115,29 @@ func (s *Sockets) use(path string, maxAge time.Duration) (Use, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.uses == nil || time.Since(s.looked) >= maxAge {
-		now := time.Now()
-		data, err := os.ReadFile(filepath.Join(s.procfs, "net", "unix"))
-		if err != nil {
+		if err := s.look(); err != nil {
 			return Use{}, fmt.Errorf("look who uses the monitors: %w", err)
 		}
-		s.uses, s.looked = byRealPath(ParseUnix(data)), now
 	}
 	return s.uses[path], nil
+}
+
+// look reads twice: the kernel gives the list in pieces of a page, and leaves a socket out when others come and go
+// between two of them.
+func (s *Sockets) look() error {
+	now := time.Now()
+	uses := make(map[string]Use)
+	for range 2 {
+		data, err := os.ReadFile(filepath.Join(s.procfs, "net", "unix"))
+		if err != nil {
+			return err
+		}
+		for path, use := range ParseUnix(data) {
+			uses[path] = uses[path].and(use)
+		}
+	}
+	s.uses, s.looked = byRealPath(uses), now
+	return nil
 }
 
 // byRealPath follows the symbolic links in the paths that the processes gave when they bound their sockets, as

@@ -21,6 +21,15 @@ func TestParseUnix(t *testing.T) {
 	}
 }
 
+func TestUseAnd(t *testing.T) {
+	first := Use{Accepted: []uint64{1, 2}, Queued: 1}
+	second := Use{Listening: true, Accepted: []uint64{2, 3}, Queued: 2}
+	want := Use{Listening: true, Accepted: []uint64{1, 2, 3}, Queued: 2}
+	if diff := cmp.Diff(want, first.and(second)); diff != "" {
+		t.Errorf("both together (-want +got):\n%s", diff)
+	}
+}
+
 func TestParseUnixOddLines(t *testing.T) {
 	for name, line := range map[string]string{
 		"abstract":     "0: 00000002 00000000 00010000 0001 01 12 @/run/a.qmp",

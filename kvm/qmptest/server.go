@@ -47,14 +47,14 @@ const event = `{"timestamp": {"seconds": 1795326052, "microseconds": 184258}, "e
 // Server is a fake monitor. Like a real one it serves one client at a time and has a queue of one.
 type Server struct {
 	listener net.Listener
-	answers  map[string]string
 
-	mu     sync.Mutex
-	fault  Fault
-	asked  []string
-	conns  map[net.Conn]bool
-	closed bool
-	done   sync.WaitGroup
+	mu      sync.Mutex
+	answers map[string]string
+	fault   Fault
+	asked   []string
+	conns   map[net.Conn]bool
+	closed  bool
+	done    sync.WaitGroup
 }
 
 // Start makes a monitor listen at path until the test ends. Answers are whole lines by command; what is missing
@@ -120,6 +120,13 @@ func (s *Server) Misbehave(fault Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.fault = fault
+}
+
+// SetAnswers gives other answers from now on.
+func (s *Server) SetAnswers(answers map[string]string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.answers = answers
 }
 
 // Asked returns the commands that it was asked so far, without qmp_capabilities.
@@ -195,8 +202,8 @@ func (s *Server) answer(conn net.Conn, command string, fault Fault) (goOn bool) 
 	}
 	s.mu.Lock()
 	s.asked = append(s.asked, command)
-	s.mu.Unlock()
 	answer, ok := s.answers[command]
+	s.mu.Unlock()
 	if !ok {
 		answer = fmt.Sprintf(`{"error": {"class": "CommandNotFound", "desc": "The command %s has not been found"}}`, command)
 	}

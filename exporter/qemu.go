@@ -1,0 +1,168 @@
+package exporter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"sync"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/adminsocket"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/kvm"
+)
+
+// QEMUOptions say where the qemu collector looks.
+type QEMUOptions struct {
+	// Procfs is the root of procfs, usually /proc.
+	Procfs string
+	// GanetiRun is Ganeti's run directory, usually /var/run/ganeti, and CephctlRun that of cephctl, /run/cephctl.
+	GanetiRun, CephctlRun string
+	// CephRun is where the admin sockets of the guests' librbd are, usually /var/run/ceph.
+	CephRun string
+	// Caller asks them. It is the one that the daemon collector has, so that both never ask at once.
+	Caller DaemonCaller
+}
+
+// QEMU reads the disks of this node's running guests: each guest through its QMP monitor, and through the admin
+// sockets of its librbd where it has any.
+type QEMU struct {
+	opts    QEMUOptions
+	finder  *kvm.Finder
+	sockets *kvm.Sockets
+	scratch sync.Pool // of *qemuScratch
+	// guests are those of the last scrape. Only Targets uses it.
+	guests map[kvm.Process]*qemuGuest
+}
+
+var _ Collector = (*QEMU)(nil)
+
+// NewQEMU returns the qemu collector.
+func NewQEMU(opts QEMUOptions) *QEMU {
+	return &QEMU{
+		opts:    opts,
+		finder:  kvm.NewFinder(opts.Procfs, kvm.GanetiDir(opts.GanetiRun), kvm.CephctlDir(opts.CephctlRun)),
+		sockets: kvm.NewSockets(opts.Procfs),
+		scratch: sync.Pool{New: func() any { return new(qemuScratch) }},
+	}
+}
+
+// Name returns qemu.
+func (q *QEMU) Name() string { return "qemu" }
+
+// Families lists the families of the collector.
+func (q *QEMU) Families() []*Family { return qemuFamilies() }
+
+// Targets returns two for each running guest: its QMP monitor and, where it has any, its librbd clients.
+func (q *QEMU) Targets(context.Context, *Batch) ([]Target, error) {
+	found, err := q.finder.Find()
+	if errors.Is(err, fs.ErrNotExist) {
+		q.guests = nil
+		return nil, ErrNoData
+	}
+	clients, clientErr := q.clients()
+	guests := make(map[kvm.Process]*qemuGuest, len(found))
+	targets := make([]Target, 0, 2*len(found))
+	for _, f := range found {
+		g := q.guests[f.Process]
+		if g == nil || g.Guest != f {
+			g = newQEMUGuest(f, q.sockets)
+		}
+		guests[f.Process] = g
+		targets = append(targets, Target{
+			Name: g.Instance, Up: qemuUp, UpLabels: g.labels,
+			Collect: func(ctx context.Context, b *Batch) error { return q.collect(ctx, g, b) },
+		})
+		if paths := g.librbdSockets(clients[f.Process.PID]); len(paths) > 0 {
+			targets = append(targets, Target{
+				Name:    g.Instance + " librbd",
+				Collect: func(ctx context.Context, b *Batch) error { return q.collectLibrbd(ctx, g, paths, b) },
+			})
+		}
+	}
+	q.guests = guests
+	return targets, errors.Join(err, clientErr)
+}
+
+// clients finds the admin sockets of librados clients by the process id in their names.
+func (q *QEMU) clients() (map[int][]string, error) {
+	sockets, err := adminsocket.Find(q.opts.CephRun)
+	clients := make(map[int][]string)
+	for _, s := range sockets {
+		if pid := s.ClientPID(); pid != 0 {
+			clients[pid] = append(clients[pid], s.Path)
+		}
+	}
+	return clients, err
+}
+
+// qemuScratch is memory that one call after the other uses.
+type qemuScratch struct {
+	buf   []byte
+	stats kvm.StatsParser
+}
+
+// keepBuffer is how large a buffer may be to be used again; answers are nearly always far smaller.
+const keepBuffer = 256 << 10
+
+func (q *QEMU) collect(ctx context.Context, g *qemuGuest, b *Batch) error {
+	s := q.scratch.Get().(*qemuScratch)
+	defer func() {
+		if cap(s.buf) > keepBuffer {
+			s.buf = nil
+		}
+		q.scratch.Put(s)
+	}()
+	session, err := g.monitor.Open(ctx, s.buf)
+	busy := errors.Is(err, kvm.ErrBusy)
+	b.AddBool(qemuMonitorBusy, busy, g.labels...)
+	if busy {
+		return fmt.Errorf("%w: %w", ErrBusy, err)
+	}
+	if err != nil {
+		return err
+	}
+	report, err := g.ask(session, &s.stats)
+	session.Close()
+	s.buf = session.Buffer()
+	if report == nil {
+		return err
+	}
+	runtimeErr := g.update(report)
+	g.emit(report, b)
+	return errors.Join(err, runtimeErr)
+}
+
+func (g *qemuGuest) emit(r *qemuReport, b *Batch) {
+	b.Grow(4 + 27*len(r.stats))
+	b.Add(qemuStatus, 1, g.Instance, r.status)
+	b.Add(qemuVersion, 1, g.Instance, r.version, r.pkg)
+	for i := range r.stats {
+		s, d := &r.stats[i], &g.disks[i]
+		if d.labels == nil {
+			continue
+		}
+		if d.info != nil {
+			b.Add(qemuDiskInfo, 1, d.info...)
+			b.Add(qemuDiskSize, float64(d.device.Size), d.labels...)
+		}
+		if !math.IsNaN(s.IdleSeconds) {
+			b.Add(qemuDiskIdle, s.IdleSeconds, d.labels...)
+		}
+		qemuDiskRead.add(b, &s.Read, d.labels)
+		qemuDiskWrite.add(b, &s.Write, d.labels)
+		qemuDiskFlush.add(b, &s.Flush, d.labels)
+		qemuDiskUnmap.add(b, &s.Unmap, d.labels)
+	}
+}
+
+func (o *qemuOperations) add(b *Batch, v *kvm.Operations, labels []string) {
+	b.Add(o.count, v.Count, labels...)
+	b.Add(o.seconds, v.Seconds, labels...)
+	b.Add(o.failed, v.Failed, labels...)
+	b.Add(o.invalid, v.Invalid, labels...)
+	if o.bytes != nil {
+		b.Add(o.bytes, v.Bytes, labels...)
+		b.Add(o.merged, v.Merged, labels...)
+	}
+}
