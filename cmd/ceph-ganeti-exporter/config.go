@@ -4,18 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"regexp"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/prometheus/common/promslog"
+	"github.com/prometheus/exporter-toolkit/web"
 	"github.com/spf13/pflag"
-	"github.com/spf13/viper"
 )
-
-const envPrefix = "CEPH_GANETI_EXPORTER_"
 
 // errUsage is in errors of flags, environment and configuration file.
 var errUsage = errors.New("bad configuration")
@@ -41,19 +36,10 @@ type config struct {
 	// Enabled says which collectors run, by name.
 	Enabled map[string]*bool
 
-	DaemonPriority   int
-	DaemonInclude    pattern
-	DaemonExclude    pattern
-	DaemonHistograms bool
-}
+	Daemon daemonSettings
 
-// known are all collectors and whether they run when nothing is said.
-var known = []struct {
-	name, reads string
-	enabled     bool
-}{
-	{"daemon", "admin sockets of this node's Ceph daemons and clients", true},
-	{"krbd", "images that this node's kernel has mapped", true},
+	// fixed are the settings that hold from start to end, by flag.
+	fixed map[string]string
 }
 
 // register declares the flags with their defaults.
@@ -78,47 +64,46 @@ func (c *config) register(f *pflag.FlagSet) {
 	f.StringVar(&c.CephUser, "ceph.user", "ceph-ganeti-exporter", "Ceph user, without \"client.\"")
 	f.StringVar(&c.CephKeyring, "ceph.keyring", "", "keyring of that user (default: as the configuration file says)")
 
+	c.registerCollectors(f)
+}
+
+func (c *config) registerCollectors(f *pflag.FlagSet) {
 	c.Enabled = make(map[string]*bool)
-	for _, col := range known {
-		c.Enabled[col.name] = f.Bool("collector."+col.name, col.enabled, "read "+col.reads)
-		f.Bool("no-collector."+col.name, !col.enabled, "do not read "+col.reads)
-		f.Lookup("no-collector." + col.name).Hidden = true
+	for _, r := range c.collectors() {
+		c.Enabled[r.name] = f.Bool("collector."+r.name, r.enabled, "read "+r.reads)
+		f.Bool("no-collector."+r.name, !r.enabled, "do not read "+r.reads)
+		f.Lookup("no-collector." + r.name).Hidden = true
+		if r.register != nil {
+			r.register(f)
+		}
 	}
-	f.IntVar(&c.DaemonPriority, "collector.daemon.priority", 5, "lowest priority of exported perf counters: 10 critical, 8 interesting, 5 useful, 2 uninteresting, 0 debug")
-	f.Var(&c.DaemonInclude, "collector.daemon.include", "only daemons whose name (for example osd.3) this regular expression matches")
-	f.Var(&c.DaemonExclude, "collector.daemon.exclude", "no daemons whose name this regular expression matches")
-	f.BoolVar(&c.DaemonHistograms, "collector.daemon.histograms", false, "latency histograms of the OSDs, for one more command a scrape to each")
 }
 
 // complete fills in what no flag has said, from the environment, then from the file, and checks the whole.
-func (c *config) complete(f *pflag.FlagSet, environ []string) error {
+func (c *config) complete(f *pflag.FlagSet) error {
 	if err := switchOff(f); err != nil {
 		return err
 	}
-	env, err := readEnvironment(f, environ)
-	if err != nil {
+	if err := readSettings(f); err != nil {
 		return err
 	}
-	if err := env.apply(f); err != nil {
-		return err
+	if err := c.validate(); err != nil {
+		return fmt.Errorf("%w: %w", errUsage, err)
 	}
-	if c.File != "" {
-		file, err := readFile(f, c.File)
-		if err != nil {
-			return err
+	c.fixed = make(map[string]string)
+	f.VisitAll(func(flag *pflag.Flag) {
+		if strings.HasPrefix(flag.Name, "web.") || strings.HasPrefix(flag.Name, "log.") {
+			c.fixed[flag.Name] = flag.Value.String()
 		}
-		if err := file.apply(f); err != nil {
-			return err
-		}
-	}
-	return c.validate()
+	})
+	return nil
 }
 
 // switchOff carries --no-collector.X over to --collector.X.
 func switchOff(f *pflag.FlagSet) (err error) {
 	f.Visit(func(flag *pflag.Flag) {
 		name, ok := strings.CutPrefix(flag.Name, "no-")
-		if !ok {
+		if !ok || err != nil {
 			return
 		}
 		if f.Changed(name) {
@@ -135,140 +120,35 @@ func switchOff(f *pflag.FlagSet) (err error) {
 }
 
 func (c *config) validate() error {
-	if !strings.HasPrefix(c.TelemetryPath, "/") || len(c.TelemetryPath) < 2 {
-		return fmt.Errorf("%w: web.telemetry-path %q: give a path other than / that begins with /", errUsage, c.TelemetryPath)
+	if !strings.HasPrefix(c.TelemetryPath, "/") || len(c.TelemetryPath) < 2 || strings.HasPrefix(c.TelemetryPath, "/-/") {
+		return fmt.Errorf("web.telemetry-path %q: give a path that begins with /, other than / and /-/", c.TelemetryPath)
+	}
+	if strings.ContainsAny(c.TelemetryPath, "{} ") {
+		return fmt.Errorf("web.telemetry-path %q: leave out braces and blanks", c.TelemetryPath)
 	}
 	if c.TargetTimeout <= 0 {
-		return fmt.Errorf("%w: scrape.target-timeout %s: give a duration over zero, for example 5s", errUsage, c.TargetTimeout)
+		return fmt.Errorf("scrape.target-timeout %s: give a duration over zero, for example 5s", c.TargetTimeout)
 	}
-	if _, err := c.logger(); err != nil {
-		return err
+	if len(c.Listen) == 0 && !c.SystemdSocket {
+		return errors.New("web.listen-address: give at least one address, or set web.systemd-socket")
 	}
-	return nil
+	if err := web.Validate(c.WebConfig); err != nil {
+		return fmt.Errorf("web.config.file %s: %w", c.WebConfig, err)
+	}
+	_, err := c.logger()
+	return err
 }
 
 // logger makes the logger that the settings ask for. It writes to standard error.
 func (c *config) logger() (*slog.Logger, error) {
 	level, format := promslog.NewLevel(), promslog.NewFormat()
 	if err := level.Set(c.LogLevel); err != nil {
-		return nil, fmt.Errorf("%w: log.level %q: give debug, info, warn or error", errUsage, c.LogLevel)
+		return nil, fmt.Errorf("log.level %q: give debug, info, warn or error", c.LogLevel)
 	}
 	if err := format.Set(c.LogFormat); err != nil {
-		return nil, fmt.Errorf("%w: log.format %q: give logfmt or json", errUsage, c.LogFormat)
+		return nil, fmt.Errorf("log.format %q: give logfmt or json", c.LogFormat)
 	}
 	return promslog.New(&promslog.Config{Level: level, Format: format}), nil
-}
-
-// source is where settings come from besides the flags.
-type source struct {
-	kind   string            // for errors
-	values map[string]string // by flag
-	said   map[string]string // flag -> key as the source spells it
-}
-
-// apply sets every flag that has not been set before.
-func (s source) apply(f *pflag.FlagSet) error {
-	for name, value := range s.values {
-		if f.Changed(name) {
-			continue
-		}
-		if err := f.Set(name, value); err != nil {
-			return fmt.Errorf("%w: %s: %s: %w", errUsage, s.kind, s.said[name], err)
-		}
-	}
-	return nil
-}
-
-func readEnvironment(f *pflag.FlagSet, environ []string) (source, error) {
-	s := source{kind: "environment", values: make(map[string]string), said: make(map[string]string)}
-	names := make(map[string]string)
-	visit(f, func(flag, _ string) { names[variable(flag)] = flag })
-	for _, entry := range environ {
-		name, value, _ := strings.Cut(entry, "=")
-		if !strings.HasPrefix(name, envPrefix) {
-			continue
-		}
-		flag, ok := names[name]
-		if !ok {
-			return s, fmt.Errorf("%w: environment: no setting is called %s%s", errUsage, name, suggest(name, names))
-		}
-		s.values[flag], s.said[flag] = value, name
-	}
-	return s, nil
-}
-
-func readFile(f *pflag.FlagSet, path string) (source, error) {
-	s := source{kind: path, values: make(map[string]string), said: make(map[string]string)}
-	v := viper.New()
-	v.SetConfigFile(path)
-	v.SetConfigType("yaml")
-	if err := v.ReadInConfig(); err != nil {
-		return s, fmt.Errorf("%w: read configuration file: %w", errUsage, err)
-	}
-	names := make(map[string]string)
-	visit(f, func(flag, key string) { names[key] = flag })
-	keys := v.AllKeys()
-	slices.Sort(keys)
-	for _, key := range keys {
-		flag, ok := names[key]
-		if !ok {
-			return s, fmt.Errorf("%w: %s: no setting is called %s%s", errUsage, path, key, suggest(key, names))
-		}
-		s.said[flag] = key
-		if f.Lookup(flag).Value.Type() == "stringSlice" {
-			s.values[flag] = strings.Join(v.GetStringSlice(key), ",")
-		} else {
-			s.values[flag] = v.GetString(key)
-		}
-	}
-	return s, nil
-}
-
-// visit calls fn for every setting with its flag and its key in the configuration file. Those that only make
-// sense on the command line have no key.
-func visit(f *pflag.FlagSet, fn func(flag, key string)) {
-	f.VisitAll(func(flag *pflag.Flag) {
-		switch {
-		case flag.Hidden, flag.Name == "config.check", flag.Name == "config.file", !strings.Contains(flag.Name, "."):
-		case isSwitch(flag.Name):
-			fn(flag.Name, flag.Name+".enabled")
-		default:
-			fn(flag.Name, flag.Name)
-		}
-	})
-}
-
-// isSwitch tells "collector.X" from the options "collector.X.Y".
-func isSwitch(flag string) bool {
-	return strings.HasPrefix(flag, "collector.") && strings.Count(flag, ".") == 1
-}
-
-// variable returns the environment variable of a flag.
-func variable(flag string) string {
-	return envPrefix + strings.ToUpper(strings.NewReplacer(".", "_", "-", "_").Replace(flag))
-}
-
-// pattern is a regular expression as a flag. It must match the whole name, as in Prometheus.
-type pattern struct {
-	text string
-	re   *regexp.Regexp
-}
-
-// String implements pflag.Value.
-func (p *pattern) String() string { return p.text }
-
-// Type implements pflag.Value.
-func (p *pattern) Type() string { return "regexp" }
-
-// Set implements pflag.Value.
-func (p *pattern) Set(text string) error {
-	p.text, p.re = text, nil
-	if text == "" {
-		return nil
-	}
-	re, err := regexp.Compile("^(?:" + text + ")$")
-	p.re = re
-	return err
 }
 
 // newFlags returns a set of flags that fills c.
@@ -278,12 +158,12 @@ func newFlags(c *config) *pflag.FlagSet {
 	return f
 }
 
-// loadAgain reads all settings anew with the arguments that the process was started with.
-func loadAgain(args []string) (*config, error) {
+// load reads all settings with the arguments that the process was started with.
+func load(args []string) (*config, error) {
 	c := &config{}
 	f := newFlags(c)
 	if err := f.Parse(args); err != nil {
 		return nil, fmt.Errorf("%w: %w", errUsage, err)
 	}
-	return c, c.complete(f, os.Environ())
+	return c, c.complete(f)
 }

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,20 +21,29 @@ import (
 const (
 	exitFailure = 1
 	exitUsage   = 2
+	exitPartial = 3
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends at once
+	version.Version = cmp.Or(version.Version, "devel")
 	err := newRootCommand().ExecuteContext(ctx)
 	if err == nil {
 		return
 	}
 	fmt.Fprintf(os.Stderr, "%s: %v\n", program, err)
-	if errors.Is(err, errUsage) {
-		os.Exit(exitUsage)
+	os.Exit(exitCode(err))
+}
+
+func exitCode(err error) int {
+	switch {
+	case errors.Is(err, errUsage):
+		return exitUsage
+	case errors.Is(err, errPartial):
+		return exitPartial
 	}
-	os.Exit(exitFailure)
+	return exitFailure
 }
 
 const program = "ceph-ganeti-exporter"
@@ -67,7 +77,7 @@ EXIT STATUS
 	cmd.SetVersionTemplate(version.Print(program) + "\n")
 	cmd.SetFlagErrorFunc(flagError)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if err := c.complete(cmd.Flags(), os.Environ()); err != nil {
+		if err := c.complete(cmd.Flags()); err != nil {
 			return err
 		}
 		if c.Check {
@@ -76,6 +86,7 @@ EXIT STATUS
 		}
 		return serve(cmd.Context(), c, os.Args[1:])
 	}
+	cmd.AddCommand(newCaptureCommand(c))
 	return cmd
 }
 
@@ -92,7 +103,7 @@ func flagError(cmd *cobra.Command, err error) error {
 	if !ok {
 		return fmt.Errorf("%w: %w", errUsage, err)
 	}
-	known := make(map[string]bool)
-	cmd.Flags().VisitAll(func(f *pflag.Flag) { known["--"+f.Name] = true })
-	return fmt.Errorf("%w: no flag is called --%s%s", errUsage, name, suggest("--"+name, known))
+	flags := make(map[string]bool)
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { flags["--"+f.Name] = true })
+	return fmt.Errorf("%w: no flag is called --%s%s", errUsage, name, suggest("--"+name, flags))
 }

@@ -2,12 +2,17 @@ package main
 
 import "github.com/agnivade/levenshtein"
 
-// suggest returns words that name the nearest known setting, or nothing when none is near.
+// suggest returns words that name the nearest known setting, or nothing when none is near. A beginning of a
+// name is near it.
 func suggest[V any](name string, known map[string]V) string {
-	best, distance := "", len(name)/2+1
+	best, least := "", len(name)/2+1
 	for k := range known {
-		if d := levenshtein.ComputeDistance(name, k); d < distance || d == distance && k < best {
-			best, distance = k, d
+		d := levenshtein.ComputeDistance(name, k)
+		if len(k) > len(name) {
+			d = min(d, 1+levenshtein.ComputeDistance(name, k[:len(name)]))
+		}
+		if d < least || d == least && k < best {
+			best, least = k, d
 		}
 	}
 	if best == "" {

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"strconv"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		program:    main,
+		"settings": printSettings,
+	})
+}
+
+// TestScript runs the scripts of testdata/script. Beside the usual commands they have "exits CODE COMMAND...",
+// "taken VARIABLE" and "settings FLAG...".
+func TestScript(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits":    exits,
+			"taken":    taken,
+			"settings": func(ts *testscript.TestScript, _ bool, args []string) { ts.Check(ts.Exec("settings", args...)) },
+		},
+	})
+}
+
+// exits runs a command that has to end with the given code.
+func exits(ts *testscript.TestScript, _ bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	got := 0
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+		got = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+// taken puts an address on which somebody listens into a variable.
+func taken(ts *testscript.TestScript, _ bool, args []string) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	ts.Defer(func() { l.Close() })
+	ts.Setenv(args[0], l.Addr().String())
+}
+
+// printSettings is a program that prints what the settings come out as.
+func printSettings() {
+	c := &config{}
+	f := newFlags(c)
+	if err := f.Parse(os.Args[1:]); err != nil {
+		panic(err)
+	}
+	if err := c.complete(f); err != nil {
+		panic(err)
+	}
+	visit(f, func(flag, _ string) { fmt.Printf("%s=%s\n", flag, f.Lookup(flag).Value) })
+}
