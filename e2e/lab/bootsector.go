@@ -7,8 +7,9 @@ import (
 
 const (
 	sectorSize = 512
-	// blockSize is what the boot sector writes and reads in one call.
-	blockSize = 64 << 10
+	// blockSize is what the boot sector writes and reads in one call. The BIOS makes one request of it; of 64 KiB it
+	// would make two.
+	blockSize = 32 << 10
 	// firstBlock is the offset of the first block that the boot sector writes.
 	firstBlock = 1 << 20
 )
@@ -114,7 +115,7 @@ var bootCode = []byte{
 	0x66, 0x8b, 0x0e, 0x14, 0x7d, // mov ecx, dword [blocks]
 	0xc3, // ret
 	// advance:
-	0x66, 0x81, 0xc3, 0x80, 0x00, 0x00, 0x00, // add ebx, 0x80
+	0x66, 0x81, 0xc3, 0x40, 0x00, 0x00, 0x00, // add ebx, 0x40
 	0x66, 0x49, // dec ecx
 	0xc3, // ret
 	// transfer: does function ah with the block at ebx

@@ -134,14 +134,14 @@ type process struct {
 	Pid  int
 
 	cmd    *exec.Cmd
-	stderr string
+	output string
 	done   chan struct{}
 }
 
 // start starts a daemon that stays in the foreground. What it prints goes to a file in the group's folder.
 func (g *group) start(name, program string, args ...string) (*process, error) {
-	stderr := g.path(name + ".out")
-	out, err := os.OpenFile(stderr, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	output := g.path(name + ".out")
+	out, err := os.OpenFile(output, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
@@ -151,7 +151,7 @@ func (g *group) start(name, program string, args ...string) (*process, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
-	p := &process{Name: name, Pid: cmd.Process.Pid, cmd: cmd, stderr: stderr, done: make(chan struct{})}
+	p := &process{Name: name, Pid: cmd.Process.Pid, cmd: cmd, output: output, done: make(chan struct{})}
 	g.running.Go(func() {
 		// How it ended stands in cmd.ProcessState.
 		_ = cmd.Wait()
@@ -164,7 +164,7 @@ func (g *group) start(name, program string, args ...string) (*process, error) {
 func (p *process) alive() error {
 	select {
 	case <-p.done:
-		return fmt.Errorf("%s ended: %s: %s", p.Name, p.cmd.ProcessState, tail(p.stderr, 1000))
+		return fmt.Errorf("%s ended: %s: %s", p.Name, p.cmd.ProcessState, tail(p.output, 1000))
 	default:
 		return nil
 	}

@@ -11,7 +11,7 @@ func testGuests(t *testing.T, ceph *Ceph) {
 	for _, blockdev := range []bool{false, true} {
 		name := map[bool]string{false: "drive", true: "blockdev"}[blockdev]
 		t.Run(name, func(t *testing.T) {
-			const size = 64
+			const size = 16
 			disks := []Disk{{"vms", name + ".disk0"}, {"vms", name + ".disk1"}}
 			if err := ceph.CreateBootImage(t.Context(), "vms", disks[0].Image, size, false); err != nil {
 				t.Fatal(err)
