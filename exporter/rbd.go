@@ -78,7 +78,7 @@ func NewRBD(opts RBDOptions) *RBD {
 	r.perf = &refresher[struct{}, rbd.Perf]{
 		read:  func(ctx context.Context, _ struct{}) (rbd.Perf, error) { return opts.Cluster.Perf(ctx) },
 		gone:  func(err error) bool { return errors.Is(err, rbd.ErrNoPerf) },
-		every: perfEvery, timeout: perfTimeout,
+		every: min(perfEvery, opts.Refresh), timeout: perfTimeout,
 	}
 	return r
 }
