@@ -1,0 +1,42 @@
+# make demo and make test do all their own set-up; see README.md.
+BIN     := bin
+PACKAGE := github.com/ceph-ganeti/ceph-ganeti-exporter
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+LDFLAGS := -X github.com/prometheus/common/version.Version=$(VERSION)
+
+GOLANGCI_LINT_VERSION := v2.15.0
+GOLANGCI_LINT         := .tools/$(GOLANGCI_LINT_VERSION)/golangci-lint
+
+.PHONY: build setup demo test lint bench docs clean
+
+build: setup
+	@mkdir -p $(BIN)
+	go build -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/ceph-ganeti-exporter
+
+setup:
+	@e2e/setup.sh
+
+demo: setup
+	@mkdir -p $(BIN)
+	@echo 'Building the demo'
+	@go build -o $(BIN)/demo ./e2e/demo
+	@$(BIN)/demo
+
+test: setup
+	go test -timeout 20m ./...
+
+lint: setup $(GOLANGCI_LINT)
+	$(GOLANGCI_LINT) run
+
+$(GOLANGCI_LINT):
+	@echo 'Building golangci-lint $(GOLANGCI_LINT_VERSION), once: takes about two minutes'
+	@GOBIN=$(abspath $(@D)) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+
+bench: setup
+	go test -run '^$$' -bench . -benchmem ./...
+
+docs: setup
+	go test ./cmd/ceph-ganeti-exporter -run TestReference -update
+
+clean:
+	rm -rf $(BIN) .tools
