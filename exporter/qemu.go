@@ -31,7 +31,9 @@ type QEMU struct {
 	finder  *kvm.Finder
 	sockets *kvm.Sockets
 	scratch sync.Pool // of *qemuScratch
-	// guests are those of the last scrape. Only Targets uses it.
+
+	mu sync.Mutex
+	// guests are those of the last scrape. Targets makes a new map and changes none.
 	guests map[kvm.Process]*qemuGuest
 }
 
@@ -57,7 +59,7 @@ func (q *QEMU) Families() []*Family { return qemuFamilies() }
 func (q *QEMU) Targets(context.Context, *Batch) ([]Target, error) {
 	found, err := q.finder.Find()
 	if errors.Is(err, fs.ErrNotExist) {
-		q.guests = nil
+		q.keep(nil)
 		return nil, ErrNoData
 	}
 	clients, clientErr := q.clients()
@@ -80,8 +82,14 @@ func (q *QEMU) Targets(context.Context, *Batch) ([]Target, error) {
 			})
 		}
 	}
-	q.guests = guests
+	q.keep(guests)
 	return targets, errors.Join(err, clientErr)
+}
+
+func (q *QEMU) keep(guests map[kvm.Process]*qemuGuest) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.guests = guests
 }
 
 // clients finds the admin sockets of librados clients by the process id in their names.
@@ -98,8 +106,8 @@ func (q *QEMU) clients() (map[int][]string, error) {
 
 // qemuScratch is memory that one call after the other uses.
 type qemuScratch struct {
-	buf   []byte
-	stats kvm.StatsParser
+	buf    []byte
+	parser kvm.Parser
 }
 
 // keepBuffer is how large a buffer may be to be used again; answers are nearly always far smaller.
@@ -122,7 +130,7 @@ func (q *QEMU) collect(ctx context.Context, g *qemuGuest, b *Batch) error {
 	if err != nil {
 		return err
 	}
-	report, err := g.ask(session, &s.stats)
+	report, err := g.ask(session, &s.parser)
 	session.Close()
 	s.buf = session.Buffer()
 	if report == nil {

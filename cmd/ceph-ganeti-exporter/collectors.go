@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/spf13/pflag"
 
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/adminsocket"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/rados"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/exporter"
@@ -25,6 +26,9 @@ type registration struct {
 func (c *config) collectors() []registration {
 	return []registration{
 		{"daemon", "admin sockets of this node's Ceph daemons and clients", true, c.Daemon.register, c.newDaemon},
+		{"cluster", "the whole cluster, on the node whose mon leads", true, c.Cluster.register, c.newCluster},
+		{"qemu", "QMP monitors of this node's guests", true, nil, c.newQEMU},
+		{"rbd", "RBD images: all on the node whose mon leads, else those of this node's guests", true, c.RBD.register, c.newRBD},
 		{"krbd", "images that this node's kernel has mapped", true, nil, c.newKRBD},
 	}
 }
@@ -33,17 +37,32 @@ func (c *config) newKRBD(*sources) exporter.Collector {
 	return exporter.NewKRBD(exporter.KRBDOptions{Sysfs: c.Sysfs, GanetiRun: c.GanetiRun})
 }
 
+func (c *config) newQEMU(s *sources) exporter.Collector {
+	qemu := exporter.NewQEMU(exporter.QEMUOptions{
+		Procfs:     c.Procfs,
+		GanetiRun:  c.GanetiRun,
+		CephctlRun: c.CephctlRun,
+		CephRun:    c.CephRun,
+		Caller:     s.sockets,
+	})
+	s.guestImages = qemu.Images
+	return qemu
+}
+
 // sources are what collectors share.
 type sources struct {
 	sockets *adminsocket.Client
+	// guestImages are the images of this node's guests; none when nobody looks at guests.
+	guestImages func() []ceph.Image
 	// cluster connects when it is first used.
 	cluster *rados.Conn
 }
 
 func newSources(c *config) *sources {
 	return &sources{
-		sockets: &adminsocket.Client{},
-		cluster: rados.New(rados.Options{Config: c.CephConfig, User: c.CephUser, Keyring: c.CephKeyring}),
+		sockets:     &adminsocket.Client{},
+		guestImages: func() []ceph.Image { return nil },
+		cluster:     rados.New(rados.Options{Config: c.CephConfig, User: c.CephUser, Keyring: c.CephKeyring}),
 	}
 }
 

@@ -36,7 +36,9 @@ type config struct {
 	// Enabled says which collectors run, by name.
 	Enabled map[string]*bool
 
-	Daemon daemonSettings
+	Daemon  daemonSettings
+	Cluster clusterSettings
+	RBD     rbdSettings
 
 	// fixed are the settings that hold from start to end, by flag.
 	fixed map[string]string

@@ -94,6 +94,7 @@ var wanted = map[string]string{
 	"string":      "one word or number",
 	"stringSlice": "a list of words",
 	"regexp":      "a regular expression",
+	"mode":        "auto, always or never",
 }
 
 // set gives a flag a value from the environment or the file.

@@ -1,0 +1,39 @@
+package main
+
+import (
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/rbd"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/exporter"
+)
+
+// rbdSettings are the settings of the rbd collector.
+type rbdSettings struct {
+	Include, Exclude pattern
+	MaxImages        int
+	Refresh          time.Duration
+	Perf             bool
+}
+
+func (s *rbdSettings) register(f *pflag.FlagSet) {
+	f.Var(&s.Include, "collector.rbd.pools-include", "only pools whose whole name this regular expression matches")
+	f.Var(&s.Exclude, "collector.rbd.pools-exclude", "no pools whose whole name this regular expression matches")
+	f.IntVar(&s.MaxImages, "collector.rbd.max-images", 1000, "images of a pool that are exported at most; the others are counted")
+	f.DurationVar(&s.Refresh, "collector.rbd.refresh", time.Minute, "how old size, snapshots and watchers may get; usage may get ten times as old")
+	f.BoolVar(&s.Perf, "collector.rbd.perf", true, "I/O and latency of images, counted by the mgr with queries that it installs in the OSDs while it is asked")
+}
+
+func (c *config) newRBD(s *sources) exporter.Collector {
+	return exporter.NewRBD(exporter.RBDOptions{
+		Cluster:      rbd.Cluster{Conn: s.cluster},
+		Leader:       c.leader(s),
+		GuestImages:  s.guestImages,
+		PoolsInclude: c.RBD.Include.re,
+		PoolsExclude: c.RBD.Exclude.re,
+		MaxImages:    c.RBD.MaxImages,
+		Refresh:      c.RBD.Refresh,
+		Perf:         c.RBD.Perf,
+	})
+}
