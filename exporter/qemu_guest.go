@@ -62,16 +62,16 @@ func newQEMUGuest(g kvm.Guest, sockets *kvm.Sockets) *qemuGuest {
 
 // ask asks QEMU for what is wanted in this scrape. What each disk is made of comes last, as it may take longest:
 // what came before is returned beside an error.
-func (g *qemuGuest) ask(session *kvm.Session, parser *kvm.StatsParser) (*qemuReport, error) {
+func (g *qemuGuest) ask(session *kvm.Session, parser *kvm.Parser) (*qemuReport, error) {
 	answers, err := session.Ask(kvm.QueryStatus, kvm.QueryBlockStats)
 	if err != nil {
 		return nil, err
 	}
 	r := &qemuReport{version: session.Version.String(), pkg: session.Version.Package}
-	if r.status, err = kvm.ParseStatus(answers[0]); err != nil {
+	if r.status, err = parser.Status(answers[0]); err != nil {
 		return nil, err
 	}
-	if r.stats, err = parser.Parse(answers[1]); err != nil {
+	if r.stats, err = parser.BlockStats(answers[1]); err != nil {
 		return nil, err
 	}
 	if !g.wantsDevices(r.stats) {

@@ -300,12 +300,10 @@ func TestQEMUFaults(t *testing.T) {
 
 func waitFor(t *testing.T, e *Exporter, key string, want float64) {
 	t.Helper()
-	for waitABit(t) {
-		if got, ok := scrape(t, e)[key]; ok && got == want {
-			return
-		}
-	}
-	t.Fatalf("%s is never %v", key, want)
+	eventually(t, fmt.Sprint(key, " ", want), func() bool {
+		got, ok := scrape(t, e)[key]
+		return ok && got == want
+	})
 }
 
 // TestQEMUServesCountersWithoutDevices checks that counters come also when QEMU cannot say what the disks are.

@@ -68,7 +68,7 @@ func TestStatsAgreeWithBlock(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		stats, err := new(StatsParser).Parse(readAnswer(t, release, QueryBlockStats))
+		stats, err := new(Parser).BlockStats(readAnswer(t, release, QueryBlockStats))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -91,7 +91,7 @@ func TestStatsAgreeWithGoQEMU(t *testing.T) {
 		if err := json.Unmarshal(answer, &theirs); err != nil {
 			t.Fatal(err)
 		}
-		ours, err := new(StatsParser).Parse(answer)
+		ours, err := new(Parser).BlockStats(answer)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -134,7 +134,7 @@ func fromGoQEMU(s raw.BlockStats) BlockStats {
 }
 
 func TestStatsOfEveryCounter(t *testing.T) {
-	got, err := new(StatsParser).Parse([]byte(`{"return": [{"device": "d", "stats": {
+	got, err := new(Parser).BlockStats([]byte(`{"return": [{"device": "d", "stats": {
 		"rd_operations": 1, "rd_bytes": 2, "rd_merged": 3, "rd_total_time_ns": 4000000000, "failed_rd_operations": 5, "invalid_rd_operations": 6,
 		"wr_operations": 11, "wr_bytes": 12, "wr_merged": 13, "wr_total_time_ns": 14000000000, "failed_wr_operations": 15, "invalid_wr_operations": 16,
 		"flush_operations": 21, "flush_total_time_ns": 24000000000, "failed_flush_operations": 25, "invalid_flush_operations": 26,
@@ -176,7 +176,7 @@ func TestParsersRefuse(t *testing.T) {
 		"", "7", "[]", "{}", `{"return": 7}`, `{"return": {}}`, `{"return": [7]}`, `{"return": [{}]}`, `{"return": [`,
 		`{"return": [{"stats": {"rd_bytes": "many"}}]}`, `{"return": [{"stats": 1, "inserted": 1}]}`,
 	} {
-		if got, err := new(StatsParser).Parse([]byte(answer)); !errors.Is(err, ErrAnswer) {
+		if got, err := new(Parser).BlockStats([]byte(answer)); !errors.Is(err, ErrAnswer) {
 			t.Errorf("statistics %q: got %v and error %v", answer, got, err)
 		}
 	}
@@ -184,7 +184,7 @@ func TestParsersRefuse(t *testing.T) {
 		if got, err := ParseBlock([]byte(answer)); !errors.Is(err, ErrAnswer) {
 			t.Errorf("devices %q: got %v and error %v", answer, got, err)
 		}
-		if got, err := ParseStatus([]byte(answer)); !errors.Is(err, ErrAnswer) {
+		if got, err := new(Parser).Status([]byte(answer)); !errors.Is(err, ErrAnswer) {
 			t.Errorf("status %q: got %v and error %v", answer, got, err)
 		}
 	}
@@ -192,7 +192,7 @@ func TestParsersRefuse(t *testing.T) {
 
 func TestParseStatus(t *testing.T) {
 	for _, release := range []string{"7.2-drive", "10.0-blockdev", "11.1-blockdev"} {
-		got, err := ParseStatus(readAnswer(t, release, QueryStatus))
+		got, err := new(Parser).Status(readAnswer(t, release, QueryStatus))
 		if err != nil || got != "running" {
 			t.Errorf("%s: got %q and error %v", release, got, err)
 		}
@@ -203,9 +203,9 @@ func FuzzParseBlockStats(f *testing.F) {
 	for _, release := range releases(f) {
 		f.Add(readAnswer(f, release, QueryBlockStats))
 	}
-	var parser StatsParser
+	var parser Parser
 	f.Fuzz(func(t *testing.T, answer []byte) {
-		stats, err := parser.Parse(answer)
+		stats, err := parser.BlockStats(answer)
 		if err != nil {
 			return
 		}
@@ -224,11 +224,11 @@ func FuzzParseBlock(f *testing.F) {
 
 func BenchmarkParseBlockStats(b *testing.B) {
 	answer := readAnswer(b, "7.2-blockdev", QueryBlockStats)
-	var parser StatsParser
+	var parser Parser
 	b.SetBytes(int64(len(answer)))
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := parser.Parse(answer); err != nil {
+		if _, err := parser.BlockStats(answer); err != nil {
 			b.Fatal(err)
 		}
 	}

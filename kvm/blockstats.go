@@ -68,15 +68,8 @@ func (id BlockID) Same(other BlockID) bool {
 	return id.Device == other.Device && id.Node == other.Node && id.Qdev == other.Qdev
 }
 
-// StatsParser parses answers to QueryBlockStats. It keeps its memory from one to the next, and is not safe for
-// concurrent use.
-type StatsParser struct {
-	json  fastjson.Parser
-	stats []BlockStats
-}
-
-// Parse reads the answer to QueryBlockStats. The result is valid until the next call.
-func (p *StatsParser) Parse(answer []byte) ([]BlockStats, error) {
+// BlockStats reads the answer to QueryBlockStats. The result is valid until the next call.
+func (p *Parser) BlockStats(answer []byte) ([]BlockStats, error) {
 	message, err := p.json.ParseBytes(answer)
 	if err != nil {
 		return nil, fmt.Errorf("parse block statistics: %w: %w", ErrAnswer, err)

@@ -114,7 +114,8 @@ func (f *Finder) guest(dir Dir, instance string) (g Guest, ok bool, err error) {
 }
 
 func (f *Finder) process(pidFile string) (Process, error) {
-	text, err := os.ReadFile(pidFile)
+	var buf [32]byte
+	text, err := readSmall(pidFile, buf[:])
 	if err != nil {
 		return Process{}, err
 	}

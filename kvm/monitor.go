@@ -1,6 +1,7 @@
 package kvm
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"github.com/digitalocean/go-qemu/qmp"
 )
 
 var (
@@ -39,6 +42,9 @@ type Monitor struct {
 	paths   []string
 	// left holds, by path, the connections that QEMU still had after we gave it up in the middle.
 	left map[string]Use
+	// greeting is what QEMU said last, and version what it meant.
+	greeting []byte
+	version  qmp.Version
 }
 
 // NewMonitor makes a Monitor of a guest that listens on the given paths, the one to prefer first.
@@ -75,11 +81,28 @@ func (m *Monitor) Open(ctx context.Context, buf []byte) (*Session, error) {
 		cancel()
 		m.leave(path, s.err != nil)
 	}
-	if err := s.greet(); err != nil {
+	if err := m.greet(s); err != nil {
 		s.Close()
 		return nil, fmt.Errorf("read greeting of %s: %w", path, err)
 	}
 	return s, nil
+}
+
+// greet reads what QEMU says first. It is always the same.
+func (m *Monitor) greet(s *Session) error {
+	line, err := s.message()
+	if err != nil {
+		return s.fail(err)
+	}
+	if !bytes.Equal(line, m.greeting) {
+		version, err := parseGreeting(line)
+		if err != nil {
+			return s.fail(err)
+		}
+		m.greeting, m.version = bytes.Clone(line), version
+	}
+	s.Version = m.version
+	return nil
 }
 
 // free returns the path of the first free monitor. It looks twice before it says that there is none.

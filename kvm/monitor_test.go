@@ -154,7 +154,7 @@ func (endless) Read(b []byte) (int, error) {
 func TestSessionLimitsAnswer(t *testing.T) {
 	s := newSession(t.Context(), &pipe{in: endless{}}, nil)
 	defer s.Close()
-	if err := s.greet(); !errors.Is(err, ErrAnswer) {
+	if err := new(Monitor).greet(s); !errors.Is(err, ErrAnswer) {
 		t.Errorf("got %v, want ErrAnswer", err)
 	}
 	if got := len(s.Buffer()); got > 2*MaxAnswer {
@@ -352,14 +352,14 @@ func FuzzSession(f *testing.F) {
 	f.Fuzz(func(t *testing.T, stream string) {
 		s := newSession(t.Context(), &pipe{in: strings.NewReader(stream)}, nil)
 		defer s.Close()
-		if s.greet() != nil {
+		if new(Monitor).greet(s) != nil {
 			return
 		}
 		got, err := s.Ask(QueryStatus, QueryBlockStats)
 		if err != nil {
 			return
 		}
-		ParseStatus(got[0])
-		new(StatsParser).Parse(got[1])
+		new(Parser).Status(got[0])
+		new(Parser).BlockStats(got[1])
 	})
 }

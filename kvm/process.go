@@ -19,7 +19,8 @@ type Process struct {
 }
 
 func readProcess(procfs string, pid int) (Process, error) {
-	data, err := os.ReadFile(filepath.Join(procfs, strconv.Itoa(pid), "stat"))
+	var buf [1024]byte // its parts have a largest length, which add up to less
+	data, err := readSmall(procfs+"/"+strconv.Itoa(pid)+"/stat", buf[:])
 	if err != nil {
 		return Process{}, err
 	}
@@ -33,12 +34,13 @@ func readProcess(procfs string, pid int) (Process, error) {
 // parseStart reads the 22nd field of /proc/PID/stat. The second, the command's name, may hold anything, also
 // blanks and parentheses.
 func parseStart(stat []byte) (uint64, error) {
-	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
+	rest := stat[bytes.LastIndexByte(stat, ')')+1:]
 	const afterName = 22 - 2
-	if len(fields) < afterName {
-		return 0, errors.New("too few fields")
+	var field []byte
+	for range afterName {
+		field, rest, _ = bytes.Cut(bytes.TrimLeft(rest, " "), []byte(" "))
 	}
-	return strconv.ParseUint(string(fields[afterName-1]), 10, 64)
+	return strconv.ParseUint(string(field), 10, 64)
 }
 
 // guestName returns the name that the QEMU process was started with, "" when it has none.

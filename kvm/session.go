@@ -58,20 +58,6 @@ func (s *Session) Close() {
 // Buffer returns the buffer that answers were read into, for the next session to use when they are done with.
 func (s *Session) Buffer() []byte { return s.buf }
 
-// greet reads what QEMU says first.
-func (s *Session) greet() error {
-	line, err := s.message()
-	if err != nil {
-		return s.fail(err)
-	}
-	version, err := parseGreeting(line)
-	if err != nil {
-		return s.fail(err)
-	}
-	s.Version = version
-	return nil
-}
-
 // Ask sends all queries in one write and returns their answers, in the same order. It skips events.
 //
 // Errors: ErrAnswer, ErrRefused, and the context's error when the deadline passed.
