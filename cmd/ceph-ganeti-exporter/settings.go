@@ -99,6 +99,7 @@ var wanted = map[string]string{
 
 // set gives a flag a value from the environment or the file.
 func set(flag *pflag.Flag, value any) error {
+	flag.Changed = true
 	want := wanted[flag.Value.Type()]
 	switch v := value.(type) {
 	case map[string]any:

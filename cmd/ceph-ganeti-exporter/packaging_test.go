@@ -1,0 +1,56 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestScrapeExample(t *testing.T) {
+	need(t, "promtool")
+	out, err := exec.Command("promtool", "check", "config", "../../packaging/prometheus.yml").CombinedOutput()
+	if err != nil {
+		t.Errorf("promtool: %v\n%s", err, out)
+	}
+}
+
+// TestUnit checks the unit with a binary in the place where it says.
+func TestUnit(t *testing.T) {
+	need(t, "systemd-analyze")
+	text, err := os.ReadFile("../../packaging/ceph-ganeti-exporter.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	unit := filepath.Join(t.TempDir(), "ceph-ganeti-exporter.service")
+	text = []byte(strings.ReplaceAll(string(text), "/usr/local/bin/"+program, self))
+	if err := os.WriteFile(unit, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{
+		{"verify", "--man=no", unit},
+		{"security", "--offline=true", "--threshold=20", unit}, // of 100; below 20 is "OK"
+	} {
+		out, err := exec.Command("systemd-analyze", args...).CombinedOutput()
+		if err != nil || args[0] == "verify" && len(out) > 0 {
+			t.Errorf("systemd-analyze %s: %v\n%s", args[0], err, out)
+		}
+	}
+}
+
+// need skips a test that needs a program which is not installed. In CI it fails instead.
+func need(t *testing.T, name string) {
+	t.Helper()
+	if _, err := exec.LookPath(name); err == nil {
+		return
+	}
+	if os.Getenv("CI") == "true" {
+		t.Fatalf("%s is not installed", name)
+	}
+	t.Skipf("%s is not installed", name)
+}
