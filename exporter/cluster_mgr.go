@@ -1,6 +1,8 @@
 package exporter
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/cluster"
@@ -23,9 +25,9 @@ func addPoolPGs(b *Batch, pools []cluster.PoolPGs) {
 
 // addPGStates splits states such as active+clean. States that no release had so far are left out.
 func addPGStates(b *Batch, pools map[int64]cluster.PGStates) {
-	for id, states := range pools {
+	for _, id := range slices.Sorted(maps.Keys(pools)) {
 		counts := make(map[string]uint64)
-		for combined, n := range states {
+		for combined, n := range pools[id] {
 			for state := range strings.SplitSeq(combined, "+") {
 				counts[state] += n
 			}
@@ -41,7 +43,8 @@ func addUsage(b *Batch, df cluster.DF) {
 	b.Add(clusterTotal, float64(df.Total))
 	b.Add(clusterUsed, float64(df.Used))
 	b.Add(clusterUsedRaw, float64(df.UsedRaw))
-	for class, u := range df.ByClass {
+	for _, class := range slices.Sorted(maps.Keys(df.ByClass)) {
+		u := df.ByClass[class]
 		b.Add(classTotal, float64(u.Total), class)
 		b.Add(classUsed, float64(u.Used), class)
 		b.Add(classUsedRaw, float64(u.UsedRaw), class)

@@ -3,6 +3,7 @@ package exporter
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,8 +12,8 @@ import (
 )
 
 func addHealth(b *Batch, h cluster.Health) error {
-	for name, check := range h.Checks {
-		b.Add(healthDetail, 1, name, check.Severity)
+	for _, name := range slices.Sorted(maps.Keys(h.Checks)) {
+		b.Add(healthDetail, 1, name, h.Checks[name].Severity)
 	}
 	slow, err := h.SlowOps()
 	if err == nil {
@@ -124,6 +125,7 @@ func addOSD(b *Batch, o cluster.OSD, m cluster.OSDs) {
 // addDisks puts in the block devices of the OSDs. OSDs on files have none.
 func addDisks(b *Batch, m cluster.OSDs) {
 	type disk struct{ device, host string }
+	var disks []disk
 	users := make(map[disk][]string)
 	for _, o := range m.OSDs {
 		meta := m.Metadata[o.ID]
@@ -133,10 +135,13 @@ func addDisks(b *Batch, m cluster.OSDs) {
 		b.Add(diskOccupation, 1, osdName(o.ID), meta.Device, meta.DBDevice, meta.WALDevice, meta.Hostname,
 			orNA(meta.Devices), orNA(meta.DeviceIDs))
 		d := disk{meta.Device, meta.Hostname}
+		if users[d] == nil {
+			disks = append(disks, d)
+		}
 		users[d] = append(users[d], osdName(o.ID))
 	}
-	for d, names := range users {
-		b.Add(diskOccupationHuman, 1, strings.Join(names, ", "), d.device, d.host)
+	for _, d := range disks {
+		b.Add(diskOccupationHuman, 1, strings.Join(users[d], ", "), d.device, d.host)
 	}
 }
 
