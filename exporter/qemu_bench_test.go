@@ -67,7 +67,6 @@ func cpuTime(b *testing.B) time.Duration {
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
-
 // serveQuickly is a monitor that does as little as possible.
 func serveQuickly(b *testing.B, path string, answers map[string]string) {
 	b.Helper()

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // Dir is a directory with the files of guests: pid/INSTANCE, ctrl/INSTANCE.qmp and conf/INSTANCE.runtime.
@@ -47,7 +48,8 @@ type Guest struct {
 type Finder struct {
 	procfs string
 	dirs   []Dir
-	known  map[Process]string
+	// known are the guests of the last time, by pid file.
+	known map[string]Guest
 }
 
 // NewFinder makes a finder for guests in the given directories. An instance that runs from two of them is taken
@@ -62,7 +64,7 @@ func (f *Finder) Find() ([]Guest, error) {
 	var guests []Guest
 	var errs []error
 	missing := 0
-	known := make(map[Process]string, len(f.known))
+	known := make(map[string]Guest, len(f.known))
 	seen := make(map[string]bool, len(f.known))
 	for _, dir := range f.dirs {
 		entries, err := os.ReadDir(filepath.Join(string(dir), "pid"))
@@ -75,14 +77,16 @@ func (f *Finder) Find() ([]Guest, error) {
 			continue
 		}
 		for _, entry := range entries {
-			g, ok, err := f.guest(dir, entry.Name())
-			if err != nil {
+			pidFile := dir.PIDFile(entry.Name())
+			g, err := f.guest(pidFile, Guest{Instance: entry.Name(), Dir: dir})
+			switch {
+			case isGone(err):
+			case err != nil:
 				errs = append(errs, fmt.Errorf("find process of %s: %w", entry.Name(), err))
-			}
-			if ok && !seen[g.Instance] {
+			case !seen[g.Instance]:
 				guests = append(guests, g)
 				seen[g.Instance] = true
-				known[g.Process] = g.Instance
+				known[pidFile] = g
 			}
 		}
 	}
@@ -93,36 +97,45 @@ func (f *Finder) Find() ([]Guest, error) {
 	return guests, errors.Join(errs...)
 }
 
-func (f *Finder) guest(dir Dir, instance string) (g Guest, ok bool, err error) {
-	process, err := f.process(dir.PIDFile(instance))
-	if errors.Is(err, fs.ErrNotExist) || isGone(err) {
-		return Guest{}, false, nil
-	}
-	if err != nil {
-		return Guest{}, false, err
-	}
-	name, ok := f.known[process]
-	if !ok {
-		if name, err = guestName(f.procfs, process.PID); err != nil {
-			if errors.Is(err, fs.ErrNotExist) || isGone(err) {
-				err = nil
-			}
-			return Guest{}, false, err
+// errNotRunning is what guest returns when the pid file names no process of that guest.
+var errNotRunning = errors.New("not running")
+
+// guest fills in the process of g. While the one of the last time lives, its pid file has not changed.
+func (f *Finder) guest(pidFile string, g Guest) (Guest, error) {
+	if last, ok := f.known[pidFile]; ok {
+		if now, err := readProcess(f.procfs, last.Process.PID); err == nil && now == last.Process {
+			return last, nil
 		}
 	}
-	return Guest{Instance: instance, Dir: dir, Process: process}, name == instance, nil
+	pid, err := readPID(pidFile)
+	if err != nil {
+		return g, err
+	}
+	if g.Process, err = readProcess(f.procfs, pid); err != nil {
+		return g, err
+	}
+	name, err := guestName(f.procfs, pid)
+	if err == nil && name != g.Instance {
+		err = errNotRunning
+	}
+	return g, err
 }
 
-func (f *Finder) process(pidFile string) (Process, error) {
+func readPID(pidFile string) (int, error) {
 	var buf [32]byte
 	text, err := readSmall(pidFile, buf[:])
 	if err != nil {
-		return Process{}, err
+		return 0, err
 	}
 	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
 	if err != nil || pid <= 0 {
-		// QEMU locks and fills the file after it made it: an empty one is a guest that is about to start.
-		return Process{}, fs.ErrNotExist
+		// QEMU fills the file a moment after it made it.
+		return 0, errNotRunning
 	}
-	return readProcess(f.procfs, pid)
+	return pid, nil
+}
+
+// isGone tells whether there is no such process, perhaps since a moment ago.
+func isGone(err error) bool {
+	return errors.Is(err, errNotRunning) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH)
 }

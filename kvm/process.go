@@ -2,13 +2,11 @@ package kvm
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 )
 
 // Process names a process for good: a pid alone comes again.
@@ -73,6 +71,3 @@ func parseGuestName(cmdline string) string {
 	}
 	return ""
 }
-
-// isGone tells whether a read failed because the process ended meanwhile.
-func isGone(err error) bool { return errors.Is(err, syscall.ESRCH) }
