@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 )
 
 // Exporter is a running ceph-ganeti-exporter.
@@ -20,6 +21,10 @@ type Exporter struct {
 // StartExporter starts an exporter binary that listens on an address such as "127.0.0.1:9949", and returns when it is
 // ready.
 func StartExporter(ctx context.Context, binary, listen string, args ...string) (*Exporter, error) {
+	binary, err := filepath.Abs(binary)
+	if err != nil {
+		return nil, fmt.Errorf("start exporter: %w", err)
+	}
 	group, err := newGroup()
 	if err != nil {
 		return nil, fmt.Errorf("start exporter: %w", err)

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/e2e/lab"
+)
+
+const (
+	startTimeout = 5 * time.Minute
+	pool         = "vms"
+	instance     = "inst1.lab"
+	image        = "9a3e7e1c-5d0b-4f4e-8f7b-0c2c4d9f1a55.rbd.disk0"
+	// writeMiB is what the guest writes and verifies before its steady load begins.
+	writeMiB = 16
+	exporter = "bin/ceph-ganeti-exporter"
+)
+
+// prometheusConfig keeps the labels of the exporter's families as they are, and the job under which the community's
+// dashboards for Ceph look for them.
+const prometheusConfig = `global:
+  scrape_interval: 3s
+scrape_configs:
+  - job_name: ceph
+    honor_labels: true
+    static_configs:
+      - targets: ["127.0.0.1:%d"]
+`
+
+// demo is what runs.
+type demo struct {
+	settings settings
+	progress *progress
+
+	ceph       *lab.Ceph
+	guest      *lab.Guest
+	exporter   *lab.Exporter
+	prometheus *lab.Prometheus
+}
+
+// start starts everything and returns when Prometheus has something to show.
+func (d *demo) start(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, fmt.Errorf("not up after %s", startTimeout))
+	defer cancel()
+	// The first build takes as long as the cluster does.
+	jobs, jobsCtx := errgroup.WithContext(ctx)
+	jobs.Go(func() error { return d.buildExporter(jobsCtx) })
+	jobs.Go(func() error { return d.startCeph(jobsCtx) })
+	if err := jobs.Wait(); err != nil {
+		return cause(ctx, err)
+	}
+	for _, step := range []func(context.Context) error{
+		d.startGuest, d.startExporter, d.startPrometheus, d.awaitGuest, d.awaitSeries,
+	} {
+		if err := step(ctx); err != nil {
+			return cause(ctx, err)
+		}
+	}
+	return nil
+}
+
+// cause returns why ctx ended when it did, as what failed then only says that it was cancelled.
+func cause(ctx context.Context, err error) error {
+	if reason := context.Cause(ctx); reason != nil {
+		return reason
+	}
+	return err
+}
+
+func (d *demo) buildExporter(ctx context.Context) error {
+	d.progress.say("exporter", "building, in the meantime")
+	out, err := exec.CommandContext(ctx, "make", "--no-print-directory", "build").CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("build the exporter: %w: %s", err, strings.TrimSpace(string(out)))
+	}
+	d.progress.say("exporter", "built")
+	return nil
+}
+
+func (d *demo) startCeph(ctx context.Context) (err error) {
+	d.ceph, err = lab.StartCeph(ctx, lab.CephOptions{
+		Progress: func(step string) { d.progress.say("ceph", step) },
+	})
+	if err != nil {
+		return err
+	}
+	d.progress.say("ceph", "creating the pool "+pool+" and an image")
+	if err := d.ceph.CreatePool(ctx, pool); err != nil {
+		return err
+	}
+	return d.ceph.CreateBootImage(ctx, pool, image, writeMiB, true)
+}
+
+func (d *demo) startGuest(ctx context.Context) (err error) {
+	d.progress.say("guest", fmt.Sprintf("booting from the image; it writes %d MiB and reads them back", writeMiB))
+	d.guest, err = d.ceph.StartGuest(ctx, lab.GuestOptions{
+		Name: instance, Disks: []lab.Disk{{Pool: pool, Image: image}},
+	})
+	return err
+}
+
+func (d *demo) startExporter(ctx context.Context) error {
+	d.progress.say("exporter", "starting, with a key that may only read")
+	keyring, err := d.ceph.CreateExporterKey(ctx)
+	if err != nil {
+		return err
+	}
+	listen := fmt.Sprintf("127.0.0.1:%d", d.settings.exporter)
+	d.exporter, err = lab.StartExporter(ctx, exporter, listen, d.ceph.ExporterArgs(keyring)...)
+	return err
+}
+
+func (d *demo) startPrometheus(ctx context.Context) (err error) {
+	d.progress.say("prometheus", "starting")
+	d.prometheus, err = lab.StartPrometheus(ctx, lab.PrometheusOptions{
+		Listen: fmt.Sprintf("127.0.0.1:%d", d.settings.prometheus),
+		Config: fmt.Sprintf(prometheusConfig, d.settings.exporter),
+	})
+	return err
+}
+
+func (d *demo) awaitGuest(ctx context.Context) error {
+	if err := d.guest.WaitVerified(ctx); err != nil {
+		return err
+	}
+	d.progress.say("guest", fmt.Sprintf("has verified its %d MiB and goes on with small writes and reads", writeMiB))
+	return nil
+}
+
+// awaitSeries waits until the last row of the summary, a rate over several scrapes, has a value.
+func (d *demo) awaitSeries(ctx context.Context) error {
+	d.progress.say("prometheus", "scraping a few times")
+	for {
+		samples, err := d.prometheus.Query(ctx, joined)
+		if err != nil || len(samples) > 0 && samples[0].Value != "0" {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// stop ends whatever was started, in the opposite order.
+func (d *demo) stop() {
+	fmt.Fprintln(d.progress.out)
+	d.progress.say("demo", "stopping and cleaning up")
+	var errs []error
+	if d.prometheus != nil {
+		errs = append(errs, d.prometheus.Stop())
+	}
+	if d.exporter != nil {
+		errs = append(errs, d.exporter.Stop())
+	}
+	if d.ceph != nil {
+		errs = append(errs, d.ceph.Stop())
+	}
+	if err := errors.Join(errs...); err != nil {
+		fmt.Fprintln(os.Stderr, "demo:", err)
+	}
+}
