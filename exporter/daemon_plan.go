@@ -16,7 +16,7 @@ import (
 // called twice at the same time.
 type daemonState struct {
 	socket adminsocket.Socket
-	inode  uint64
+	file   socketFile
 	pid    int
 	// start is when the process started, in seconds since the epoch.
 	start float64
@@ -25,6 +25,12 @@ type daemonState struct {
 	plan     *plan
 	// unknown is how many counters the last dump held that even the newest schema lacks.
 	unknown int
+}
+
+// socketFile tells a socket file from the next one of the same path. File systems use inodes again.
+type socketFile struct {
+	inode   uint64
+	changed syscall.Timespec
 }
 
 func (s *daemonState) dumpCommand() adminsocket.Command {
@@ -43,16 +49,16 @@ func (s *daemonState) schemaCommand() adminsocket.Command {
 
 // changed tells whether the daemon is another one than last time, as far as its socket file says.
 func (s *daemonState) changed() bool {
-	inode := uint64(0)
+	var file socketFile
 	if info, err := os.Stat(s.socket.Path); err == nil {
 		if stat, ok := info.Sys().(*syscall.Stat_t); ok {
-			inode = stat.Ino
+			file = socketFile{inode: stat.Ino, changed: stat.Ctim}
 		}
 	}
-	if s.plan != nil && s.inode == inode {
+	if s.plan != nil && s.file == file {
 		return false
 	}
-	s.inode, s.plan = inode, nil
+	s.file, s.plan = file, nil
 	return true
 }
 
