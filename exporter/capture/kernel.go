@@ -65,14 +65,19 @@ func (t *take) sockets(dir string) {
 		t.fail(path, err)
 		return
 	}
-	var lines strings.Builder
+	var kept strings.Builder
 	for line := range strings.Lines(string(content)) {
-		line = strings.TrimRight(line, "\n")
-		if strings.HasSuffix(line, ".qmp") || strings.HasSuffix(line, ".kvmd") || strings.HasSuffix(line, ".asok") {
-			lines.WriteString(line + "\n")
+		name := filepath.Base(strings.TrimSuffix(line, "\n"))
+		switch filepath.Ext(name) {
+		case ".qmp", ".kvmd":
+			t.known.Instances = append(t.known.Instances, strings.TrimSuffix(name, filepath.Ext(name)))
+		case ".asok":
+		default:
+			continue
 		}
+		kept.WriteString(line)
 	}
-	if lines.Len() > 0 {
-		t.add(path, lines.String(), dir, "net_unix")
+	if kept.Len() > 0 {
+		t.add(path, kept.String(), dir, "net_unix")
 	}
 }

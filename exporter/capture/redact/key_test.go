@@ -5,8 +5,8 @@ import (
 	"encoding/binary"
 )
 
-// cephxKey makes a key as Ceph does: type, time, length, key.
-func cephxKey(random []byte, aes256k bool) string {
+// makeKey makes a key as Ceph does: type, time, length, key.
+func makeKey(random []byte, aes256k bool) string {
 	kind, length := uint16(1), 16
 	if aes256k {
 		kind, length = 2, 32

@@ -45,6 +45,8 @@ func TestDocuments(t *testing.T) {
 			`{"fsid":"00000000-0000-4000-8000-000000000001","p":"/run/ceph/00000000-0000-4000-8000-000000000001/x"}`},
 		{"other UUIDs stay", `{"uuid":"` + fsid + `"}`, `{"uuid":"` + fsid + `"}`},
 		{"key by its form", `["` + aesKey + `","x ` + aes256Key + ` y"]`, `["REDACTED","x REDACTED y"]`},
+		{"no key", `["/tmp/BenchmarkOfManyDaemons=500/x","some/long/path/Agent/and/more/of/it/and/more","--rbd-default-features-of-images=5"]`,
+			`["/tmp/BenchmarkOfManyDaemons=500/x","some/long/path/Agent/and/more/of/it/and/more","--rbd-default-features-of-images=5"]`},
 		{"key by its field", `{"key":"abc","cephx-key":"def","authKey":"ghi","keys":["stays"]}`,
 			`{"key":"REDACTED","cephx-key":"REDACTED","authKey":"REDACTED","keys":["stays"]}`},
 		{"all below a field", `{"secret":{"a":["x",{"b":"y"}]},"c":"z"}`, `{"secret":{"a":["REDACTED",{"b":"REDACTED"}]},"c":"z"}`},
@@ -165,7 +167,7 @@ func FuzzKeys(f *testing.F) {
 	f.Add([]byte("0123456789abcdef"), "x ", " y", false)
 	f.Add([]byte("\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f"), `{"a":"`, `"}`, true)
 	f.Fuzz(func(t *testing.T, random []byte, before, after string, long bool) {
-		key := cephxKey(random, long)
+		key := makeKey(random, long)
 		out, _ := Documents(Known{}, []string{before + key + after})
 		if strings.Contains(out[0], key) {
 			t.Errorf("key stays in %q", out[0])

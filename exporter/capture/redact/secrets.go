@@ -6,16 +6,18 @@ import (
 )
 
 var (
-	// padded is base64 that ends in =, as nearly every cephx key does.
-	padded = regexp.MustCompile(`[A-Za-z0-9+/]{20,}={1,2}`)
-	// bareKey is a cephx key without the end, of type aes (AQ...) or aes256k (Ag...).
-	bareKey = regexp.MustCompile(`(^|[^A-Za-z0-9+/])(A[Qg][A-Za-z0-9+/]{30,})`)
+	// cephxKey is a key of type aes (AQ...==) or aes256k (Ag...=).
+	cephxKey = regexp.MustCompile(`A[Qg][A-Za-z0-9+/]{36,}={1,2}`)
+	// bareKey is one that has lost its end.
+	bareKey = regexp.MustCompile(`(^|[^A-Za-z0-9+/])(A[Qg][A-Za-z0-9+/]{30,})()`)
+	// padded is any other base64 that ends in =.
+	padded = regexp.MustCompile(`()([A-Za-z0-9+/]{20,}={1,2})($|[^A-Za-z0-9+/=])`)
 	// assigned is a secret with its name before it: key=..., password: "...". QEMU doubles a comma in a value.
-	assigned = regexp.MustCompile(`(?i)((?:^|[^A-Za-z])[A-Za-z]*(?:key|secrets?|password|passwd|passphrase|token|credentials?)["']?\s?[=:]\s?)("(?:[^"\\]|\\.)*"|'[^']*'|(?:,,|[^\s,"'])+)`)
+	assigned = regexp.MustCompile(`(?i)((?:^|[^A-Za-z])[A-Za-z]*(?:key|secrets?|password|passwd|passphrase|token|credentials?)["']?\s?[=:]\s?)("(?:[^"\\]|\\.)*"|'[^']*'|(?:,,|[^\s,"'])+)()`)
 	// qemuSecret is the value in QEMU's -object secret,id=...,data=....
-	qemuSecret = regexp.MustCompile(`(\bdata=)((?:,,|[^,])+)`)
+	qemuSecret = regexp.MustCompile(`(\bdata=)((?:,,|[^,])+)()`)
 	// login is the password in a URL.
-	login = regexp.MustCompile(`(://[^/\s:@]*:)([^@\s/]+)@`)
+	login = regexp.MustCompile(`(://[^/\s:@]*:)([^@\s/]+)(@)`)
 	// privateKey is a key in PEM.
 	privateKey = regexp.MustCompile(`(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)`)
 )
@@ -26,17 +28,18 @@ func (r *redactor) removeSecrets(s string) string {
 		s = privateKey.ReplaceAllStringFunc(s, r.remove)
 	}
 	if strings.Contains(s, "://") {
-		s = r.removeSecond(login, s, "@")
+		s = r.removeSecond(login, s)
 	}
 	if strings.ContainsAny(s, "=:") {
-		s = r.removeSecond(assigned, s, "")
+		s = r.removeSecond(assigned, s)
 	}
 	if strings.Contains(s, "secret") && strings.Contains(s, "data=") {
-		s = r.removeSecond(qemuSecret, s, "")
+		s = r.removeSecond(qemuSecret, s)
 	}
 	if len(s) >= 20 {
-		s = padded.ReplaceAllStringFunc(s, r.remove)
-		s = r.removeSecond(bareKey, s, "")
+		s = cephxKey.ReplaceAllStringFunc(s, r.remove)
+		s = r.removeSecond(bareKey, s)
+		s = r.removeSecond(padded, s)
 	}
 	return s
 }
@@ -46,14 +49,14 @@ func (r *redactor) remove(string) string {
 	return Removed
 }
 
-// removeSecond keeps the first group of a pattern and removes the second.
-func (r *redactor) removeSecond(pattern *regexp.Regexp, s, end string) string {
+// removeSecond removes the second of a pattern's three groups.
+func (r *redactor) removeSecond(pattern *regexp.Regexp, s string) string {
 	return pattern.ReplaceAllStringFunc(s, func(match string) string {
 		groups := pattern.FindStringSubmatch(match)
 		if value := strings.Trim(groups[2], `"'`); value == "" || value == Removed {
 			return match
 		}
-		return groups[1] + r.remove(groups[2]) + end
+		return groups[1] + r.remove(groups[2]) + groups[3]
 	})
 }
 
