@@ -62,6 +62,7 @@ func (q *QEMU) Targets(context.Context, *Batch) ([]Target, error) {
 		q.keep(nil)
 		return nil, ErrNoData
 	}
+	q.sockets.Forget()
 	clients, clientErr := q.clients()
 	guests := make(map[kvm.Process]*qemuGuest, len(found))
 	targets := make([]Target, 0, 2*len(found))

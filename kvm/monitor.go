@@ -27,8 +27,6 @@ const (
 	// MaxHold is how long a monitor is held or queued for at most, far below the 5 s after which Ganeti gives
 	// up on it. A guest that is well answers within a few milliseconds.
 	MaxHold = 2 * time.Second
-	// lookAge is how old a look at /proc/net/unix may be before a connection.
-	lookAge = 50 * time.Millisecond
 	// lookAgain is how long to wait for a monitor in use before a second look: most uses are that short, and
 	// QEMU needs a moment to notice that our own last one is over.
 	lookAgain = 20 * time.Millisecond
@@ -107,7 +105,7 @@ func (m *Monitor) greet(s *Session) error {
 
 // free returns the path of the first free monitor. It looks twice before it says that there is none.
 func (m *Monitor) free(ctx context.Context) (string, error) {
-	path, err := m.look(lookAge)
+	path, err := m.look()
 	if !errors.Is(err, ErrBusy) && !errors.Is(err, ErrNoMonitor) {
 		return path, err
 	}
@@ -116,13 +114,13 @@ func (m *Monitor) free(ctx context.Context) (string, error) {
 	case <-ctx.Done():
 		return "", ctx.Err()
 	}
-	return m.look(lookAgain)
+	return m.look()
 }
 
-func (m *Monitor) look(maxAge time.Duration) (string, error) {
+func (m *Monitor) look() (string, error) {
 	result := ErrNoMonitor
 	for _, path := range m.paths {
-		use, err := m.sockets.use(path, maxAge)
+		use, err := m.sockets.use(path)
 		if err != nil {
 			return "", err
 		}
@@ -147,7 +145,7 @@ func (m *Monitor) leave(path string, inTheMiddle bool) {
 	if !inTheMiddle {
 		return
 	}
-	use, err := m.sockets.use(path, 0)
+	use, err := m.sockets.useNow(path)
 	if err != nil || use.Free() || !use.Listening {
 		delete(m.left, path)
 		return

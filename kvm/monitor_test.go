@@ -181,7 +181,6 @@ func TestOpenLeavesBusyMonitorAlone(t *testing.T) {
 	}
 	first := qmptest.Start(t, kvmd, answers(t, "7.2-drive"))
 	second := qmptest.Start(t, qmp, answers(t, "7.2-drive"))
-	time.Sleep(lookAge) // the look before knew of no monitor
 
 	if _, err := ask(t.Context(), m); err != nil {
 		t.Fatal(err)
@@ -190,7 +189,7 @@ func TestOpenLeavesBusyMonitorAlone(t *testing.T) {
 		t.Errorf("the preferred monitor was asked %d commands, want 2", got)
 	}
 	dial(t, kvmd)
-	time.Sleep(lookAge)
+	sockets.Forget()
 	if _, err := ask(t.Context(), m); err != nil {
 		t.Fatal(err)
 	}
@@ -198,11 +197,11 @@ func TestOpenLeavesBusyMonitorAlone(t *testing.T) {
 		t.Errorf("the other monitor was asked %d commands, want 2", got)
 	}
 	dial(t, qmp)
-	time.Sleep(lookAge)
+	sockets.Forget()
 	if _, err := ask(t.Context(), m); !errors.Is(err, ErrBusy) {
 		t.Errorf("both in use: got %v, want ErrBusy", err)
 	}
-	use, err := sockets.use(qmp, 0)
+	use, err := sockets.useNow(qmp)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -237,7 +236,7 @@ func TestOpenSendsNoSecondConnectionToStuckGuest(t *testing.T) {
 			t.Fatalf("next calls: got %v, want ErrStuck", err)
 		}
 	}
-	use, err := sockets.use(path, 0)
+	use, err := sockets.useNow(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -253,7 +252,8 @@ func TestOpenTellsStuckFromBusy(t *testing.T) {
 	path := filepath.Join(shortDir(t), "inst1.qmp")
 	server := qmptest.Start(t, path, answers(t, "7.2-drive"))
 	server.Misbehave(qmptest.HangBeforeAnswer)
-	m := NewMonitor(NewSockets("/proc"), path)
+	sockets := NewSockets("/proc")
+	m := NewMonitor(sockets, path)
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
 	defer cancel()
 	if _, err := ask(ctx, m); !errors.Is(err, context.DeadlineExceeded) {
@@ -267,7 +267,7 @@ func TestOpenTellsStuckFromBusy(t *testing.T) {
 	waitFor(t, func() bool { _, err := ask(t.Context(), m); return err == nil })
 
 	dial(t, path)
-	time.Sleep(lookAge)
+	sockets.Forget()
 	if _, err := ask(t.Context(), m); !errors.Is(err, ErrBusy) {
 		t.Errorf("somebody else's connection: got %v, want ErrBusy", err)
 	}
@@ -278,7 +278,7 @@ func TestOpenQueueFull(t *testing.T) {
 	qmptest.StartFrozen(t, path, nil)
 	sockets := NewSockets("/proc")
 	m := NewMonitor(sockets, path)
-	if _, err := sockets.use(path, 0); err != nil { // a look from before the queue filled up
+	if _, err := sockets.useNow(path); err != nil { // a look from before the queue filled up
 		t.Fatal(err)
 	}
 	for {
@@ -291,7 +291,7 @@ func TestOpenQueueFull(t *testing.T) {
 		}
 		defer conn.Close()
 	}
-	sockets.looked = time.Now()
+	sockets.looked = time.Now().Add(time.Hour)
 	if _, err := m.Open(t.Context(), nil); !errors.Is(err, ErrBusy) {
 		t.Errorf("got %v, want ErrBusy", err)
 	}

@@ -97,46 +97,65 @@ func parseUnixLine(line []byte, uses map[string]Use) {
 	uses[string(rest)] = use
 }
 
-// Sockets looks at who uses which monitor. One read of /proc/net/unix answers for all of them, so a look that is
-// younger than a moment is used again.
+// Sockets looks at who uses which monitor. One read of /proc/net/unix answers for all of them.
 type Sockets struct {
 	procfs string
 
 	mu     sync.Mutex
 	looked time.Time
+	took   time.Duration
 	uses   map[string]Use
 }
 
 // NewSockets makes a Sockets that reads below procfs, usually /proc.
 func NewSockets(procfs string) *Sockets { return &Sockets{procfs: procfs} }
 
-// use returns who uses the socket at path, as seen no longer than maxAge ago. The path must be a real one.
-func (s *Sockets) use(path string, maxAge time.Duration) (Use, error) {
+// Forget makes the next question look anew, as at the beginning of a scrape.
+func (s *Sockets) Forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.uses == nil || time.Since(s.looked) >= maxAge {
+	s.uses = nil
+}
+
+// lookAge is how old a look may be to be used for another monitor. Where there are so many sockets that a look
+// takes long, it may be four times as old as that.
+const lookAge = 10 * time.Millisecond
+
+// use returns who uses the socket at path, as seen a moment ago. The path must be a real one.
+func (s *Sockets) use(path string) (Use, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.uses == nil || time.Since(s.looked) >= max(lookAge, 4*s.took) {
 		if err := s.look(); err != nil {
-			return Use{}, fmt.Errorf("look who uses the monitors: %w", err)
+			return Use{}, err
 		}
 	}
 	return s.uses[path], nil
 }
 
+// useNow returns who uses the socket at path now.
+func (s *Sockets) useNow(path string) (Use, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	err := s.look()
+	return s.uses[path], err
+}
+
 // look reads twice: the kernel gives the list in pieces of a page, and leaves a socket out when others come and go
 // between two of them.
 func (s *Sockets) look() error {
-	now := time.Now()
+	start := time.Now()
 	uses := make(map[string]Use)
 	for range 2 {
 		data, err := os.ReadFile(filepath.Join(s.procfs, "net", "unix"))
 		if err != nil {
-			return err
+			return fmt.Errorf("look who uses the monitors: %w", err)
 		}
 		for path, use := range ParseUnix(data) {
 			uses[path] = uses[path].and(use)
 		}
 	}
-	s.uses, s.looked = byRealPath(uses), now
+	s.uses, s.looked, s.took = byRealPath(uses), start, time.Since(start)
 	return nil
 }
 
