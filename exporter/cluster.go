@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/cluster"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/rados"
 )
 
 // ClusterOptions are the settings of the cluster collector.
@@ -62,11 +63,14 @@ func (v *verdict) guard(f func(context.Context, *Batch) error) func(context.Cont
 	}
 }
 
-// collectMon reads what the mons know. What fails costs only its own series.
+// collectMon reads what the mons know. What fails costs only its own series; when nobody answers, it asks no more.
 func (c *Cluster) collectMon(ctx context.Context, b *Batch) error {
-	health, err := c.client.Health(ctx)
-	errs := []error{err}
-	if err == nil {
+	health, healthErr := c.client.Health(ctx)
+	errs := []error{healthErr}
+	if silent(healthErr) {
+		return healthErr
+	}
+	if healthErr == nil {
 		errs = append(errs, addHealth(b, health))
 	}
 	mons, err := c.client.Mons(ctx)
@@ -81,15 +85,16 @@ func (c *Cluster) collectMon(ctx context.Context, b *Batch) error {
 	if err == nil {
 		addOSDMap(b, osds)
 	}
-	mgrs, err := c.client.Mgrs(ctx)
-	errs = append(errs, err)
-	if err == nil {
-		addMgrs(b, mgrs)
-	}
-	if errs[0] == nil && osds.Epoch != 0 {
+	if healthErr == nil && err == nil {
 		errs = append(errs, addDaemonHealth(b, health, mons, osds.OSDs))
 	}
-	return errors.Join(errs...)
+	mgrs, err := c.client.Mgrs(ctx)
+	addMgrs(b, mgrs)
+	return errors.Join(append(errs, err)...)
+}
+
+func silent(err error) bool {
+	return errors.Is(err, rados.ErrNoConnection) || errors.Is(err, rados.ErrNoAnswer)
 }
 
 // collectMgr reads what needs an active mgr. Its first answer shows that there is one: what the mons would repeat

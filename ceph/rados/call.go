@@ -11,6 +11,9 @@ import (
 // ErrHung is returned while an earlier call of the same lane has not returned although its caller has given up.
 var ErrHung = errors.New("the last call has not returned yet")
 
+// errLate is in the error of a call that was under way when its caller gave up.
+var errLate = errors.New("gave up waiting")
+
 // lane is what one call at a time goes through.
 type lane struct {
 	turn  chan struct{} // holds a token while the lane is free
@@ -62,7 +65,7 @@ func Call[T any](ctx context.Context, c *Conn, name string, f func(*goceph.Conn)
 		return r.value, nil
 	case <-ctx.Done():
 		c.abandon(l)
-		return zero, fmt.Errorf("%s: %w", name, ctx.Err())
+		return zero, fmt.Errorf("%s: %w: %w", name, errLate, ctx.Err())
 	}
 }
 

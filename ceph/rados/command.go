@@ -3,8 +3,8 @@ package rados
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"syscall"
 
 	goceph "github.com/ceph/go-ceph/rados"
 )
@@ -100,22 +100,29 @@ func command(server Server, prefix string, args ...any) Command {
 	return Command{server: server, prefix: prefix, request: string(text)}
 }
 
-// Run runs a command and returns its JSON answer.
+// Run runs a command and returns its JSON answer. ErrNoAnswer is in the error when nobody has answered it by ctx's
+// deadline, and as long as that goes on.
 //
 // Similar to: ceph <command> -f json
 func (c *Conn) Run(ctx context.Context, cmd Command) ([]byte, error) {
-	return Call(ctx, c, cmd.lane(), func(conn *goceph.Conn) ([]byte, error) {
+	answer, err := Call(ctx, c, cmd.lane(), func(conn *goceph.Conn) ([]byte, error) {
 		answer, status, err := cmd.send(conn)
-		switch {
-		case errno(err) == syscall.ETIMEDOUT && cmd.server == Mon:
-			err = fmt.Errorf("%w: %w", errMonSilent, err)
-		case errno(err) == syscall.ETIMEDOUT:
-			err = fmt.Errorf("%w: %w", errMgrSilent, err)
-		case err != nil && status != "":
+		if err != nil && status != "" {
 			err = fmt.Errorf("%s: %w", status, err)
 		}
 		return answer, err
 	})
+	if errors.Is(err, ErrHung) || errors.Is(err, errLate) {
+		return nil, fmt.Errorf("%s: %w: %s", cmd.lane(), ErrNoAnswer, cmd.server.hint())
+	}
+	return answer, err
+}
+
+func (s Server) hint() string {
+	if s == Mon {
+		return "check that the mons have quorum"
+	}
+	return "check that a mgr is active"
 }
 
 func (c Command) send(conn *goceph.Conn) (answer []byte, status string, err error) {

@@ -25,8 +25,8 @@ type Options struct {
 	User string
 	// Keyring is the path of the keyring that holds the user's key. Empty means what ceph.conf says.
 	Keyring string
-	// Timeout bounds what librados does for one call: connect, a mon or mgr command, one operation of an OSD.
-	// Zero means DefaultTimeout. librados counts whole seconds.
+	// Timeout bounds what librados itself does for one call: connect, one operation of an OSD. Zero means
+	// DefaultTimeout. librados counts whole seconds. It cannot bound commands: the deadline of their caller does.
 	Timeout time.Duration
 }
 

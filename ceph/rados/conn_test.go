@@ -227,8 +227,6 @@ func TestCallConnectsAnewAfterError(t *testing.T) {
 	}{
 		"shut down":         {radosError(-108), 2},
 		"not permitted":     {radosError(-13), 2},
-		"silent mon":        {errMonSilent, 2},
-		"silent mgr":        {errMgrSilent, 1},
 		"no such thing":     {radosError(-2), 1},
 		"OSD out of time":   {radosError(-110), 1},
 		"no librados error": {errors.New("other"), 1},
@@ -280,6 +278,26 @@ func TestCallConnectsAnewAfterChange(t *testing.T) {
 		call()
 		f.want(t, 3, 2)
 		c.Close()
+	})
+}
+
+// A command that nobody answers is given up, and not asked again before it has returned.
+func TestCallSaysLateAndHung(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := (&fakeLibrados{}).conn(Options{})
+		defer c.Close()
+		for _, want := range []error{errLate, ErrHung} {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			_, err := Call(ctx, c, "mon", func(*goceph.Conn) (int, error) {
+				time.Sleep(5 * time.Second)
+				return 0, nil
+			})
+			cancel()
+			if !errors.Is(err, want) {
+				t.Errorf("error %v, want %v", err, want)
+			}
+		}
+		time.Sleep(5 * time.Second)
 	})
 }
 

@@ -7,13 +7,11 @@ import (
 	"syscall"
 )
 
-var (
-	errMonSilent = errors.New("no mon answered: check that the mons have quorum")
-	errMgrSilent = errors.New("no mgr answered: check that one is active")
-)
-
 // ErrNoConnection is in every error of a call for which there is no connection to the cluster.
 var ErrNoConnection = errors.New("no connection to the cluster")
+
+// ErrNoAnswer is in the error of a command that nobody has answered in time.
+var ErrNoAnswer = errors.New("no answer in time")
 
 // errno returns the error number of a librados error, 0 when it is none.
 func errno(err error) syscall.Errno {
@@ -32,7 +30,7 @@ func broken(err error) bool {
 	case syscall.EACCES, syscall.EPERM: // caps are read when a session begins
 		return true
 	}
-	return errors.Is(err, errMonSilent) // librados itself waits longer and longer before it tries another mon
+	return false
 }
 
 // connectError adds the next step to an error of connecting. keyrings are the files that librados looks for.

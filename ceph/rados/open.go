@@ -39,8 +39,13 @@ func configure(conn *goceph.Conn, opts Options) error {
 	seconds := strconv.Itoa(max(1, int(opts.Timeout/time.Second)))
 	settings := [][2]string{
 		{"client_mount_timeout", seconds},
-		{"rados_mon_op_timeout", seconds},
 		{"rados_osd_op_timeout", seconds},
+		// With it a late answer of a mgr is written to memory that is no more: https://tracker.ceph.com/issues/65985
+		{"rados_mon_op_timeout", "0"},
+		// Leave a mon that does not answer soon, and do not wait longer and longer before the next is tried.
+		{"mon_client_ping_interval", "2"},
+		{"mon_client_ping_timeout", "8"},
+		{"mon_client_hunt_interval_max_multiple", "1"},
 		{"admin_socket", ""},
 		{"log_file", ""},
 		{"log_to_stderr", "false"},
