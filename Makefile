@@ -7,11 +7,15 @@ LDFLAGS := -X github.com/prometheus/common/version.Version=$(VERSION)
 GOLANGCI_LINT_VERSION := v2.15.0
 GOLANGCI_LINT         := .tools/$(GOLANGCI_LINT_VERSION)/golangci-lint
 
-.PHONY: build setup demo test lint bench docs clean
+.PHONY: build install setup demo test lint bench docs clean
 
 build: setup
 	@mkdir -p $(BIN)
 	go build -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/ceph-ganeti-exporter
+
+# Where to: DESTDIR, PREFIX (/usr/local), SYSCONFDIR (/etc).
+install: build
+	@packaging/install.sh $(BIN)/ceph-ganeti-exporter
 
 setup:
 	@e2e/setup.sh
@@ -36,7 +40,7 @@ bench: setup
 	go test -run '^$$' -bench . -benchmem ./...
 
 docs: setup
-	go test ./cmd/ceph-ganeti-exporter -run TestReference -update
+	go test ./cmd/ceph-ganeti-exporter -run 'Reference|Example|ManPages' -update
 
 clean:
 	rm -rf $(BIN) .tools

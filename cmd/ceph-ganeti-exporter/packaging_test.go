@@ -54,3 +54,47 @@ func need(t *testing.T, name string) {
 	}
 	t.Skipf("%s is not installed", name)
 }
+
+func TestInstall(t *testing.T) {
+	binary, err := exec.LookPath(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dest := t.TempDir()
+	install := func() string {
+		cmd := exec.Command("../../packaging/install.sh", binary)
+		cmd.Env = append(os.Environ(), "DESTDIR="+dest, "PREFIX=/usr", "SYSCONFDIR=/etc")
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("install.sh: %v\n%s", err, out)
+		}
+		return string(out)
+	}
+	install()
+	for name, want := range map[string]string{
+		"usr/bin/" + program:                                       "",
+		"usr/lib/systemd/system/" + program + ".service":           "ExecStart=/usr/bin/" + program + " --config.file=/etc/" + program + ".yml\n",
+		"usr/share/man/man8/" + program + ".8":                     ".TH",
+		"usr/share/man/man8/" + program + "-capture.8":             ".TH",
+		"usr/share/bash-completion/completions/" + program:         program,
+		"usr/share/zsh/site-functions/_" + program:                 program,
+		"usr/share/fish/vendor_completions.d/" + program + ".fish": program,
+		"usr/share/doc/" + program + "/prometheus.yml":             "honor_labels: true",
+		"etc/" + program + ".yml":                                  "#collector:",
+	} {
+		text, err := os.ReadFile(filepath.Join(dest, name))
+		if err != nil || !strings.Contains(string(text), want) {
+			t.Errorf("%s: error %v, or %q is not in it", name, err, want)
+		}
+	}
+	config := filepath.Join(dest, "etc", program+".yml")
+	if err := os.WriteFile(config, []byte("mine"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out := install(); !strings.Contains(out, "left "+config+" as it is") {
+		t.Errorf("the second time it says\n%s", out)
+	}
+	if text, err := os.ReadFile(config); err != nil || string(text) != "mine" {
+		t.Errorf("configuration is %q, error %v", text, err)
+	}
+}

@@ -20,13 +20,14 @@ func TestMain(m *testing.M) {
 }
 
 // TestScript runs the scripts of testdata/script. Beside the usual commands they have "exits CODE COMMAND...",
-// "taken VARIABLE" and "settings FLAG...".
+// "taken VARIABLE", "dead SOCKET" and "settings FLAG...".
 func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":    exits,
 			"taken":    taken,
+			"dead":     dead,
 			"settings": func(ts *testscript.TestScript, _ bool, args []string) { ts.Check(ts.Exec("settings", args...)) },
 		},
 	})
@@ -54,6 +55,14 @@ func taken(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	ts.Defer(func() { l.Close() })
 	ts.Setenv(args[0], l.Addr().String())
+}
+
+// dead makes a socket file as a daemon leaves it behind that was killed.
+func dead(ts *testscript.TestScript, _ bool, args []string) {
+	l, err := net.Listen("unix", ts.MkAbs(args[0]))
+	ts.Check(err)
+	l.(*net.UnixListener).SetUnlinkOnClose(false)
+	ts.Check(l.Close())
 }
 
 // printSettings is a program that prints what the settings come out as.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"time"
 
@@ -104,14 +105,16 @@ func fileName(command string) string {
 	return strings.NewReplacer(" ", "_", "-", "_").Replace(command) + ".json"
 }
 
-// release shortens a version to what behaviour depends on: 16.2.15 is 16.2.
+// release shortens a version to what behaviour depends on: 16.2.15 is 16.2, 3.1.0~rc2 is 3.1.
 func release(version string) string {
-	parts := strings.SplitN(version, ".", 3)
-	if len(parts) < 2 || parts[0] == "" {
+	match := majorMinor.FindString(version)
+	if match == "" {
 		return "unknown"
 	}
-	return parts[0] + "." + strings.TrimRight(parts[1], "~+-abcdefghijklmnopqrstuvwxyz")
+	return match
 }
+
+var majorMinor = regexp.MustCompile(`^[0-9]+\.[0-9]+`)
 
 // redact redacts contents, paths and errors together, so that names are replaced alike.
 func (t *take) redact(m *Manifest) {

@@ -1,0 +1,39 @@
+#!/bin/sh
+# Installs BINARY with its unit, manual, completions and examples. A configuration file that is there stays.
+#   DESTDIR= PREFIX=/usr/local SYSCONFDIR=/etc packaging/install.sh BINARY
+set -eu
+binary=$1
+here=$(dirname "$0")
+name=ceph-ganeti-exporter
+prefix=${PREFIX:-/usr/local}
+root=${DESTDIR:-}
+share=$root$prefix/share
+config=${SYSCONFDIR:-/etc}/$name.yml
+
+put() { # put MODE FILE DIRECTORY/NAME
+    install -D -m "$1" "$2" "$3"
+    echo "installed $3"
+}
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+for shell in bash zsh fish; do
+    "$binary" completion "$shell" > "$work/$shell"
+done
+sed -e "s#/usr/local/bin#$prefix/bin#g" -e "s#/etc/$name.yml#$config#" "$here/$name.service" > "$work/unit"
+
+put 755 "$binary" "$root$prefix/bin/$name"
+put 644 "$work/unit" "$root$prefix/lib/systemd/system/$name.service"
+for page in "$here"/man/*.8; do
+    put 644 "$page" "$share/man/man8/$(basename "$page")"
+done
+put 644 "$work/bash" "$share/bash-completion/completions/$name"
+put 644 "$work/zsh" "$share/zsh/site-functions/_$name"
+put 644 "$work/fish" "$share/fish/vendor_completions.d/$name.fish"
+put 644 "$here/$name.yml" "$share/doc/$name/$name.yml"
+put 644 "$here/prometheus.yml" "$share/doc/$name/prometheus.yml"
+if [ -e "$root$config" ]; then
+    echo "left $root$config as it is"
+else
+    put 644 "$here/$name.yml" "$root$config"
+fi
