@@ -187,8 +187,10 @@ func flags(table [][2]string) []namedFamily {
 	families := make([]namedFamily, 0, len(table))
 	for _, row := range table {
 		name := "ceph_osd_flag_" + strings.ReplaceAll(row[0], "-", "_")
-		families = append(families, namedFamily{row[0],
-			cephGauge(name, "Whether the flag "+row[0]+" is set for all OSDs: "+row[1]+".", nil, "osd dump", costOSDMap)})
+		families = append(families, namedFamily{
+			row[0],
+			cephGauge(name, "Whether the flag "+row[0]+" is set for all OSDs: "+row[1]+".", nil, "osd dump", costOSDMap),
+		})
 	}
 	return families
 }
@@ -196,8 +198,10 @@ func flags(table [][2]string) []namedFamily {
 func pgStates(table [][2]string) []namedFamily {
 	families := make([]namedFamily, 0, len(table))
 	for _, row := range table {
-		families = append(families, namedFamily{row[0],
-			cephGauge("ceph_pg_"+row[0], "Placement groups of the pool that "+row[1]+".", poolLabel, "pg stat, pg dump pgs_brief", costPGStates)})
+		families = append(families, namedFamily{
+			row[0],
+			cephGauge("ceph_pg_"+row[0], "Placement groups of the pool that "+row[1]+".", poolLabel, "pg stat, pg dump pgs_brief", costPGStates),
+		})
 	}
 	return families
 }

@@ -51,24 +51,34 @@ func TestDaemonCounts(t *testing.T) {
 		counts map[string]int // -1 is unknown
 	}{
 		{
-			"one daemon", Check{Summary: "42 slow ops, oldest one blocked for 12 sec, osd.3 has slow ops"},
-			DaemonCount{Total: 42, Daemons: []string{"osd.3"}}, map[string]int{"osd.3": 42, "osd.1": 0},
+			"one daemon",
+			Check{Summary: "42 slow ops, oldest one blocked for 12 sec, osd.3 has slow ops"},
+			DaemonCount{Total: 42, Daemons: []string{"osd.3"}},
+			map[string]int{"osd.3": 42, "osd.1": 0},
 		},
 		{
-			"two daemons", Check{Summary: "7 slow ops, oldest one blocked for 31 sec, daemons [osd.0,mon.a] have slow ops."},
-			DaemonCount{Total: 7, Daemons: []string{"osd.0", "mon.a"}}, map[string]int{"osd.0": 1, "mon.a": 1, "osd.1": 0},
+			"two daemons",
+			Check{Summary: "7 slow ops, oldest one blocked for 31 sec, daemons [osd.0,mon.a] have slow ops."},
+			DaemonCount{Total: 7, Daemons: []string{"osd.0", "mon.a"}},
+			map[string]int{"osd.0": 1, "mon.a": 1, "osd.1": 0},
 		},
 		{
-			"more than are named", Check{Summary: "90 slow ops, oldest one blocked for 31 sec, daemons [osd.0,osd.1]... have slow ops."},
-			DaemonCount{Total: 90, Daemons: []string{"osd.0", "osd.1"}, More: true}, map[string]int{"osd.0": 1, "osd.5": -1},
+			"more than are named",
+			Check{Summary: "90 slow ops, oldest one blocked for 31 sec, daemons [osd.0,osd.1]... have slow ops."},
+			DaemonCount{Total: 90, Daemons: []string{"osd.0", "osd.1"}, More: true},
+			map[string]int{"osd.0": 1, "osd.5": -1},
 		},
 		{
-			"a mon with a dotted name", Check{Summary: "1 slow ops, oldest one blocked for 31 sec, mon.node1.example.org has slow ops"},
-			DaemonCount{Total: 1, Daemons: []string{"mon.node1.example.org"}}, map[string]int{"mon.node1.example.org": 1},
+			"a mon with a dotted name",
+			Check{Summary: "1 slow ops, oldest one blocked for 31 sec, mon.node1.example.org has slow ops"},
+			DaemonCount{Total: 1, Daemons: []string{"mon.node1.example.org"}},
+			map[string]int{"mon.node1.example.org": 1},
 		},
 		{
-			"nobody named", Check{Summary: "3 slow ops"},
-			DaemonCount{Total: 3, More: true}, map[string]int{"osd.0": -1},
+			"nobody named",
+			Check{Summary: "3 slow ops"},
+			DaemonCount{Total: 3, More: true},
+			map[string]int{"osd.0": -1},
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
