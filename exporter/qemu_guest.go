@@ -154,12 +154,7 @@ func (g *qemuGuest) makeDisks(stats []kvm.BlockStats) []qemuDisk {
 		if d.id.Node == "" {
 			continue
 		}
-		names := d.id.Names()
-		disk, ok := g.runtime.Find(names...)
-		label := strconv.Itoa(disk.Index)
-		if !ok || taken[label] {
-			label = strings.Join(names[:min(1, len(names))], "")
-		}
+		disk, label := g.find(d.id, taken)
 		if label == "" || taken[label] {
 			continue
 		}
@@ -168,6 +163,19 @@ func (g *qemuGuest) makeDisks(stats []kvm.BlockStats) []qemuDisk {
 		d.describe(g.devices, disk)
 	}
 	return disks
+}
+
+// find returns what Ganeti knows of a disk and its index, or QEMU's name when Ganeti knows nothing or the index is
+// taken.
+func (g *qemuGuest) find(id kvm.BlockID, taken map[string]bool) (disk kvm.Disk, label string) {
+	names := id.Names()
+	if disk, ok := g.runtime.Find(names...); ok && !taken[strconv.Itoa(disk.Index)] {
+		return disk, strconv.Itoa(disk.Index)
+	}
+	if len(names) == 0 {
+		return kvm.Disk{}, ""
+	}
+	return kvm.Disk{}, names[0]
 }
 
 // describe fills in what the disk is made of.

@@ -358,3 +358,30 @@ func TestQEMULibrbdFaults(t *testing.T) {
 		t.Errorf("the socket is dead, got %v", got)
 	}
 }
+
+// TestQEMUDisksAreTold checks that two disks of one name, or of none, never become one series.
+func TestQEMUDisksAreTold(t *testing.T) {
+	n := newQEMUNode(t)
+	n.process(ganetiDir, "inst1.lab", 4432, 1)
+	n.write(ganetiDir+"/conf/inst1.lab.runtime", `[[], [], {}, [[{"iv_name": "disk/0", "uuid": "u", "hvinfo": {"id": "disk-a"}}]]]`)
+	qmptest.Start(t, n.socket(ganetiDir, "inst1.lab.qmp"), map[string]string{
+		"query-status": `{"return": {"status": "running"}}`,
+		"query-block":  `{"return": []}`,
+		"query-blockstats": strings.ReplaceAll(`{"return": [
+			{"device": "disk-a", "node-name": "#block1", "stats": {"rd_bytes": 1}},
+			{"device": "mirror", "node-name": "disk-a", "stats": {"rd_bytes": 2}},
+			{"device": "", "node-name": "disk-a", "stats": {"rd_bytes": 3}},
+			{"device": "disk-a", "node-name": "#block2", "stats": {"rd_bytes": 4}},
+			{"device": "", "node-name": "#block3", "stats": {"rd_bytes": 5}},
+			{"device": "ide1-cd0", "stats": {"rd_bytes": 6}}]}`, "\n", ""),
+	})
+	want := series{
+		`qemu_disk_read_bytes_total{disk="0",ganeti_instance="inst1.lab"}`:      1,
+		`qemu_disk_read_bytes_total{disk="mirror",ganeti_instance="inst1.lab"}`: 2,
+		`qemu_disk_read_bytes_total{disk="disk-a",ganeti_instance="inst1.lab"}`: 3,
+	}
+	got := scrape(t, New(Options{}, NewQEMU(n.options()))).with("qemu_disk_read_bytes_total")
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("series (-want +got):\n%s", diff)
+	}
+}
