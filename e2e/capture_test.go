@@ -132,7 +132,7 @@ func checkParsed(t *testing.T, dir string) {
 	schema, err := adminsocket.ParseSchema(captured(t, dir, osd+"perf_schema.json"), func(*adminsocket.Counter) bool { return true })
 	check(t, "schema", err)
 	if err == nil {
-		_, err = new(adminsocket.DumpParser).Parse(captured(t, dir, osd+"perf_dump.json"), schema)
+		_, err = new(adminsocket.DumpParser).Parse(captured(t, dir, osd+"perf_dump.json"), schema.Layout)
 		check(t, "dump", err)
 	}
 	for file, parse := range map[string]func([]byte) error{

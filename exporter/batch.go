@@ -38,6 +38,9 @@ func (b *Batch) Grow(n int) {
 // Len returns the number of samples.
 func (b *Batch) Len() int { return len(b.samples) }
 
+// truncate takes back what was put in after there were n samples.
+func (b *Batch) truncate(n int) { b.samples = b.samples[:n] }
+
 // Add puts in one value of a gauge, counter or untyped family. It panics when the number of labels does not
 // match the family: that is a mistake in the collector, and the scrape turns it into an error of the target.
 func (b *Batch) Add(f *Family, value float64, labels ...string) {

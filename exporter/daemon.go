@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -43,12 +44,16 @@ type Daemon struct {
 	proc     procfs.FS
 	procErr  error
 	buffers  sync.Pool // of *[]byte
-	parsers  sync.Pool // of *adminsocket.DumpParser
+	// parsers are as many as may parse at once. More would only cost memory, as parsing waits for nothing.
+	parsers chan *adminsocket.DumpParser
 
 	mu       sync.Mutex
 	states   map[string]*daemonState
 	families map[string]*Family
 }
+
+// maxParsers is how many dumps are parsed at once, at most, however many CPUs there are.
+const maxParsers = 4
 
 // NewDaemon makes the collector.
 func NewDaemon(opts DaemonOptions) *Daemon {
@@ -57,7 +62,10 @@ func NewDaemon(opts DaemonOptions) *Daemon {
 		states:   make(map[string]*daemonState),
 		families: make(map[string]*Family),
 		buffers:  sync.Pool{New: func() any { return new([]byte) }},
-		parsers:  sync.Pool{New: func() any { return new(adminsocket.DumpParser) }},
+		parsers:  make(chan *adminsocket.DumpParser, min(runtime.GOMAXPROCS(0), maxParsers)),
+	}
+	for range cap(d.parsers) {
+		d.parsers <- new(adminsocket.DumpParser)
 	}
 	if name, err := os.Hostname(); err == nil {
 		d.hostname, _, _ = strings.Cut(name, ".")
@@ -182,7 +190,22 @@ func (d *Daemon) counters(ctx context.Context, state *daemonState, buf *[]byte, 
 		}
 		learned = true
 	}
-	return d.emit(ctx, state, data, !learned, b)
+	mark := b.Len()
+	unknown, err := d.emit(state, data, b)
+	if err != nil || learned || unknown == state.unknown {
+		return err
+	}
+	if unknown > 0 {
+		if err := d.learnSchema(ctx, state); err != nil {
+			return err
+		}
+		b.truncate(mark)
+		if unknown, err = d.emit(state, data, b); err != nil {
+			return err
+		}
+	}
+	state.unknown = unknown
+	return nil
 }
 
 func (d *Daemon) call(ctx context.Context, state *daemonState, cmd adminsocket.Command, buf *[]byte) (data []byte, pid int, err error) {
@@ -194,27 +217,16 @@ func (d *Daemon) call(ctx context.Context, state *daemonState, cmd adminsocket.C
 	return reply.Data, reply.PID, nil
 }
 
-func (d *Daemon) emit(ctx context.Context, state *daemonState, data []byte, mayLearn bool, b *Batch) error {
-	parser := d.parsers.Get().(*adminsocket.DumpParser)
-	defer d.parsers.Put(parser)
-	dump, err := parser.Parse(data, state.plan.schema)
+// emit puts in the counters of a dump and returns how many the schema lacks.
+func (d *Daemon) emit(state *daemonState, data []byte, b *Batch) (unknown int, err error) {
+	parser := <-d.parsers
+	defer func() { d.parsers <- parser }()
+	dump, err := parser.Parse(data, state.plan.layout)
 	if err != nil {
-		return err
-	}
-	var learnErr error
-	if mayLearn && dump.Unknown != state.unknown {
-		if dump.Unknown > 0 {
-			learnErr = d.learnSchema(ctx, state)
-			if dump, err = parser.Parse(data, state.plan.schema); err != nil {
-				return err
-			}
-		}
-		if learnErr == nil {
-			state.unknown = dump.Unknown
-		}
+		return 0, err
 	}
 	state.plan.emit(dump, b)
-	return learnErr
+	return dump.Unknown, nil
 }
 
 func (d *Daemon) histograms(ctx context.Context, state *daemonState, buf *[]byte, b *Batch) error {

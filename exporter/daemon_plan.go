@@ -87,12 +87,19 @@ func (d *Daemon) learnSchema(ctx context.Context, state *daemonState) error {
 	if reply.PID != state.pid {
 		return errStartedAnew
 	}
-	schema, err := adminsocket.ParseSchema(reply.Data, d.keep)
+	schema, err := d.parseSchema(reply.Data)
 	if err != nil {
 		return err
 	}
 	state.plan = d.makePlan(schema, state.socket.Daemon())
 	return nil
+}
+
+// parseSchema takes a parser that it does not need, so that few schemas are parsed at once: each takes a megabyte.
+func (d *Daemon) parseSchema(data []byte) (*adminsocket.Schema, error) {
+	parser := <-d.parsers
+	defer func() { d.parsers <- parser }()
+	return adminsocket.ParseSchema(data, d.keep)
 }
 
 var errStartedAnew = errors.New("daemon was started anew while it was read")
@@ -104,7 +111,7 @@ func (d *Daemon) keep(c *adminsocket.Counter) bool {
 
 // plan says which metric each counter of a dump becomes.
 type plan struct {
-	schema *adminsocket.Schema
+	layout *adminsocket.Layout
 	slots  []slot
 	// latencies are where the sums of the histograms stand in a dump, by "logger.counter"; sums are those of the
 	// last one.
@@ -120,15 +127,19 @@ type slot struct {
 }
 
 func (d *Daemon) makePlan(schema *adminsocket.Schema, daemon string) *plan {
-	p := &plan{schema: schema, latencies: make(map[string]int), sums: make(map[string]float64)}
-	for i, c := range schema.Counters() {
+	p := &plan{layout: schema.Layout, latencies: make(map[string]int), sums: make(map[string]float64)}
+	unlabelled := []string{daemon}
+	for i, c := range schema.Counters {
 		if c.Kind == adminsocket.Average && d.opts.Histograms {
 			p.latencies[c.Logger+"."+c.Name] = i
 		}
 		if c.Priority < d.opts.Priority {
 			continue
 		}
-		labels := append([]string{daemon}, c.LabelValues...)
+		labels := unlabelled
+		if len(c.LabelValues) > 0 {
+			labels = slices.Concat(unlabelled, c.LabelValues)
+		}
 		p.slots = append(p.slots, slot{counter: i, family: d.family(c), labels: labels})
 	}
 	return p

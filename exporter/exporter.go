@@ -26,6 +26,8 @@ type Options struct {
 	Log     *slog.Logger
 }
 
+const defaultConcurrency = 32
+
 // Exporter collects from its collectors on demand. It keeps nothing between two scrapes but who hangs and why.
 type Exporter struct {
 	runners []*runner
@@ -40,7 +42,7 @@ func New(opts Options, collectors ...Collector) *Exporter {
 		opts.TargetTimeout = 5 * time.Second
 	}
 	if opts.Concurrency <= 0 {
-		opts.Concurrency = 32
+		opts.Concurrency = defaultConcurrency
 	}
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)

@@ -92,10 +92,11 @@ func deadline(h http.Header) time.Duration {
 }
 
 func acceptsGzip(h http.Header) bool {
-	for _, part := range strings.Split(h.Get("Accept-Encoding"), ",") {
+	for part := range strings.SplitSeq(h.Get("Accept-Encoding"), ",") {
 		name, params, _ := strings.Cut(strings.TrimSpace(part), ";")
-		if name == "gzip" && strings.TrimSpace(params) != "q=0" {
-			return true
+		if strings.EqualFold(name, "gzip") {
+			quality, err := strconv.ParseFloat(strings.TrimPrefix(strings.TrimSpace(params), "q="), 64)
+			return err != nil || quality > 0
 		}
 	}
 	return false

@@ -4,6 +4,7 @@ import (
 	"hash/maphash"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	dto "github.com/prometheus/client_model/go"
 )
@@ -73,6 +74,7 @@ type renderer struct {
 	gauges  []dto.Gauge
 	counter []dto.Counter
 	untyped []dto.Untyped
+	summary []dto.Summary
 
 	seen            map[uint64]struct{}
 	seed            maphash.Seed
@@ -119,7 +121,8 @@ func (r *renderer) reserve(g *group) {
 	}
 	if len(r.metrics) < n {
 		r.metrics, r.pointer = make([]dto.Metric, n), make([]*dto.Metric, n)
-		r.gauges, r.counter, r.untyped = make([]dto.Gauge, n), make([]dto.Counter, n), make([]dto.Untyped, n)
+		r.gauges, r.counter = make([]dto.Gauge, n), make([]dto.Counter, n)
+		r.untyped, r.summary = make([]dto.Untyped, n), make([]dto.Summary, n)
 	}
 	if len(r.pairs) < labels {
 		r.pairs, r.labels = make([]dto.LabelPair, labels), make([]*dto.LabelPair, labels)
@@ -161,7 +164,8 @@ func (r *renderer) value(m *dto.Metric, i int, s *sample, kind Kind) {
 		r.untyped[i].Value = &s.value
 		m.Untyped = &r.untyped[i]
 	case Summary:
-		m.Summary = &dto.Summary{SampleSum: &s.value, SampleCount: &s.count}
+		r.summary[i].SampleSum, r.summary[i].SampleCount = &s.value, &s.count
+		m.Summary = &r.summary[i]
 	case Histogram:
 		h := &dto.Histogram{SampleSum: &s.value, SampleCount: &s.count}
 		for j := range s.buckets {
@@ -196,8 +200,9 @@ func kindOf(k Kind) dto.MetricType {
 }
 
 func valid(s *string) *string {
-	if clean := strings.ToValidUTF8(*s, "\uFFFD"); clean != *s {
-		return &clean
+	if utf8.ValidString(*s) {
+		return s
 	}
-	return s
+	clean := strings.ToValidUTF8(*s, "\uFFFD")
+	return &clean
 }

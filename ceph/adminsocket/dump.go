@@ -3,6 +3,7 @@ package adminsocket
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/valyala/fastjson"
 )
@@ -28,51 +29,59 @@ type Dump struct {
 type DumpParser struct {
 	json fastjson.Parser
 	dump Dump
-	key  []byte
 }
 
-// Parse reads the answer to PerfDump or CounterDump with the schema of the same kind. The result is valid until
-// the next call. What the schema lacks is passed over.
-func (p *DumpParser) Parse(data []byte, schema *Schema) (*Dump, error) {
+// Parse reads the answer to PerfDump or CounterDump with the layout of a schema of the same kind. The result is
+// valid until the next call. What the schema lacks is passed over.
+func (p *DumpParser) Parse(data []byte, layout *Layout) (*Dump, error) {
 	root, err := asObject(p.json.ParseBytes(data))
 	if err != nil {
 		return nil, fmt.Errorf("parse perf dump: %w", err)
 	}
 	p.dump.Unknown = 0
-	if n := len(schema.counters); cap(p.dump.Values) >= n {
-		p.dump.Values = p.dump.Values[:n]
-		clear(p.dump.Values)
-	} else {
-		p.dump.Values = make([]Value, n)
-	}
-	root.Visit(func(name []byte, v *fastjson.Value) { p.logger(name, v, schema) })
+	p.dump.Values = slices.Grow(p.dump.Values[:0], layout.counters)[:layout.counters]
+	clear(p.dump.Values)
+	next := 0
+	visitLoggers(root, func(key []byte, _ string, _, counters *fastjson.Object) {
+		i := find(len(layout.loggers), next, func(i int) bool { return layout.loggers[i].key.Value() == string(key) })
+		if i < 0 {
+			p.dump.Unknown += counters.Len()
+			return
+		}
+		next = i + 1
+		p.counters(&layout.loggers[i], counters)
+	})
 	return &p.dump, nil
 }
 
-func (p *DumpParser) logger(name []byte, v *fastjson.Value, schema *Schema) {
-	switch v.Type() {
-	case fastjson.TypeObject:
-		p.counters(schema.index[string(name)], v.GetObject())
-	case fastjson.TypeArray:
-		for _, entry := range v.GetArray() {
-			if counters := entry.GetObject("counters"); counters != nil {
-				p.key = labelledKey(append(p.key[:0], name...), entry.GetObject("labels"))
-				p.counters(schema.index[string(p.key)], counters)
-			}
-		}
-	}
-}
-
-func (p *DumpParser) counters(index map[string]int, counters *fastjson.Object) {
+func (p *DumpParser) counters(layout *loggerLayout, counters *fastjson.Object) {
+	next := 0
 	counters.Visit(func(name []byte, v *fastjson.Value) {
-		i, ok := index[string(name)]
-		switch {
-		case !ok:
+		i := find(len(layout.names), next, func(i int) bool { return layout.names[i].Value() == string(name) })
+		if i < 0 {
 			p.dump.Unknown++
-		case i != ignored:
-			p.dump.Values[i].add(v)
+			return
+		}
+		next = i + 1
+		if to := layout.index[i]; to != ignored {
+			p.dump.Values[to].add(v)
 		}
 	})
+}
+
+// find returns the first index below n, from next on and around, for which is holds; -1 when there is none.
+func find(n, next int, is func(i int) bool) int {
+	for i := next; i < n; i++ {
+		if is(i) {
+			return i
+		}
+	}
+	for i := range min(next, n) {
+		if is(i) {
+			return i
+		}
+	}
+	return -1
 }
 
 // add takes in a value. Counters that became one in the schema are added up.

@@ -43,7 +43,7 @@ func TestSchemaAndDump(t *testing.T) {
 				t.Fatal(err)
 			}
 			var parser DumpParser
-			dump, err := parser.Parse(read(t, release, daemon, kind+"_dump.json"), schema)
+			dump, err := parser.Parse(read(t, release, daemon, kind+"_dump.json"), schema.Layout)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -74,7 +74,7 @@ func compare(t *testing.T, golden, got string) {
 func describe(schema *Schema, dump *Dump) string {
 	kinds := map[Kind]string{Gauge: "gauge", Count: "count", Average: "average"}
 	var b strings.Builder
-	for i, c := range schema.Counters() {
+	for i, c := range schema.Counters {
 		fmt.Fprintf(&b, "%s %s", c.Logger, c.Name)
 		for j := range c.LabelNames {
 			fmt.Fprintf(&b, " %s=%q", c.LabelNames[j], c.LabelValues[j])
@@ -142,7 +142,7 @@ func TestParseSchema(t *testing.T) {
 				return
 			}
 			var got []described
-			for _, c := range schema.Counters() {
+			for _, c := range schema.Counters {
 				got = append(got, described{c.Logger, c.Name, c.LabelNames, c.LabelValues})
 			}
 			if diff := cmp.Diff(test.want, got); diff != "" {
@@ -179,7 +179,7 @@ func TestDumpValues(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			var parser DumpParser
-			dump, err := parser.Parse([]byte(`{"osd":{"c":`+test.value+`}}`), schema)
+			dump, err := parser.Parse([]byte(`{"osd":{"c":`+test.value+`}}`), schema.Layout)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -196,7 +196,7 @@ func TestDumpNaN(t *testing.T) {
 		t.Fatal(err)
 	}
 	var parser DumpParser
-	dump, err := parser.Parse([]byte(`{"osd":{"c":nan}}`), schema)
+	dump, err := parser.Parse([]byte(`{"osd":{"c":nan}}`), schema.Layout)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -223,7 +223,7 @@ func TestDumpAndSchemaDiffer(t *testing.T) {
 	}
 	var parser DumpParser
 	for _, test := range tests {
-		dump, err := parser.Parse([]byte(test.data), schema)
+		dump, err := parser.Parse([]byte(test.data), schema.Layout)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -240,7 +240,7 @@ func TestDumpAddsTwins(t *testing.T) {
 		t.Fatal(err)
 	}
 	var parser DumpParser
-	dump, err := parser.Parse([]byte(`{"objecter-0x1f":{"c":1},"objecter-0x2f":{"c":2}}`), schema)
+	dump, err := parser.Parse([]byte(`{"objecter-0x1f":{"c":1},"objecter-0x2f":{"c":2}}`), schema.Layout)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -252,7 +252,7 @@ func TestDumpAddsTwins(t *testing.T) {
 // The daemon's text must not get into errors: it differs from one to the next.
 func TestParseErrorQuotesNothing(t *testing.T) {
 	var parser DumpParser
-	_, err := parser.Parse([]byte(`{"osd":{"c":1,`+strings.Repeat("x", 50)), &Schema{})
+	_, err := parser.Parse([]byte(`{"osd":{"c":1,`+strings.Repeat("x", 50)), &Layout{})
 	if !errors.Is(err, ErrReply) || strings.Contains(err.Error(), "xx") {
 		t.Errorf("error = %v", err)
 	}
@@ -333,17 +333,17 @@ func FuzzParseSchemaAndDump(f *testing.F) {
 	f.Fuzz(func(t *testing.T, schemaData, dumpData []byte) {
 		schema, err := ParseSchema(schemaData, nil)
 		if err != nil {
-			schema = &Schema{}
+			schema = &Schema{Layout: &Layout{}}
 		}
-		for _, c := range schema.Counters() {
+		for _, c := range schema.Counters {
 			if len(c.LabelNames) != len(c.LabelValues) {
 				t.Fatalf("%d label names, %d values", len(c.LabelNames), len(c.LabelValues))
 			}
 		}
 		var parser DumpParser
-		dump, err := parser.Parse(dumpData, schema)
-		if err == nil && len(dump.Values) != len(schema.Counters()) {
-			t.Fatalf("%d values of %d counters", len(dump.Values), len(schema.Counters()))
+		dump, err := parser.Parse(dumpData, schema.Layout)
+		if err == nil && len(dump.Values) != len(schema.Counters) {
+			t.Fatalf("%d values of %d counters", len(dump.Values), len(schema.Counters))
 		}
 	})
 }

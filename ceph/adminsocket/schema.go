@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unique"
 
 	"github.com/valyala/fastjson"
 )
@@ -43,14 +44,34 @@ type Counter struct {
 	LabelNames, LabelValues []string
 }
 
-// Schema is how a daemon's dump is read: which counter stands where. It is made once for a daemon's life.
+// Schema is which counters a daemon has, and how its dumps are read.
 type Schema struct {
-	counters []Counter
-	index    map[string]map[string]int // logger with its labels, as in the dump -> counter -> index
+	// Counters are those that are wanted, without histograms.
+	Counters []Counter
+	// Layout reads dumps.
+	Layout *Layout
 }
 
-// Counters returns the counters, without histograms. A dump's values have the same order.
-func (s *Schema) Counters() []Counter { return s.counters }
+// Layout says where dumps hold which counter: all that is needed of a schema while the daemon lives, and small, as
+// there are many daemons. Dumps have the order of the schema, which makes lookups cheap.
+type Layout struct {
+	loggers []loggerLayout
+	// counters is how many there are.
+	counters int
+}
+
+// loggerLayout is one logger of a dump, by its name and labels.
+type loggerLayout struct {
+	key   name
+	names []name
+	index []int32 // into the counters, or ignored
+}
+
+// name is one copy of what every daemon has.
+type name = unique.Handle[string]
+
+// ignored stands in the index for what a dump holds and nobody wants.
+const ignored = -1
 
 // ParseSchema reads the answer to PerfSchema or CounterSchema. Counters that differ only in what is unique to the
 // process, such as a pointer in the logger's name, become one. What keep does not want is left out; nil wants all.
@@ -59,52 +80,61 @@ func ParseSchema(data []byte, keep func(*Counter) bool) (*Schema, error) {
 	if err != nil {
 		return nil, fmt.Errorf("parse perf schema: %w", err)
 	}
-	s := &Schema{index: make(map[string]map[string]int)}
-	known := make(map[string]int)
+	s := &Schema{Layout: &Layout{}}
+	known := make(map[string]int32)
 	visitLoggers(root, func(key []byte, logger string, labels, counters *fastjson.Object) {
-		name, names, values := splitLogger(logger, labels)
-		index := make(map[string]int)
+		base := Counter{}
+		base.Logger, base.LabelNames, base.LabelValues = splitLogger(logger, labels)
+		layout := loggerLayout{
+			key:   unique.Make(string(key)),
+			names: make([]name, 0, counters.Len()), index: make([]int32, 0, counters.Len()),
+		}
 		counters.Visit(func(counter []byte, v *fastjson.Value) {
-			c, ok := parseCounter(v)
-			c.Logger, c.Name, c.LabelNames, c.LabelValues = name, string(counter), names, values
-			if !ok || keep != nil && !keep(&c) {
-				index[c.Name] = ignored
+			name := unique.Make(string(counter))
+			layout.names = append(layout.names, name)
+			c := base
+			c.Name = name.Value()
+			if !c.parse(v) || keep != nil && !keep(&c) {
+				layout.index = append(layout.index, ignored)
 				return
 			}
-			id := strings.Join(slices.Concat([]string{name, c.Name}, names, values), "\x00")
+			id := c.id()
 			i, twin := known[id]
 			if !twin {
-				i = len(s.counters)
+				i = int32(len(s.Counters))
 				known[id] = i
-				s.counters = append(s.counters, c)
+				s.Counters = append(s.Counters, c)
 			}
-			index[c.Name] = i
+			layout.index = append(layout.index, i)
 		})
-		s.index[string(key)] = index
+		s.Layout.loggers = append(s.Layout.loggers, layout)
 	})
+	s.Layout.counters = len(s.Counters)
 	return s, nil
 }
 
-// ignored stands in the index for what a dump holds and nobody wants.
-const ignored = -1
+// id is the same for counters that are the same series.
+func (c *Counter) id() string {
+	return strings.Join(slices.Concat([]string{c.Logger, c.Name}, c.LabelNames, c.LabelValues), "\x00")
+}
 
-func parseCounter(v *fastjson.Value) (Counter, bool) {
+// parse takes in what the schema says of a counter. It returns false for what is none, or a histogram.
+func (c *Counter) parse(v *fastjson.Value) bool {
 	kind := v.GetInt("type")
 	if v.Type() != fastjson.TypeObject || kind&bitHistogram != 0 {
-		return Counter{}, false
+		return false
 	}
-	c := Counter{
-		Description: string(v.GetStringBytes("description")),
-		Kind:        Gauge,
-		Priority:    v.GetInt("priority"),
-	}
+	c.Description = string(v.GetStringBytes("description"))
+	c.Priority = v.GetInt("priority")
 	switch {
 	case kind&bitLongRunAvg != 0:
 		c.Kind = Average
 	case string(v.GetStringBytes("metric_type")) == "counter":
 		c.Kind = Count
+	default:
+		c.Kind = Gauge
 	}
-	return c, true
+	return true
 }
 
 // visitLoggers calls f for every logger of a dump or schema: those of "perf", which are objects, and those of
