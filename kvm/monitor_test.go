@@ -17,11 +17,11 @@ import (
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/kvm/qmptest"
 )
 
-func answers(t testing.TB, release string) map[string]string {
+func answers(t testing.TB) map[string]string {
 	t.Helper()
 	lines := make(map[string]string)
 	for _, q := range Queries() {
-		lines[q.String()] = strings.TrimSpace(string(readAnswer(t, release, q)))
+		lines[q.String()] = strings.TrimSpace(string(readAnswer(t, "7.2-drive", q)))
 	}
 	return lines
 }
@@ -58,7 +58,7 @@ func ask(ctx context.Context, m *Monitor) ([][]byte, error) {
 
 func TestAsk(t *testing.T) {
 	path := filepath.Join(shortDir(t), "inst1.qmp")
-	lines := answers(t, "7.2-drive")
+	lines := answers(t)
 	server := qmptest.Start(t, path, lines)
 	m := NewMonitor(NewSockets("/proc"), path)
 	s, err := m.Open(t.Context(), nil)
@@ -107,7 +107,7 @@ func TestAskFaults(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(shortDir(t), "inst1.qmp")
-			server := qmptest.Start(t, path, answers(t, "7.2-drive"))
+			server := qmptest.Start(t, path, answers(t))
 			server.Misbehave(test.fault)
 			ctx := t.Context()
 			if errors.Is(test.want, context.DeadlineExceeded) {
@@ -129,7 +129,7 @@ func TestAskFaults(t *testing.T) {
 
 func TestAskLargeAnswer(t *testing.T) {
 	path := filepath.Join(shortDir(t), "inst1.qmp")
-	lines := answers(t, "7.2-drive")
+	lines := answers(t)
 	lines["query-blockstats"] = `{"return": [` + strings.Repeat(" ", 1<<20) + `]}`
 	qmptest.Start(t, path, lines)
 	got, err := ask(t.Context(), NewMonitor(NewSockets("/proc"), path))
@@ -179,8 +179,8 @@ func TestOpenLeavesBusyMonitorAlone(t *testing.T) {
 	if _, err := m.Open(t.Context(), nil); !errors.Is(err, ErrNoMonitor) {
 		t.Fatalf("without a monitor: got %v, want ErrNoMonitor", err)
 	}
-	first := qmptest.Start(t, kvmd, answers(t, "7.2-drive"))
-	second := qmptest.Start(t, qmp, answers(t, "7.2-drive"))
+	first := qmptest.Start(t, kvmd, answers(t))
+	second := qmptest.Start(t, qmp, answers(t))
 
 	if _, err := ask(t.Context(), m); err != nil {
 		t.Fatal(err)
@@ -212,7 +212,7 @@ func TestOpenLeavesBusyMonitorAlone(t *testing.T) {
 
 func TestOpenWaitsForShortUse(t *testing.T) {
 	path := filepath.Join(shortDir(t), "inst1.qmp")
-	qmptest.Start(t, path, answers(t, "7.2-drive"))
+	qmptest.Start(t, path, answers(t))
 	m := NewMonitor(NewSockets("/proc"), path)
 	for range 5 {
 		if _, err := ask(t.Context(), m); err != nil {
@@ -223,7 +223,7 @@ func TestOpenWaitsForShortUse(t *testing.T) {
 
 func TestOpenSendsNoSecondConnectionToStuckGuest(t *testing.T) {
 	path := filepath.Join(shortDir(t), "inst1.qmp")
-	server := qmptest.StartFrozen(t, path, answers(t, "7.2-drive"))
+	server := qmptest.StartFrozen(t, path, answers(t))
 	sockets := NewSockets("/proc")
 	m := NewMonitor(sockets, path)
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
@@ -250,7 +250,7 @@ func TestOpenSendsNoSecondConnectionToStuckGuest(t *testing.T) {
 
 func TestOpenTellsStuckFromBusy(t *testing.T) {
 	path := filepath.Join(shortDir(t), "inst1.qmp")
-	server := qmptest.Start(t, path, answers(t, "7.2-drive"))
+	server := qmptest.Start(t, path, answers(t))
 	server.Misbehave(qmptest.HangBeforeAnswer)
 	sockets := NewSockets("/proc")
 	m := NewMonitor(sockets, path)
@@ -345,7 +345,7 @@ func (p *pipe) Write(b []byte) (int, error) { return len(b), nil }
 func (p *pipe) Close() error                { return nil }
 
 func FuzzSession(f *testing.F) {
-	all := answers(f, "7.2-drive")
+	all := answers(f)
 	f.Add(qmptest.Greeting + "\r\n{\"return\": {}}\r\n" + all["query-status"] + "\r\n" + all["query-blockstats"] + "\r\n")
 	f.Add(qmptest.Greeting + "\n{\"event\": \"STOP\"}\n{\"return\": {}}\n{\"error\": {\"class\": \"x\", \"desc\": \"y\"}}\n")
 	f.Add("{}\n[]\n")

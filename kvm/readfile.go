@@ -1,6 +1,7 @@
 package kvm
 
 import (
+	"errors"
 	"io/fs"
 	"syscall"
 )
@@ -22,7 +23,7 @@ func readSmall(path string, buf []byte) ([]byte, error) {
 
 func ignoringEINTR(call func() (int, error)) (int, error) {
 	for {
-		if n, err := call(); err != syscall.EINTR {
+		if n, err := call(); !errors.Is(err, syscall.EINTR) {
 			return n, err
 		}
 	}

@@ -176,10 +176,6 @@ func byRealPath(uses map[string]Use) map[string]Use {
 	return resolvedUses
 }
 
-func realPath(path string) string {
-	return filepath.Join(realDir(filepath.Dir(path)), filepath.Base(path))
-}
-
 func realDir(dir string) string {
 	if resolved, err := filepath.EvalSymlinks(dir); err == nil {
 		return resolved
