@@ -75,7 +75,7 @@ func serveQuickly(b *testing.B, path string, answers map[string]string) {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { listener.Close() })
-	greeting, others := []byte(qmptest.Greeting + "\r\n"), []byte(`{"return": {}}` + "\r\n")
+	greeting, others := []byte(qmptest.Greeting+"\r\n"), []byte(`{"return": {}}`+"\r\n")
 	lines := make(map[string][]byte)
 	for command, answer := range answers {
 		lines[fmt.Sprintf("{\"execute\":%q}\n", command)] = []byte(answer + "\r\n")
