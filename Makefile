@@ -1,6 +1,5 @@
 # make demo and make test do all their own set-up; see README.md.
 BIN     := bin
-PACKAGE := github.com/ceph-ganeti/ceph-ganeti-exporter
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 LDFLAGS := -X github.com/prometheus/common/version.Version=$(VERSION)
 

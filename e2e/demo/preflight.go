@@ -26,9 +26,9 @@ func checkPort(ctx context.Context, port int, user, variable string) error {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("port %d, for the %s, is taken: free it, or set %s to another", port, user, variable)
+		return fmt.Errorf("port %d (%s) is taken: free it, or set %s to another", port, user, variable)
 	case err != nil:
-		return fmt.Errorf("listen on %s for the %s: %w", address, user, err)
+		return fmt.Errorf("listen on %s (%s): %w", address, user, err)
 	}
 	listener.Close()
 	return nil

@@ -161,7 +161,7 @@ func (c *Ceph) CreateExporterKey(ctx context.Context) (keyring string, err error
 // PGs are active and clean.
 func (c *Ceph) WaitHealthy(ctx context.Context) error {
 	last := ""
-	err := waitFor(ctx, "a healthy cluster", func() (bool, error) {
+	err := waitFor(ctx, "a healthy cluster", slowPoll, func() (bool, error) {
 		if err := c.alive(); err != nil {
 			return false, err
 		}

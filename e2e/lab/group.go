@@ -17,6 +17,10 @@ import (
 // stopTimeout is how long a process may take to end after SIGTERM before it is killed.
 const stopTimeout = 10 * time.Second
 
+// maxDir is how long the path of a folder may be, in bytes: that of a socket may have 107, and the part of a guest's
+// librbd socket below the folder has about 50.
+const maxDir = 55
+
 // reaperScript waits for its standard input to end, which happens when the process that holds the other end closes
 // it or dies in any way. Then it leaves the process group, kills it (SIGKILL also ends what was stopped by SIGSTOP)
 // and removes the folder. A process that is just dying may still make a file in it, hence the tries.
@@ -31,7 +35,7 @@ exec setsid --fork --wait sh -c '
 //
 // Pdeathsig would not do: it ends with the thread, not with the process, that started a child.
 type group struct {
-	// Dir is a new folder with a short name, as socket paths may have 107 bytes at most.
+	// Dir is a new folder.
 	Dir string
 
 	reaper   *exec.Cmd
@@ -47,7 +51,12 @@ func newGroup() (*group, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make folder: %w", err)
 	}
-	g := &group{Dir: dir, reaper: exec.Command("sh", "-c", reaperScript, "lab-reaper", dir)}
+	if len(dir) > maxDir {
+		os.RemoveAll(dir)
+		return nil, fmt.Errorf("make folder: %s is too long a name for sockets in it: set TMPDIR to a shorter one", dir)
+	}
+	reaper := exec.CommandContext(context.Background(), "sh", "-c", reaperScript, "lab-reaper", dir)
+	g := &group{Dir: dir, reaper: reaper}
 	g.reaper.Dir = "/"
 	g.reaper.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	g.lifeline, err = g.reaper.StdinPipe()

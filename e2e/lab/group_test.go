@@ -75,13 +75,13 @@ func TestGroupDiesWithItsMaker(t *testing.T) {
 // waitGone waits until the folder and the process group are gone.
 func waitGone(t *testing.T, dir, pgid string) {
 	t.Helper()
-	err := waitFor(t.Context(), "the end of all processes", func() (bool, error) {
+	err := waitFor(t.Context(), "the end of all processes", quickPoll, func() (bool, error) {
 		return len(members(t, pgid)) == 0, nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = waitFor(t.Context(), "the end of the folder", func() (bool, error) {
+	err = waitFor(t.Context(), "the end of the folder", quickPoll, func() (bool, error) {
 		_, err := os.Lstat(dir)
 		return errors.Is(err, fs.ErrNotExist), nil
 	})

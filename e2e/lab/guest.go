@@ -144,7 +144,7 @@ func (c *Ceph) qemuCommand(g *Guest, options GuestOptions) []string {
 
 // waitMonitors waits until QEMU listens on its monitors and has written its pid.
 func (g *Guest) waitMonitors(ctx context.Context) error {
-	return waitFor(ctx, "the monitors of "+g.Name, func() (bool, error) {
+	return waitFor(ctx, "the monitors of "+g.Name, quickPoll, func() (bool, error) {
 		for _, file := range g.files[1:] {
 			if _, err := os.Stat(file); err != nil {
 				return false, g.process.alive()
@@ -157,7 +157,7 @@ func (g *Guest) waitMonitors(ctx context.Context) error {
 // WaitVerified returns when the guest has read back and compared all that it had to write to its first disk, or an
 // error when it could not.
 func (g *Guest) WaitVerified(ctx context.Context) error {
-	return waitFor(ctx, "guest "+g.Name, func() (bool, error) {
+	return waitFor(ctx, "guest "+g.Name, quickPoll, func() (bool, error) {
 		said := tail(g.serial, 1000)
 		if strings.Contains(said, bootFailed) {
 			return false, errors.New(said)

@@ -12,12 +12,16 @@ import (
 	"time"
 )
 
-// pollInterval is how often the lab looks whether something it waits for has happened.
-const pollInterval = 50 * time.Millisecond
+const (
+	// quickPoll is how often the lab looks for what is cheap to find out, such as a file.
+	quickPoll = 50 * time.Millisecond
+	// slowPoll is how often it runs a command of Ceph's, which takes half a second of CPU time.
+	slowPoll = time.Second
+)
 
 // waitFor calls done until it returns true or an error, or ctx ends. The error for the latter names what.
-func waitFor(ctx context.Context, what string, done func() (bool, error)) error {
-	ticker := time.NewTicker(pollInterval)
+func waitFor(ctx context.Context, what string, interval time.Duration, done func() (bool, error)) error {
+	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
 		ok, err := done()
@@ -39,7 +43,7 @@ func waitFor(ctx context.Context, what string, done func() (bool, error)) error 
 func FreePorts(n int) ([]int, error) {
 	ports := make([]int, n)
 	for i := range ports {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
 		if err != nil {
 			return nil, fmt.Errorf("find a free port: %w", err)
 		}

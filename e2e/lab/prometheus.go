@@ -113,7 +113,7 @@ func parseVector(body []byte) ([]Sample, error) {
 
 // waitReady waits until a server answers a URL with status 200.
 func waitReady(ctx context.Context, process *process, url string) error {
-	return waitFor(ctx, url, func() (bool, error) {
+	return waitFor(ctx, url, quickPoll, func() (bool, error) {
 		_, err := get(ctx, url)
 		return err == nil, process.alive()
 	})
