@@ -57,6 +57,7 @@ In the OpenMetrics format counters without ` + "`_total`" + ` are of type unknow
 	for _, col := range newCollectors(c, newSources(c)) {
 		section(&out, "Collector `"+col.Name()+"`", col.Families())
 	}
+	perfSection(t, &out)
 	return out.Bytes()
 }
 
