@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -119,6 +120,66 @@ func TestHungDaemonHasOneConnection(t *testing.T) {
 	}
 }
 
+// A thousand sockets, every tenth of a daemon that hangs: the others are served in every scrape, the first one
+// too, and nothing stays behind.
+func TestDaemonThousandSockets(t *testing.T) {
+	dir := t.TempDir()
+	var hung []*asoktest.Server
+	for i := range 1000 {
+		s := startServer(t, filepath.Join(dir, fmt.Sprintf("ceph-osd.%d.asok", i)), smallAnswers("op"))
+		if i%10 == 0 {
+			s.SetFault(asoktest.HangBeforeAccept)
+			hung = append(hung, s)
+		}
+	}
+	check := leaks(t)
+	var log logged
+	e := New(Options{Log: log.logger(), TargetTimeout: time.Second}, NewDaemon(daemonOptions(dir)))
+	for i := range 3 {
+		got := scrape(t, e)
+		if n := len(got.with("ceph_osd_op")); n != 900 {
+			t.Errorf("scrape %d: %d daemons gave series, want 900", i, n)
+		}
+		if n := len(got.with("ceph_daemon_socket_up")); n != 1000 {
+			t.Errorf("scrape %d: %d daemons are said to be up or down, want 1000", i, n)
+		}
+	}
+	if n := len(log.lines("level=WARN")); n != len(hung) {
+		t.Errorf("%d lines in the log, want %d", n, len(hung))
+	}
+	for _, s := range hung {
+		s.SetFault(asoktest.None)
+	}
+	eventually(t, "all well", func() bool { return len(scrape(t, e).with("ceph_osd_op")) == 1000 })
+	check()
+}
+
+// A daemon that announces more than it gives, or hangs, scrape after scrape, takes no memory.
+func TestDaemonFaultsTakeNoMemory(t *testing.T) {
+	dir := t.TempDir()
+	s := startServer(t, filepath.Join(dir, "ceph-osd.0.asok"), answersOf(t, "16.2", "osd"))
+	e := New(Options{TargetTimeout: 20 * time.Millisecond}, NewDaemon(daemonOptions(dir)))
+	heap := func() uint64 {
+		runtime.GC()
+		runtime.GC() // what pools hold outlives one
+		var stats runtime.MemStats
+		runtime.ReadMemStats(&stats)
+		return stats.HeapAlloc
+	}
+	e.Scrape(t.Context(), nil, discard{})
+	before := heap()
+	for _, fault := range []asoktest.Fault{asoktest.LengthHuge, asoktest.LengthTooLarge, asoktest.BrokenJSON, asoktest.HangInAnswer} {
+		s.SetFault(fault)
+		for range 50 {
+			e.Scrape(t.Context(), nil, discard{})
+		}
+	}
+	s.SetFault(asoktest.None)
+	if after := heap(); after > before+4<<20 {
+		t.Errorf("heap has grown from %d to %d bytes", before, after)
+	}
+}
+
 func TestDaemonCommands(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "ceph-osd.0.asok")
@@ -176,7 +237,7 @@ func TestDaemonUpgrade(t *testing.T) {
 	e := New(Options{}, NewDaemon(daemonOptions(dir)))
 	old := scrape(t, e)
 	s.Close()
-	s = startServer(t, path, answersOf(t, "20.2", "osd"))
+	startServer(t, path, answersOf(t, "20.2", "osd"))
 	got := scrape(t, e)
 	fresh := scrape(t, New(Options{}, NewDaemon(daemonOptions(dir))))
 	if diff := cmp.Diff(slices.Sorted(maps.Keys(fresh)), slices.Sorted(maps.Keys(got))); diff != "" {

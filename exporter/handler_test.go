@@ -227,13 +227,16 @@ func TestClientDoesNotRead(t *testing.T) {
 			req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil)
 			req.Header.Set("Accept-Encoding", encoding)
 			before := time.Now()
-			err := func() (caught any) {
-				defer func() { caught = recover() }()
+			err := protect(func() error {
 				e.ServeHTTP(w, req)
 				return nil
-			}()
-			if err != http.ErrAbortHandler {
-				t.Errorf("handler ended with %v", err)
+			})
+			var p *panicError
+			if !errors.As(err, &p) {
+				t.Fatalf("handler ended with %v", err)
+			}
+			if cause, _ := p.value.(error); !errors.Is(cause, http.ErrAbortHandler) {
+				t.Errorf("handler panicked with %v", p.value)
 			}
 			if first, last := before.Add(defaultDeadline), time.Now().Add(defaultDeadline+patienceWithReader); w.until.Before(first) || w.until.After(last) {
 				t.Errorf("write deadline %s is not between %s and %s", w.until, first, last)

@@ -109,22 +109,26 @@ func TestParseSchema(t *testing.T) {
 		{"logger", `{"osd":` + counter + `}`, []described{{"osd", "c", nil, nil}}, nil},
 		{
 			"labelled", `{"osd":[{"labels":{"pool":"a","level":"deep"},"counters":` + counter + `}]}`,
-			[]described{{"osd", "c", []string{"level", "pool"}, []string{"deep", "a"}}}, nil,
+			[]described{{"osd", "c", []string{"level", "pool"}, []string{"deep", "a"}}},
+			nil,
 		},
 		{
 			"same values, other labels", `{"osd":[{"labels":{"a":"1"},"counters":` + counter + `},{"labels":{"b":"1"},"counters":` + counter + `}]}`,
-			[]described{{"osd", "c", []string{"a"}, []string{"1"}}, {"osd", "c", []string{"b"}, []string{"1"}}}, nil,
+			[]described{{"osd", "c", []string{"a"}, []string{"1"}}, {"osd", "c", []string{"b"}, []string{"1"}}},
+			nil,
 		},
 		{
 			"pointers", `{"objecter":` + counter + `,"objecter-0x55f7c0a60320":` + counter + `,"objecter-0x55f7c0a612c0":` + counter + `}`,
-			[]described{{"objecter", "c", nil, nil}}, nil,
+			[]described{{"objecter", "c", nil, nil}},
+			nil,
 		},
 		{
 			"images", `{"librbd-10c6d6f382b8-vms-a":` + counter + `,"objectcacher-librbd-10c6d6f382b8-vms-a":` + counter + `}`,
 			[]described{
 				{"librbd", "c", []string{"image_id"}, []string{"10c6d6f382b8"}},
 				{"objectcacher-librbd", "c", []string{"image_id"}, []string{"10c6d6f382b8"}},
-			}, nil,
+			},
+			nil,
 		},
 		{"histogram", `{"osd":{"h":{"type":18,"metric_type":"histogram","priority":10}}}`, nil, nil},
 		{"counter of a wrong type", `{"osd":{"c":7}}`, nil, nil},
