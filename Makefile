@@ -21,7 +21,7 @@ setup:
 
 demo: setup
 	@mkdir -p $(BIN)
-	@echo 'Building the demo'
+	@echo 'Building the demo (the first time, this takes half a minute)'
 	@go build -o $(BIN)/demo ./e2e/demo
 	@$(BIN)/demo
 

@@ -50,26 +50,30 @@ type demo struct {
 func (d *demo) start(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, fmt.Errorf("not up after %s", startTimeout))
 	defer cancel()
-	// The first build takes as long as the cluster does.
+	// The first build takes longer than the cluster does.
 	jobs, jobsCtx := errgroup.WithContext(ctx)
 	jobs.Go(func() error { return d.buildExporter(jobsCtx) })
-	jobs.Go(func() error { return d.startCeph(jobsCtx) })
-	if err := jobs.Wait(); err != nil {
-		return cause(ctx, err)
+	jobs.Go(func() error { return inOrder(jobsCtx, d.startCeph, d.startGuest) })
+	err := jobs.Wait()
+	if err == nil {
+		err = inOrder(ctx, d.startExporter, d.startPrometheus, d.awaitGuest, d.awaitSeries)
 	}
-	for _, step := range []func(context.Context) error{
-		d.startGuest, d.startExporter, d.startPrometheus, d.awaitGuest, d.awaitSeries,
-	} {
+	return cause(ctx, err)
+}
+
+// inOrder does steps until one ends with an error.
+func inOrder(ctx context.Context, steps ...func(context.Context) error) error {
+	for _, step := range steps {
 		if err := step(ctx); err != nil {
-			return cause(ctx, err)
+			return err
 		}
 	}
 	return nil
 }
 
-// cause returns why ctx ended when it did, as what failed then only says that it was cancelled.
+// cause returns why ctx ended when an error came of that, as the error only says that something was cancelled.
 func cause(ctx context.Context, err error) error {
-	if reason := context.Cause(ctx); reason != nil {
+	if reason := context.Cause(ctx); err != nil && reason != nil {
 		return reason
 	}
 	return err
