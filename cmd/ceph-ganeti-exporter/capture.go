@@ -10,6 +10,7 @@ import (
 	versions "github.com/prometheus/common/version"
 	"github.com/spf13/cobra"
 
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/adminsocket"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/exporter/capture"
 )
 
@@ -63,7 +64,7 @@ func oneDirectory(_ *cobra.Command, args []string) error {
 }
 
 func runCapture(ctx context.Context, c *config, opts captureOptions, dir string, out io.Writer) error {
-	s := newSources(c)
+	s := newSources(c, new(adminsocket.Client))
 	defer s.close()
 	m, err := capture.Write(ctx, dir, capture.Options{
 		Version:    versions.Version,

@@ -51,6 +51,7 @@ func (c *config) newQEMU(s *sources) exporter.Collector {
 
 // sources are what collectors share.
 type sources struct {
+	// sockets outlives a reading of the configuration: it knows which daemons still owe it an answer.
 	sockets *adminsocket.Client
 	// guestImages are the images of this node's guests; none when nobody looks at guests.
 	guestImages func() []ceph.Image
@@ -58,9 +59,9 @@ type sources struct {
 	cluster *rados.Conn
 }
 
-func newSources(c *config) *sources {
+func newSources(c *config, sockets *adminsocket.Client) *sources {
 	return &sources{
-		sockets:     &adminsocket.Client{},
+		sockets:     sockets,
 		guestImages: func() []ceph.Image { return nil },
 		cluster:     rados.New(rados.Options{Config: c.CephConfig, User: c.CephUser, Keyring: c.CephKeyring}),
 	}

@@ -12,6 +12,7 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/adminsocket"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/exporter"
 )
 
@@ -54,7 +55,7 @@ name and labels of Ceph's own exporters. Cost is what one scrape costs whom. A l
 In the OpenMetrics format counters without ` + "`_total`" + ` are of type unknown, so that their names stay.
 `)
 	section(&out, "The scrape", exporter.SelfFamilies())
-	for _, col := range newCollectors(c, newSources(c)) {
+	for _, col := range newCollectors(c, newSources(c, new(adminsocket.Client))) {
 		section(&out, "Collector `"+col.Name()+"`", col.Families())
 	}
 	perfSection(t, &out)

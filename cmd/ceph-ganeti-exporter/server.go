@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors/version"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/adminsocket"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/exporter"
 )
 
@@ -17,6 +18,8 @@ import (
 type server struct {
 	log     *slog.Logger
 	process *prometheus.Registry
+
+	sockets *adminsocket.Client
 
 	mu      sync.Mutex
 	current *generation
@@ -48,7 +51,7 @@ func newServer(log *slog.Logger) *server {
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		version.NewCollector("ceph_ganeti_exporter"),
 	)
-	s := &server{log: log, process: reg}
+	s := &server{log: log, process: reg, sockets: new(adminsocket.Client)}
 	s.reloadSuccess = promauto.With(reg).NewGauge(prometheus.GaugeOpts{
 		Name: "ceph_ganeti_exporter_config_last_reload_successful",
 		Help: "Whether the last reading of the configuration succeeded.",
@@ -63,7 +66,7 @@ func newServer(log *slog.Logger) *server {
 // use makes the collectors that c asks for and puts them in the place of those before, whose scrapes still
 // complete.
 func (s *server) use(c *config) {
-	next := &generation{sources: newSources(c)}
+	next := &generation{sources: newSources(c, s.sockets)}
 	next.exporter = exporter.New(exporter.Options{
 		TargetTimeout: c.TargetTimeout,
 		Process:       s.process,
