@@ -102,10 +102,11 @@ func TestOneBadTarget(t *testing.T) {
 // does not wait for it.
 func TestTargetThatIgnoresItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		release, calls := make(chan struct{}), 0
+		release := make(chan struct{})
+		var calls atomic.Int32
 		var log logged
 		e := New(Options{Log: log.logger()}, fake("c", failing("bad", func(context.Context) error {
-			calls++
+			calls.Add(1)
 			<-release
 			return nil
 		}), healthy("good")))
@@ -119,8 +120,8 @@ func TestTargetThatIgnoresItsContext(t *testing.T) {
 				t.Errorf("scrape %d took %s", i, took)
 			}
 		}
-		if calls != 1 {
-			t.Errorf("called %d times while the first call runs", calls)
+		if n := calls.Load(); n != 1 {
+			t.Errorf("called %d times while the first call runs", n)
 		}
 		if lines := log.lines(); len(lines) != 1 {
 			t.Errorf("log: %v", lines)
