@@ -50,7 +50,7 @@ type reading[V any] struct {
 func (r *refresher[K, V]) get(ctx context.Context, keys []K) (map[K]reading[V], error) {
 	r.want(keys)
 	for {
-		known, err, missing, changed := r.look(keys)
+		known, missing, changed, err := r.look(keys)
 		if !missing || ctx.Err() != nil {
 			return known, err
 		}
@@ -94,7 +94,7 @@ func (r *refresher[K, V]) start() {
 }
 
 // look returns what is known. missing is true when a key has not been tried yet and will be.
-func (r *refresher[K, V]) look(keys []K) (known map[K]reading[V], err error, missing bool, changed <-chan struct{}) {
+func (r *refresher[K, V]) look(keys []K) (known map[K]reading[V], missing bool, changed <-chan struct{}, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	known = make(map[K]reading[V], len(keys))
@@ -110,7 +110,7 @@ func (r *refresher[K, V]) look(keys []K) (known map[K]reading[V], err error, mis
 			known[k] = v
 		}
 	}
-	return known, err, missing, r.changed
+	return known, missing, r.changed, err
 }
 
 func (r *refresher[K, V]) loop(ctx context.Context, wake <-chan struct{}, done chan<- struct{}) {

@@ -8,7 +8,7 @@ func TestSuggest(t *testing.T) {
 		"collector.daemon.enabled": true, "collector.daemon.exclude": true,
 	}
 	for name, want := range map[string]string{
-		"web.listen-addres":       "; did you mean web.listen-address?",
+		"web.listen-adr":          "; did you mean web.listen-address?",
 		"web.listn":               "; did you mean web.listen-address?",
 		"ceph.usr":                "; did you mean ceph.user?",
 		"collector.daemon.enable": "; did you mean collector.daemon.enabled?",
