@@ -95,6 +95,7 @@ list_services() {
 # disable_services undoes, for the services that were not there before, that Debian enables them for the next boot.
 # --root works on the files alone: it needs no running systemd and touches no running service.
 disable_services() {
+	command -v systemctl >/dev/null || return 0
 	for service in $(list_services); do
 		case $1 in
 		*"$service"*) ;;
