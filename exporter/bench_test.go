@@ -114,7 +114,8 @@ func (s *sink) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func benchmarkScrape(b *testing.B, dir string, headers ...string) {
+func benchmarkScrape(b *testing.B, dir string, headers ...string) *Exporter {
+	b.Helper()
 	opts := daemonOptions(dir)
 	e := New(Options{}, NewDaemon(opts))
 	req := httptest.NewRequestWithContext(b.Context(), http.MethodGet, "/metrics", nil)
@@ -127,6 +128,7 @@ func benchmarkScrape(b *testing.B, dir string, headers ...string) {
 		e.ServeHTTP(s, req)
 	})
 	b.ReportMetric(float64(s.bytes), "answer-B")
+	return e
 }
 
 // BenchmarkDaemonScrape is a whole scrape: sockets, parsing, text.
@@ -141,10 +143,23 @@ func BenchmarkDaemonScrapeAsPrometheus(b *testing.B) {
 	})
 }
 
-// BenchmarkDaemonNode is a full node: 60 OSDs and 200 guests whose librbd has an admin socket. It reports what stays
-// in memory between scrapes.
+// BenchmarkDaemonNode is a full node: 60 OSDs and 200 guests whose librbd has an admin socket. It reports too what
+// stays in memory between scrapes.
 func BenchmarkDaemonNode(b *testing.B) {
-	benchmarkScrape(b, serveForBenchmark(b, 60, 200))
+	dir := serveForBenchmark(b, 60, 200)
+	before := liveHeap()
+	e := benchmarkScrape(b, dir)
+	b.ReportMetric(float64(liveHeap()-before)/1e6, "live-MB")
+	runtime.KeepAlive(e)
+}
+
+// liveHeap returns how many bytes of the heap are in use.
+func liveHeap() uint64 {
+	runtime.GC()
+	runtime.GC() // what pools hold outlives one
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	return stats.HeapAlloc
 }
 
 // BenchmarkDaemonFloor reads the same answers from the same sockets, as many at once, and throws them away.

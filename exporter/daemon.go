@@ -11,8 +11,6 @@ import (
 	"sync"
 	"syscall"
 
-	"github.com/prometheus/procfs"
-
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/adminsocket"
 )
 
@@ -41,8 +39,7 @@ type DaemonOptions struct {
 type Daemon struct {
 	opts     DaemonOptions
 	hostname string
-	proc     procfs.FS
-	procErr  error
+	boot     float64   // when the node started, in seconds since the epoch
 	buffers  sync.Pool // of *[]byte
 	// parsers are as many as may parse at once. More would only cost memory, as parsing waits for nothing.
 	parsers chan *adminsocket.DumpParser
@@ -59,6 +56,7 @@ const maxParsers = 4
 func NewDaemon(opts DaemonOptions) *Daemon {
 	d := &Daemon{
 		opts:     opts,
+		boot:     bootTime(opts.Procfs),
 		states:   make(map[string]*daemonState),
 		families: make(map[string]*Family),
 		buffers:  sync.Pool{New: func() any { return new([]byte) }},
@@ -70,7 +68,6 @@ func NewDaemon(opts DaemonOptions) *Daemon {
 	if name, err := os.Hostname(); err == nil {
 		d.hostname, _, _ = strings.Cut(name, ".")
 	}
-	d.proc, d.procErr = procfs.NewFS(opts.Procfs)
 	return d
 }
 
@@ -258,49 +255,4 @@ func buckets(h adminsocket.Histogram) []Bucket {
 		}
 	}
 	return out
-}
-
-// process puts in CPU time and memory of the daemon's process. It may be gone or in a PID namespace that can't be
-// seen from here; then there is nothing to say.
-func (d *Daemon) process(state *daemonState, b *Batch) {
-	stat, ok := d.stat(state.pid)
-	if !ok {
-		return
-	}
-	const ticks = 100 // USER_HZ, the same on every Linux that Debian knows
-	daemon := state.socket.Daemon()
-	b.Add(daemonCPU, float64(stat.UTime)/ticks, daemon, "user")
-	b.Add(daemonCPU, float64(stat.STime)/ticks, daemon, "system")
-	b.Add(daemonResident, float64(stat.ResidentMemory()), daemon)
-	b.Add(daemonVirtual, float64(stat.VirtualMemory()), daemon)
-	b.Add(daemonThreads, float64(stat.NumThreads), daemon)
-	if state.start != 0 {
-		b.Add(daemonStart, state.start, daemon)
-	}
-}
-
-func (d *Daemon) stat(pid int) (procfs.ProcStat, bool) {
-	if pid == 0 || d.procErr != nil {
-		return procfs.ProcStat{}, false
-	}
-	proc, err := d.proc.Proc(pid)
-	if err != nil {
-		return procfs.ProcStat{}, false
-	}
-	stat, err := proc.Stat()
-	return stat, err == nil
-}
-
-// startTime returns when a process started, 0 when that is not known. It reads the large /proc/stat, so it is for
-// once in a daemon's life.
-func (d *Daemon) startTime(pid int) float64 {
-	stat, ok := d.stat(pid)
-	if !ok {
-		return 0
-	}
-	start, err := stat.StartTime()
-	if err != nil {
-		return 0
-	}
-	return start
 }

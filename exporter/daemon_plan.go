@@ -18,8 +18,6 @@ type daemonState struct {
 	socket adminsocket.Socket
 	file   socketFile
 	pid    int
-	// start is when the process started, in seconds since the epoch.
-	start float64
 	// labelled is true for a daemon that knows "counter dump".
 	labelled bool
 	plan     *plan
@@ -73,7 +71,6 @@ func (d *Daemon) learn(ctx context.Context, state *daemonState) error {
 		return err
 	}
 	state.pid, state.unknown = reply.PID, 0
-	state.start = d.startTime(reply.PID)
 	state.labelled = known[adminsocket.CounterDump.String()] && known[adminsocket.CounterSchema.String()]
 	return d.learnSchema(ctx, state)
 }

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -159,15 +158,8 @@ func TestDaemonFaultsTakeNoMemory(t *testing.T) {
 	dir := t.TempDir()
 	s := startServer(t, filepath.Join(dir, "ceph-osd.0.asok"), answersOf(t, "16.2", "osd"))
 	e := New(Options{TargetTimeout: 20 * time.Millisecond}, NewDaemon(daemonOptions(dir)))
-	heap := func() uint64 {
-		runtime.GC()
-		runtime.GC() // what pools hold outlives one
-		var stats runtime.MemStats
-		runtime.ReadMemStats(&stats)
-		return stats.HeapAlloc
-	}
 	e.Scrape(t.Context(), nil, discard{})
-	before := heap()
+	before := liveHeap()
 	for _, fault := range []asoktest.Fault{asoktest.LengthHuge, asoktest.LengthTooLarge, asoktest.BrokenJSON, asoktest.HangInAnswer} {
 		s.SetFault(fault)
 		for range 50 {
@@ -175,7 +167,7 @@ func TestDaemonFaultsTakeNoMemory(t *testing.T) {
 		}
 	}
 	s.SetFault(asoktest.None)
-	if after := heap(); after > before+4<<20 {
+	if after := liveHeap(); after > before+4<<20 {
 		t.Errorf("heap has grown from %d to %d bytes", before, after)
 	}
 }
