@@ -8,7 +8,8 @@ GOLANGCI_LINT         := .tools/$(GOLANGCI_LINT_VERSION)/golangci-lint
 
 .PHONY: build install setup demo test lint bench docs clean
 
-build: setup
+build:
+	@e2e/setup.sh build
 	@mkdir -p $(BIN)
 	go build -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/ceph-ganeti-exporter
 

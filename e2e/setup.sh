@@ -1,12 +1,13 @@
 #!/bin/sh
-# Installs what `make build`, `make demo` and `make test` need on Debian 12 or later. Says what that is, asks for sudo
-# when not root, and is done at once when nothing is missing.
+# Installs what `make demo` and `make test` need on Debian 12 or later or, as `setup.sh build`, what `make build` needs.
+# Says what that is, asks for sudo when not root, and is done at once when nothing is missing.
 set -eu
 
-# The compiler and headers for librados and librbd; a Ceph cluster (ceph-mgr brings what its prometheus module
-# needs); a guest that opens RBD images; a Prometheus, which brings promtool.
-PACKAGES="ca-certificates gcc libc6-dev librados-dev librbd-dev
-	ceph-common ceph-mon ceph-mgr ceph-osd
+# The compiler and headers for librados and librbd.
+BUILD_PACKAGES="ca-certificates gcc libc6-dev librados-dev librbd-dev"
+# A Ceph cluster (ceph-mgr brings what its prometheus module needs); a guest that opens RBD images; a Prometheus,
+# which brings promtool.
+LAB_PACKAGES="ceph-common ceph-mon ceph-mgr ceph-osd
 	qemu-system-x86 qemu-block-extra
 	prometheus"
 # What these packages would start at the next boot. Prometheus' port is also the demo's.
@@ -16,7 +17,10 @@ POLICY=/usr/sbin/policy-rc.d
 
 main() {
 	check_go
-	missing=$(missing_packages)
+	case ${1:-all} in
+	build) missing=$(missing_packages $BUILD_PACKAGES) ;;
+	*) missing=$(missing_packages $BUILD_PACKAGES $LAB_PACKAGES) ;;
+	esac
 	[ -n "$missing" ] || exit 0
 	echo "setup: these packages are missing and will be installed (their services are not started): $missing"
 	command -v apt-get >/dev/null || die "there is no apt-get here: install them by hand, then run this again"
@@ -46,9 +50,9 @@ check_go() {
 }
 
 missing_packages() {
-	installed=$(dpkg-query -W -f '${Package}=${db:Status-Status};' $PACKAGES 2>/dev/null || true)
+	installed=$(dpkg-query -W -f '${Package}=${db:Status-Status};' "$@" 2>/dev/null || true)
 	missing=
-	for package in $PACKAGES; do
+	for package in "$@"; do
 		case $installed in
 		*"$package=installed;"*) ;;
 		*) missing="${missing:+$missing }$package" ;;
@@ -107,5 +111,5 @@ disable_services() {
 if [ "${1:-}" = --install ]; then
 	install_packages "$2"
 else
-	main
+	main "$@"
 fi
