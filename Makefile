@@ -13,9 +13,12 @@ build:
 	@mkdir -p $(BIN)
 	go build -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/ceph-ganeti-exporter
 
-# Where to: DESTDIR, PREFIX (/usr/local), SYSCONFDIR (/etc).
-install: build
+# After make build, as root needs no Go then. Where to: DESTDIR, PREFIX (/usr/local), SYSCONFDIR (/etc).
+install: $(BIN)/ceph-ganeti-exporter
 	@packaging/install.sh $(BIN)/ceph-ganeti-exporter
+
+$(BIN)/ceph-ganeti-exporter:
+	@$(MAKE) --no-print-directory build
 
 setup:
 	@e2e/setup.sh
