@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"net/http"
-	"net/http/httptest"
 	"strconv"
 	"strings"
 	"syscall"
@@ -97,37 +96,12 @@ func (r *rbdTest) pool(t *testing.T, name string) {
 }
 
 // scrape returns the lines of the rbd families.
-func (r *rbdTest) scrape() string {
-	w := httptest.NewRecorder()
-	r.scraped.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
-	return w.Body.String()
-}
+func (r *rbdTest) scrape() string { return scrape(r.scraped) }
 
 // eventually scrapes until the answer has all the lines in want, and none that begins with one in not.
 func (r *rbdTest) eventually(t *testing.T, want, not []string) {
 	t.Helper()
-	deadline := time.Now().Add(time.Minute)
-	for {
-		text := r.scrape()
-		lack := ""
-		for _, line := range want {
-			if !strings.Contains(text, line+"\n") {
-				lack = "no " + line
-			}
-		}
-		for _, start := range not {
-			if strings.Contains(text, "\n"+start) {
-				lack = "still " + start
-			}
-		}
-		if lack == "" {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%s in\n%s", lack, text)
-		}
-		time.Sleep(200 * time.Millisecond)
-	}
+	await(t, r.scraped, want, not)
 }
 
 func (r *rbdTest) testInfo(t *testing.T) {

@@ -37,7 +37,7 @@ func TestServeForBenchmarks(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		answers := answersOf(t, "16.2", daemon)
+		answers := answersOf(t, "18.2", daemon)
 		for i := range n {
 			startServer(t, filepath.Join(dir, fmt.Sprintf(file, i)), answers)
 		}
@@ -176,7 +176,7 @@ func BenchmarkDaemonFloor(b *testing.B) {
 			defer cancel()
 			buf := buffers.Get().(*[]byte)
 			defer buffers.Put(buf)
-			reply, err := client.Call(ctx, path, adminsocket.PerfDump, *buf)
+			reply, err := client.Call(ctx, path, adminsocket.CounterDump, *buf)
 			if err != nil {
 				b.Error(err)
 			}

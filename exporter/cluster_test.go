@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"flag"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,8 +17,6 @@ import (
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/cluster"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/rados"
 )
-
-var updateCluster = flag.Bool("update-cluster", false, "write the golden files of the cluster collector")
 
 const clusterAnswers = "../ceph/cluster/testdata/ceph"
 
@@ -55,19 +52,7 @@ func TestCluster(t *testing.T) {
 	for _, dir := range []string{"16.2/osd-down", "16.2/block-devices", "18.2/no-modules", "20.2/healthy"} {
 		t.Run(dir, func(t *testing.T) {
 			got := ownFamilies(t, newFakeCluster(fakeRunner{dir: dir}))
-			golden := filepath.Join("testdata/cluster", strings.ReplaceAll(dir, "/", "-")+".prom")
-			if *updateCluster {
-				if err := os.WriteFile(golden, got, 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), string(got)); diff != "" {
-				t.Errorf("metrics (-want +got):\n%s", diff)
-			}
+			checkGolden(t, filepath.Join("testdata/cluster", strings.ReplaceAll(dir, "/", "-")+".prom"), got)
 		})
 	}
 }

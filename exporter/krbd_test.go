@@ -2,7 +2,6 @@ package exporter
 
 import (
 	"bytes"
-	"flag"
 	"io"
 	"log/slog"
 	"os"
@@ -14,8 +13,6 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 )
-
-var updateKRBD = flag.Bool("update-krbd", false, "write the golden file of the krbd collector")
 
 func TestKRBD(t *testing.T) {
 	ganeti := t.TempDir()
@@ -33,19 +30,7 @@ func TestKRBD(t *testing.T) {
 	link("db1.example.org:0", "/dev/drbd0")
 
 	got := ownFamilies(t, NewKRBD(KRBDOptions{Sysfs: "../ceph/krbd/testdata/linux/6.1/two", GanetiRun: ganeti}))
-	golden := "testdata/krbd.prom"
-	if *updateKRBD {
-		if err := os.WriteFile(golden, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("metrics (-want +got):\n%s", diff)
-	}
+	checkGolden(t, "testdata/krbd.prom", got)
 }
 
 // A node without the rbd module, and without Ganeti, is not a failure.

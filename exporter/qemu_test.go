@@ -1,7 +1,6 @@
 package exporter
 
 import (
-	"flag"
 	"fmt"
 	"net"
 	"os"
@@ -17,8 +16,6 @@ import (
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/adminsocket/asoktest"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/kvm/qmptest"
 )
-
-var updateQEMU = flag.Bool("update-qemu", false, "write the golden file of the qemu collector")
 
 // qemuNode is a node with fake guests. Its procfs shows the real sockets.
 type qemuNode struct {
@@ -136,19 +133,7 @@ func TestQEMU(t *testing.T) {
 	if diff := cmp.Diff([]string{"perf dump"}, asok.Commands()); diff != "" {
 		t.Errorf("commands of the second scrape (-want +got):\n%s", diff)
 	}
-	golden := "testdata/qemu.prom"
-	if *updateQEMU {
-		if err := os.WriteFile(golden, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("metrics (-want +got):\n%s", diff)
-	}
+	checkGolden(t, "testdata/qemu.prom", got)
 }
 
 func startLibrbd(tb testing.TB, path string) *asoktest.Server {

@@ -3,9 +3,7 @@ package exporter
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -19,8 +17,6 @@ import (
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/rbd"
 )
-
-var updateRBD = flag.Bool("update-rbd", false, "write the golden file of the rbd collector")
 
 // fakeRBD is a cluster that a test can change while it is read.
 type fakeRBD struct {
@@ -210,19 +206,7 @@ func TestRBD(t *testing.T) {
 		ownFamilies(t, c)
 		time.Sleep(2 * time.Second)
 		got := ownFamilies(t, c)
-		golden := "testdata/rbd.prom"
-		if *updateRBD {
-			if err := os.WriteFile(golden, got, 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		want, err := os.ReadFile(golden)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff(string(want), string(got)); diff != "" {
-			t.Errorf("metrics (-want +got):\n%s", diff)
-		}
+		checkGolden(t, "testdata/rbd.prom", got)
 	})
 }
 

@@ -237,26 +237,32 @@ func (c *Ceph) StartDaemon(name string) error {
 
 // StopDaemon ends "mon.a", "mgr.x" or "osd.1" in order and returns when its process is gone.
 func (c *Ceph) StopDaemon(name string) error {
-	p, err := c.daemon(name)
+	p, err := c.forget(name)
 	if err != nil {
 		return err
 	}
-	c.mu.Lock()
-	delete(c.daemons, name)
-	c.mu.Unlock()
 	return p.terminate()
 }
 
 // KillDaemon kills "mon.a", "mgr.x" or "osd.1" and returns when its process is gone.
 func (c *Ceph) KillDaemon(name string) error {
-	p, err := c.daemon(name)
+	p, err := c.forget(name)
 	if err != nil {
 		return err
 	}
-	c.mu.Lock()
-	delete(c.daemons, name)
-	c.mu.Unlock()
 	return p.kill()
+}
+
+// forget takes a daemon out of those that run and returns its process.
+func (c *Ceph) forget(name string) (*process, error) {
+	p, err := c.daemon(name)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.daemons, name)
+	return p, nil
 }
 
 // Signal sends a signal such as SIGSTOP or SIGCONT to "mon.a", "mgr.x" or "osd.1".
