@@ -65,7 +65,7 @@ func TestDaemonFaults(t *testing.T) {
 			startServer(t, filepath.Join(dir, "ceph-osd.1.asok"), smallAnswers("op"))
 			check := leaks(t)
 			var log logged
-			e := New(Options{Log: log.logger(), TargetTimeout: 100 * time.Millisecond}, NewDaemon(daemonOptions(dir)))
+			e := New(Options{Log: log.logger(), TargetTimeout: 2 * time.Second}, NewDaemon(daemonOptions(dir)))
 			before := scrape(t, e)
 			if before[`ceph_osd_op{ceph_daemon="osd.0"}`] != 1 {
 				t.Fatalf("no series before the fault: %v", before)
@@ -104,7 +104,7 @@ func TestDaemonFaults(t *testing.T) {
 func TestHungDaemonHasOneConnection(t *testing.T) {
 	dir := t.TempDir()
 	s := startServer(t, filepath.Join(dir, "ceph-osd.0.asok"), smallAnswers("op"))
-	e := New(Options{TargetTimeout: 50 * time.Millisecond}, NewDaemon(daemonOptions(dir)))
+	e := New(Options{TargetTimeout: time.Second}, NewDaemon(daemonOptions(dir)))
 	s.SetFault(asoktest.HangBeforeAccept)
 	for range 2 * asoktest.Backlog {
 		if up(t, scrape(t, e), "osd.0") != 0 {
@@ -133,7 +133,7 @@ func TestDaemonThousandSockets(t *testing.T) {
 	}
 	check := leaks(t)
 	var log logged
-	e := New(Options{Log: log.logger(), TargetTimeout: time.Second}, NewDaemon(daemonOptions(dir)))
+	e := New(Options{Log: log.logger(), TargetTimeout: 3 * time.Second}, NewDaemon(daemonOptions(dir)))
 	for i := range 3 {
 		got := scrape(t, e)
 		if n := len(got.with("ceph_osd_op")); n != 900 {

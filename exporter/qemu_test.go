@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -19,8 +20,9 @@ import (
 
 // qemuNode is a node with fake guests. Its procfs shows the real sockets.
 type qemuNode struct {
-	tb   testing.TB
-	root string
+	tb       testing.TB
+	root     string
+	monitors []*qmptest.Server
 }
 
 func newQEMUNode(tb testing.TB) *qemuNode {
@@ -70,6 +72,25 @@ func (n *qemuNode) process(dir, instance string, pid, start int) {
 	n.write(fmt.Sprintf("proc/%d/cmdline", pid), "qemu\x00-name\x00"+instance+"\x00")
 }
 
+// monitor starts a monitor that settle waits for.
+func (n *qemuNode) monitor(path string, answers map[string]string) *qmptest.Server {
+	n.tb.Helper()
+	s := qmptest.Start(n.tb, path, answers)
+	n.monitors = append(n.monitors, s)
+	return s
+}
+
+// settle waits until the monitors have noticed that the last scrape is over, as they have in life when the next one
+// comes. Those that hang never do.
+func (n *qemuNode) settle(t *testing.T, hung ...*qmptest.Server) {
+	t.Helper()
+	eventually(t, "monitors are free", func() bool {
+		return !slices.ContainsFunc(n.monitors, func(s *qmptest.Server) bool {
+			return s.Connections() > 0 && !slices.Contains(hung, s)
+		})
+	})
+}
+
 func (n *qemuNode) socket(dir, name string) string { return filepath.Join(n.root, dir, "ctrl", name) }
 
 const ganetiDir, cephctlDir = "ganeti/kvm-hypervisor", "cephctl/kvm"
@@ -99,19 +120,19 @@ func TestQEMU(t *testing.T) {
 	// Ganeti 3.0: -drive. The second disk was plugged in, and the file is of before.
 	n.process(ganetiDir, "inst1.lab", 4432, 1)
 	n.write(ganetiDir+"/conf/inst1.lab.runtime", readText(t, "../kvm/testdata/ganeti/3.0/inst1.lab.runtime"))
-	qmptest.Start(t, n.socket(ganetiDir, "inst1.lab.kvmd"), qemuAnswers(t, "7.2-ganeti-hotplugged"))
+	n.monitor(n.socket(ganetiDir, "inst1.lab.kvmd"), qemuAnswers(t, "7.2-ganeti-hotplugged"))
 
 	// Ganeti 3.1: -blockdev, one disk below a throttle filter; the file has one that was unplugged.
 	pid := os.Getpid()
 	n.process(ganetiDir, "blockdev.lab", pid, 2)
 	n.write(ganetiDir+"/conf/blockdev.lab.runtime", readText(t, "testdata/qemu/blockdev.lab.runtime"))
-	qmptest.Start(t, n.socket(ganetiDir, "blockdev.lab.qmp"), qemuAnswers(t, "10.0-blockdev"))
+	n.monitor(n.socket(ganetiDir, "blockdev.lab.qmp"), qemuAnswers(t, "10.0-blockdev"))
 	asok := startLibrbd(t, filepath.Join(n.root, fmt.Sprintf("ceph/ceph-client.qemu.%d.94.asok", pid)))
 
 	// cephctl: disks that the kernel has mapped.
 	n.process(cephctlDir, "kernel.lab", 4434, 3)
 	n.write(cephctlDir+"/conf/kernel.lab.runtime", readText(t, "testdata/qemu/kernel.lab.runtime"))
-	qmptest.Start(t, n.socket(cephctlDir, "kernel.lab.qmp"), map[string]string{
+	n.monitor(n.socket(cephctlDir, "kernel.lab.qmp"), map[string]string{
 		"query-status":     `{"return": {"status": "io-error", "singlestep": false, "running": false}}`,
 		"query-blockstats": readText(t, "testdata/qemu/kernelspace-query-blockstats.json"),
 		"query-block":      readText(t, "testdata/qemu/kernelspace-query-block.json"),
@@ -122,13 +143,14 @@ func TestQEMU(t *testing.T) {
 	holdMonitor(t, n.socket(ganetiDir, "busy.lab.qmp"))
 
 	n.process(ganetiDir, "broken.lab", 4436, 5)
-	qmptest.Start(t, n.socket(ganetiDir, "broken.lab.qmp"), qemuAnswers(t, "7.2-drive")).Misbehave(qmptest.WrongJSON)
+	n.monitor(n.socket(ganetiDir, "broken.lab.qmp"), qemuAnswers(t, "7.2-drive")).Misbehave(qmptest.WrongJSON)
 
 	q := NewQEMU(n.options())
 	scrape(t, New(Options{}, q)) // admin sockets are left alone the first time
 	if asked := asok.Commands(); len(asked) != 0 {
 		t.Errorf("first scrape asked librbd for %q", asked)
 	}
+	n.settle(t)
 	got := ownFamilies(t, q)
 	if diff := cmp.Diff([]string{"perf dump"}, asok.Commands()); diff != "" {
 		t.Errorf("commands of the second scrape (-want +got):\n%s", diff)
@@ -174,7 +196,7 @@ func TestQEMUWithoutGuests(t *testing.T) {
 func TestQEMUAsksDevicesOnce(t *testing.T) {
 	n := newQEMUNode(t)
 	n.process(ganetiDir, "inst1.lab", 4432, 1)
-	server := qmptest.Start(t, n.socket(ganetiDir, "inst1.lab.qmp"), qemuAnswers(t, "7.2-ganeti"))
+	server := n.monitor(n.socket(ganetiDir, "inst1.lab.qmp"), qemuAnswers(t, "7.2-ganeti"))
 	e := New(Options{}, NewQEMU(n.options()))
 	var want []string
 	for _, step := range []struct {
@@ -188,6 +210,7 @@ func TestQEMUAsksDevicesOnce(t *testing.T) {
 		{"7.2-ganeti", "query-status query-blockstats query-block", 1},
 	} {
 		server.SetAnswers(qemuAnswers(t, step.release))
+		n.settle(t)
 		if got := scrape(t, e).with("qemu_disk_info"); len(got) != step.disks {
 			t.Errorf("%s: got %v, want %d disks", step.release, got, step.disks)
 		}
@@ -203,7 +226,7 @@ func TestQEMURestart(t *testing.T) {
 	n := newQEMUNode(t)
 	n.process(ganetiDir, "inst1.lab", 4432, 1)
 	path := n.socket(ganetiDir, "inst1.lab.qmp")
-	server := qmptest.Start(t, path, qemuAnswers(t, "7.2-ganeti-hotplugged"))
+	server := n.monitor(path, qemuAnswers(t, "7.2-ganeti-hotplugged"))
 	e := New(Options{}, NewQEMU(n.options()))
 	if got := scrape(t, e).with("qemu_disk_size_bytes"); len(got) != 2 {
 		t.Errorf("got %v, want two disks", got)
@@ -219,13 +242,14 @@ func TestQEMURestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	n.process(ganetiDir, "inst1.lab", 4432, 17)
-	again := qmptest.Start(t, path, qemuAnswers(t, "7.2-ganeti"))
+	again := n.monitor(path, qemuAnswers(t, "7.2-ganeti"))
 	want := series{`qemu_disk_size_bytes{disk="disk-f42e5100-476a-4674",ganeti_instance="inst1.lab"}`: 134217728}
 	if diff := cmp.Diff(want, scrape(t, e).with("qemu_disk_size_bytes")); diff != "" {
 		t.Errorf("without a runtime file (-want +got):\n%s", diff)
 	}
 	n.write(ganetiDir+"/conf/inst1.lab.runtime", readText(t, "../kvm/testdata/ganeti/3.0/inst1.lab.runtime"))
 	want = series{`qemu_disk_size_bytes{disk="0",ganeti_instance="inst1.lab"}`: 134217728}
+	n.settle(t)
 	if diff := cmp.Diff(want, scrape(t, e).with("qemu_disk_size_bytes")); diff != "" {
 		t.Errorf("with a runtime file (-want +got):\n%s", diff)
 	}
@@ -249,16 +273,21 @@ func TestQEMUFaults(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			n := newQEMUNode(t)
 			n.process(ganetiDir, "well.lab", 4432, 1)
-			qmptest.Start(t, n.socket(ganetiDir, "well.lab.qmp"), qemuAnswers(t, "7.2-ganeti"))
+			n.monitor(n.socket(ganetiDir, "well.lab.qmp"), qemuAnswers(t, "7.2-ganeti"))
 			n.process(ganetiDir, "ill.lab", 4433, 2)
-			ill := qmptest.Start(t, n.socket(ganetiDir, "ill.lab.qmp"), qemuAnswers(t, "7.2-ganeti"))
+			ill := n.monitor(n.socket(ganetiDir, "ill.lab.qmp"), qemuAnswers(t, "7.2-ganeti"))
 			ill.Misbehave(fault)
+			var hung []*qmptest.Server
+			if strings.HasPrefix(name, "hang") {
+				hung = append(hung, ill)
+			}
 
 			var log logged
-			e := New(Options{TargetTimeout: 200 * time.Millisecond, Log: log.logger()}, NewQEMU(n.options()))
+			e := New(Options{TargetTimeout: 2 * time.Second, Log: log.logger()}, NewQEMU(n.options()))
 			scrape(t, e)
 			check := leaks(t)
 			for range 5 {
+				n.settle(t, hung...)
 				got := scrape(t, e)
 				want := series{
 					`qemu_up{ganeti_instance="ill.lab"}`: 0, `qemu_monitor_busy{ganeti_instance="ill.lab"}`: 0,
@@ -297,7 +326,7 @@ func TestQEMUServesCountersWithoutDevices(t *testing.T) {
 	n.process(ganetiDir, "inst1.lab", 4432, 1)
 	answers := qemuAnswers(t, "7.2-ganeti")
 	delete(answers, "query-block")
-	qmptest.Start(t, n.socket(ganetiDir, "inst1.lab.qmp"), answers)
+	n.monitor(n.socket(ganetiDir, "inst1.lab.qmp"), answers)
 	got := scrape(t, New(Options{}, NewQEMU(n.options())))
 	want := series{
 		`qemu_up{ganeti_instance="inst1.lab"}`:                                                   0,
@@ -313,7 +342,7 @@ func TestQEMUBrokenRuntimeFile(t *testing.T) {
 	n := newQEMUNode(t)
 	n.process(ganetiDir, "inst1.lab", 4432, 1)
 	n.write(ganetiDir+"/conf/inst1.lab.runtime", "[")
-	qmptest.Start(t, n.socket(ganetiDir, "inst1.lab.qmp"), qemuAnswers(t, "7.2-ganeti"))
+	n.monitor(n.socket(ganetiDir, "inst1.lab.qmp"), qemuAnswers(t, "7.2-ganeti"))
 	got := scrape(t, New(Options{}, NewQEMU(n.options()))).with("qemu_disk_read_bytes_total")
 	want := series{`qemu_disk_read_bytes_total{disk="disk-f42e5100-476a-4674",ganeti_instance="inst1.lab"}`: 512}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -326,12 +355,13 @@ func TestQEMULibrbdFaults(t *testing.T) {
 	n := newQEMUNode(t)
 	pid := os.Getpid()
 	n.process(ganetiDir, "blockdev.lab", pid, 2)
-	qmptest.Start(t, n.socket(ganetiDir, "blockdev.lab.qmp"), qemuAnswers(t, "10.0-blockdev"))
+	n.monitor(n.socket(ganetiDir, "blockdev.lab.qmp"), qemuAnswers(t, "10.0-blockdev"))
 	asok := startLibrbd(t, filepath.Join(n.root, fmt.Sprintf("ceph/ceph-client.qemu.%d.94.asok", pid)))
-	e := New(Options{TargetTimeout: 200 * time.Millisecond}, NewQEMU(n.options()))
+	e := New(Options{TargetTimeout: 2 * time.Second}, NewQEMU(n.options()))
 	scrape(t, e)
 	for _, fault := range asoktest.Faults() {
 		asok.SetFault(fault)
+		n.settle(t)
 		if got := scrape(t, e)[`qemu_up{ganeti_instance="blockdev.lab"}`]; got != 1 {
 			t.Errorf("%s: the guest is down", fault)
 		}
@@ -349,7 +379,7 @@ func TestQEMUDisksAreTold(t *testing.T) {
 	n := newQEMUNode(t)
 	n.process(ganetiDir, "inst1.lab", 4432, 1)
 	n.write(ganetiDir+"/conf/inst1.lab.runtime", `[[], [], {}, [[{"iv_name": "disk/0", "uuid": "u", "hvinfo": {"id": "disk-a"}}]]]`)
-	qmptest.Start(t, n.socket(ganetiDir, "inst1.lab.qmp"), map[string]string{
+	n.monitor(n.socket(ganetiDir, "inst1.lab.qmp"), map[string]string{
 		"query-status": `{"return": {"status": "running"}}`,
 		"query-block":  `{"return": []}`,
 		"query-blockstats": strings.ReplaceAll(`{"return": [

@@ -129,6 +129,13 @@ func (s *Server) SetAnswers(answers map[string]string) {
 	s.answers = answers
 }
 
+// Connections returns how many connections the monitor has not yet ended.
+func (s *Server) Connections() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.conns)
+}
+
 // Asked returns the commands that it was asked so far, without qmp_capabilities.
 func (s *Server) Asked() []string {
 	s.mu.Lock()
