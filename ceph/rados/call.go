@@ -69,19 +69,6 @@ func Call[T any](ctx context.Context, c *Conn, name string, f func(*goceph.Conn)
 	}
 }
 
-// InPool is Call with an IOContext of a pool, one call a pool at a time. The IOContext is gone when f returns.
-func InPool[T any](ctx context.Context, c *Conn, pool string, f func(*goceph.IOContext) (T, error)) (T, error) {
-	return Call(ctx, c, "pool "+pool, func(conn *goceph.Conn) (T, error) {
-		ioctx, err := conn.OpenIOContext(pool)
-		if err != nil {
-			var zero T
-			return zero, err
-		}
-		defer ioctx.Destroy()
-		return f(ioctx)
-	})
-}
-
 // enter waits for the turn in a lane.
 func (c *Conn) enter(ctx context.Context, name string) (*lane, error) {
 	c.mu.Lock()
