@@ -13,8 +13,8 @@ var ErrNoConnection = errors.New("no connection to the cluster")
 // ErrNoAnswer is in the error of a command that nobody has answered in time.
 var ErrNoAnswer = errors.New("no answer in time")
 
-// errno returns the error number of a librados error, 0 when it is none.
-func errno(err error) syscall.Errno {
+// Errno returns the error number of an error of librados or librbd, 0 when it has none.
+func Errno(err error) syscall.Errno {
 	var coded interface{ ErrorCode() int }
 	if !errors.As(err, &coded) {
 		return 0
@@ -22,15 +22,16 @@ func errno(err error) syscall.Errno {
 	return syscall.Errno(-coded.ErrorCode())
 }
 
-// broken tells whether a connection that gave err must be made anew.
+// broken tells whether a connection that gave err is of no use any more.
 func broken(err error) bool {
-	switch errno(err) {
-	case syscall.ESHUTDOWN, syscall.ENOTCONN:
-		return true
-	case syscall.EACCES, syscall.EPERM: // caps are read when a session begins
-		return true
-	}
-	return false
+	number := Errno(err)
+	return number == syscall.ESHUTDOWN || number == syscall.ENOTCONN
+}
+
+// denied tells whether the user's caps do not suffice, as they were when the connection was made.
+func denied(err error) bool {
+	number := Errno(err)
+	return number == syscall.EACCES || number == syscall.EPERM
 }
 
 // connectError adds the next step to an error of connecting. keyrings are the files that librados looks for.
@@ -45,7 +46,7 @@ func connectProblem(err error, opts Options, keyrings []string) string {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return noMon(opts)
 	}
-	switch errno(err) {
+	switch Errno(err) {
 	case syscall.ETIMEDOUT:
 		return noMon(opts)
 	case syscall.ENOENT, syscall.EACCES, syscall.EPERM:
@@ -62,8 +63,7 @@ func noMon(opts Options) string {
 
 // callError adds the next step to an error of a call.
 func callError(err error, opts Options) error {
-	switch errno(err) {
-	case syscall.EACCES, syscall.EPERM:
+	if denied(err) {
 		return fmt.Errorf("client.%s lacks the caps: compare ceph auth get client.%s with docs/security.md: %w",
 			opts.User, opts.User, err)
 	}

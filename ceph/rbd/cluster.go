@@ -44,17 +44,8 @@ func inNamespace[T any](
 		ioctx.SetNamespace(namespace)
 		return f(ioctx)
 	})
-	if errno(err) == syscall.ENOENT {
+	if rados.Errno(err) == syscall.ENOENT {
 		return result, fmt.Errorf("%w: %w", ErrGone, err)
 	}
 	return result, err
-}
-
-// errno returns the error number of an error of librados or librbd, 0 when it has none.
-func errno(err error) syscall.Errno {
-	var coded interface{ ErrorCode() int }
-	if !errors.As(err, &coded) {
-		return 0
-	}
-	return syscall.Errno(-coded.ErrorCode())
 }

@@ -39,7 +39,7 @@ type Perf struct {
 // Similar to: ceph rbd perf image counters
 func (c Cluster) Perf(ctx context.Context) (Perf, error) {
 	answer, err := c.Conn.Run(ctx, rados.RBDPerfImageCounters(""))
-	switch errno(err) {
+	switch rados.Errno(err) {
 	case syscall.EINVAL, syscall.EOPNOTSUPP:
 		return Perf{}, fmt.Errorf("%w: %w", ErrNoPerf, err)
 	}
