@@ -34,16 +34,17 @@ type Options struct {
 const DefaultTimeout = 4 * time.Second
 
 // Conn is a connection that is made on first use, and made anew after it broke, or after ceph.conf or the
-// keyring changed. Any number of goroutines may use it.
+// keyring changed; a call that the caps forbid does it once a minute. Any number of goroutines may use it.
 type Conn struct {
 	opts     Options
-	open     func(Options) (*goceph.Conn, error)
+	open     func(Options) (*goceph.Conn, stamp, error)
 	shutdown func(*goceph.Conn)
 
 	mu     sync.Mutex
 	handle *handle          // nil while not connected
 	dial   *dial            // nil while nobody connects
 	lanes  map[string]*lane // those in use
+	denied time.Time        // when caps were the reason to connect anew
 	closed bool
 }
 
@@ -97,14 +98,11 @@ func (c *Conn) acquire(ctx context.Context) (*handle, error) {
 
 // current returns the handle when there is one that is fit for use, else the attempt to get one.
 func (c *Conn) current() (*handle, *dial, error) {
-	now := stampOf(c.opts.Config, c.opts.Keyring)
+	c.retireStale()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
 		return nil, nil, ErrClosed
-	}
-	if c.handle != nil && c.handle.stamp != now {
-		c.retire(c.handle)
 	}
 	if c.handle != nil {
 		c.handle.users++
@@ -112,14 +110,27 @@ func (c *Conn) current() (*handle, *dial, error) {
 	}
 	if c.dial == nil {
 		c.dial = &dial{done: make(chan struct{})}
-		go c.connect(c.dial, now)
+		go c.connect(c.dial)
 	}
 	return nil, c.dial, nil
 }
 
+// retireStale takes the handle out of service when its files have changed.
+func (c *Conn) retireStale() {
+	c.mu.Lock()
+	h := c.handle
+	c.mu.Unlock()
+	if h == nil || !h.stamp.changed() {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.retire(h)
+}
+
 // connect makes a handle and ends the attempt d.
-func (c *Conn) connect(d *dial, s stamp) {
-	conn, err := c.open(c.opts)
+func (c *Conn) connect(d *dial) {
+	conn, s, err := c.open(c.opts)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.dial = nil
@@ -138,11 +149,23 @@ func (c *Conn) release(h *handle, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	h.users--
-	if broken(err) {
+	if broken(err) || denied(err) && c.capsDue(h) {
 		c.retire(h)
 		return
 	}
 	c.shutdownUnused(h)
+}
+
+// capsEvery is how often a call that the caps forbid has the connection made anew. New caps count from then on.
+const capsEvery = time.Minute
+
+// capsDue tells whether it is time to connect anew for the caps' sake.
+func (c *Conn) capsDue(h *handle) bool {
+	if c.handle != h || !c.denied.IsZero() && time.Since(c.denied) < capsEvery {
+		return false
+	}
+	c.denied = time.Now()
+	return true
 }
 
 // retire takes a handle out of service.

@@ -22,13 +22,15 @@ type fakeLibrados struct {
 
 func (f *fakeLibrados) conn(opts Options) *Conn {
 	c := New(opts)
-	c.open = func(Options) (*goceph.Conn, error) {
+	c.open = func(opts Options) (*goceph.Conn, stamp, error) {
 		f.opened.Add(1)
 		time.Sleep(f.delay)
 		if f.err != nil {
-			return nil, f.err
+			return nil, nil, f.err
 		}
-		return new(goceph.Conn), nil
+		s := make(stamp)
+		s.add(opts.Config, opts.Keyring)
+		return new(goceph.Conn), s, nil
 	}
 	c.shutdown = func(*goceph.Conn) { f.shut.Add(1) }
 	return c
@@ -247,6 +249,48 @@ func TestCallConnectsAnewAfterError(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A pool that the caps leave out is asked for at every scrape: the connection is made anew for it once a minute.
+func TestCallConnectsAnewForCapsOnceAMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fakeLibrados{}
+		c := f.conn(Options{})
+		defer c.Close()
+		call := func(err error) {
+			_, _ = Call(t.Context(), c, "mon", func(*goceph.Conn) (int, error) { return 0, err })
+		}
+		for range 8 { // at 0 and 60 s it is retired, and used again at 15 and 75 s
+			call(radosError(-1))
+			time.Sleep(15 * time.Second)
+		}
+		f.want(t, 3, 2)
+		call(radosError(-108))
+		call(radosError(-108))
+		f.want(t, 4, 4)
+	})
+}
+
+// Calls that were under way together count as one.
+func TestCallConnectsAnewForCapsOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fakeLibrados{}
+		c := f.conn(Options{})
+		defer c.Close()
+		for _, lane := range []string{"a", "b"} {
+			go func() {
+				_, _ = Call(t.Context(), c, lane, func(*goceph.Conn) (int, error) {
+					time.Sleep(time.Second)
+					return 0, radosError(-13)
+				})
+			}()
+		}
+		time.Sleep(2 * time.Second)
+		if _, err := Call(t.Context(), c, "a", nothing); err != nil {
+			t.Error(err)
+		}
+		f.want(t, 2, 1)
+	})
 }
 
 func TestCallConnectsAnewAfterChange(t *testing.T) {

@@ -16,22 +16,34 @@ import (
 	goceph "github.com/ceph/go-ceph/rados"
 )
 
-// open connects. It can take as long as opts.Timeout says.
-func open(opts Options) (*goceph.Conn, error) {
-	conn, err := goceph.NewConnWithUser(opts.User)
+// open connects, and stamps the files that it did so with. It can take as long as opts.Timeout says.
+func open(opts Options) (*goceph.Conn, stamp, error) {
+	conn, s, err := prepare(opts)
 	if err != nil {
-		return nil, fmt.Errorf("%w: create librados handle for client.%s: %w", ErrNoConnection, opts.User, err)
-	}
-	if err := configure(conn, opts); err != nil {
-		shutdown(conn)
-		return nil, err
+		return nil, nil, err
 	}
 	if err := conn.Connect(); err != nil {
 		err = connectError(err, opts, keyrings(conn))
 		shutdown(conn)
-		return nil, err
+		return nil, nil, err
 	}
-	return conn, nil
+	return conn, s, nil
+}
+
+// prepare does all that comes before Connect. Files are stamped before they are read.
+func prepare(opts Options) (*goceph.Conn, stamp, error) {
+	conn, err := goceph.NewConnWithUser(opts.User)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w: create librados handle for client.%s: %w", ErrNoConnection, opts.User, err)
+	}
+	s := make(stamp)
+	s.add(opts.Config)
+	if err := configure(conn, opts); err != nil {
+		shutdown(conn)
+		return nil, nil, err
+	}
+	s.add(keyrings(conn)...)
+	return conn, s, nil
 }
 
 // configure sets what must stand before Connect. What is set by hand wins over the file.

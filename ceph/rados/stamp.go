@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// stamp tells whether ceph.conf and the keyring are still those of the connection.
-type stamp [2]fileStamp
+// stamp is how ceph.conf and the keyrings were when a connection was made, by path.
+type stamp map[string]fileStamp
 
 type fileStamp struct {
 	inode   uint64
@@ -15,9 +15,21 @@ type fileStamp struct {
 	changed time.Time
 }
 
-// stampOf looks at the files. One that cannot be read has an empty stamp: connecting says why.
-func stampOf(config, keyring string) stamp {
-	return stamp{fileStampOf(config), fileStampOf(keyring)}
+// add looks at files. One that cannot be read has an empty stamp: connecting says why.
+func (s stamp) add(paths ...string) {
+	for _, path := range paths {
+		s[path] = fileStampOf(path)
+	}
+}
+
+// changed tells whether any of the files is another one now.
+func (s stamp) changed() bool {
+	for path, was := range s {
+		if fileStampOf(path) != was {
+			return true
+		}
+	}
+	return false
 }
 
 func fileStampOf(path string) fileStamp {
