@@ -3,7 +3,6 @@ package exporter
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strconv"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/krbd"
@@ -52,7 +51,7 @@ func (k *KRBD) collect(ctx context.Context, b *Batch) error {
 
 func addMapping(b *Batch, m *krbd.Mapping, d instanceDisk) {
 	b.Add(krbdMappedInfo, 1, m.Device, m.Pool, m.Namespace, m.Image, m.Snapshot, strconv.FormatUint(m.PoolID, 10),
-		m.ImageID, fmt.Sprintf("%#x", m.Features), m.Client, m.ClientAddr, m.FSID, d.instance, d.disk)
+		m.ImageID, m.Features.String(), m.Client, m.ClientAddr, m.FSID, d.instance, d.disk)
 
 	labels := []string{m.Device, m.Pool, m.Namespace, m.Image}
 	b.Add(krbdSize, float64(m.SizeBytes), labels...)
@@ -60,7 +59,7 @@ func addMapping(b *Batch, m *krbd.Mapping, d instanceDisk) {
 	b.Add(krbdReadBytes, float64(m.IO.ReadBytes), labels...)
 	b.Add(krbdReadTime, m.IO.ReadTime.Seconds(), labels...)
 	b.Add(krbdWrites, float64(m.IO.Writes), labels...)
-	b.Add(krbdWrittenBytes, float64(m.IO.WrittenBytes), labels...)
+	b.Add(krbdWriteBytes, float64(m.IO.WrittenBytes), labels...)
 	b.Add(krbdWriteTime, m.IO.WriteTime.Seconds(), labels...)
 
 	b.Add(krbdInFlight, float64(m.IO.ReadsInFlight), m.Device, m.Pool, m.Namespace, m.Image, "read")

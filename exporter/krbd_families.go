@@ -23,15 +23,15 @@ var (
 		Kind: Gauge, Labels: append(krbdLabels[:4:4], "direction"),
 		Source: "/sys/block/rbd<id>/inflight", Cost: "1 read of sysfs a mapping",
 	}
-	krbdReads        = krbdStat("krbd_reads_completed_total", "Reads of the mapped device that are finished.")
-	krbdReadBytes    = krbdStat("krbd_read_bytes_total", "Bytes read from the mapped device.")
-	krbdReadTime     = krbdStat("krbd_read_time_seconds_total", "Seconds that all finished reads of the mapped device took together.")
-	krbdWrites       = krbdStat("krbd_writes_completed_total", "Writes to the mapped device that are finished.")
-	krbdWrittenBytes = krbdStat("krbd_written_bytes_total", "Bytes written to the mapped device.")
-	krbdWriteTime    = krbdStat("krbd_write_time_seconds_total", "Seconds that all finished writes to the mapped device took together.")
+	krbdReads      = krbdStat("krbd_read_operations_total", "Reads of the mapped device that are finished.")
+	krbdReadBytes  = krbdStat("krbd_read_bytes_total", "Bytes read from the mapped device.")
+	krbdReadTime   = krbdStat("krbd_read_seconds_total", "Seconds that all finished reads of the mapped device took together.")
+	krbdWrites     = krbdStat("krbd_write_operations_total", "Writes to the mapped device that are finished.")
+	krbdWriteBytes = krbdStat("krbd_write_bytes_total", "Bytes written to the mapped device.")
+	krbdWriteTime  = krbdStat("krbd_write_seconds_total", "Seconds that all finished writes to the mapped device took together.")
 
 	krbdFamilies = []*Family{
-		krbdMappedInfo, krbdSize, krbdInFlight, krbdReads, krbdReadBytes, krbdReadTime, krbdWrites, krbdWrittenBytes, krbdWriteTime,
+		krbdMappedInfo, krbdSize, krbdInFlight, krbdReads, krbdReadBytes, krbdReadTime, krbdWrites, krbdWriteBytes, krbdWriteTime,
 	}
 )
 

@@ -10,6 +10,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph"
 )
 
 // ErrNoModule is returned by Mappings when the kernel has no rbd module loaded.
@@ -31,8 +33,7 @@ type Mapping struct {
 	Snapshot string
 	// SizeBytes is the size of the image, or of the snapshot.
 	SizeBytes uint64
-	// Features are the bits of the image's features, as librbd counts them.
-	Features uint64
+	Features  ceph.Features
 	// Client is the kernel's name at the cluster, for example client4235. Watchers of the image show it.
 	Client string
 	// ClientAddr is the address and nonce behind Client, for example 192.0.2.1:0/3562049007.
@@ -97,7 +98,7 @@ func read(sysfs, id string) (Mapping, error) {
 	if snap := a.text("current_snap"); snap != "-" {
 		m.Snapshot = snap
 	}
-	m.Features = a.number("features")
+	m.Features = ceph.Features(a.number("features"))
 	m.SizeBytes = a.number("size")
 	return m, a.err
 }

@@ -14,7 +14,7 @@ import (
 // Details are what an image's header says.
 type Details struct {
 	SizeBytes uint64
-	Features  Features
+	Features  ceph.Features
 	// Snapshots counts those in the trash too, which clones still need.
 	Snapshots int
 	// Watchers are the clients that have the image open for writing: QEMU, krbd, rbd-mirror.
@@ -65,7 +65,7 @@ func details(image *librbd.Image) (Details, error) {
 	if err != nil {
 		return d, fmt.Errorf("get features: %w", err)
 	}
-	d.Features = Features(features)
+	d.Features = ceph.Features(features)
 	snapshots, err := image.GetSnapshotNames()
 	if err != nil {
 		return d, fmt.Errorf("list snapshots: %w", err)

@@ -8,6 +8,8 @@ import (
 
 	goceph "github.com/ceph/go-ceph/rados"
 	librbd "github.com/ceph/go-ceph/rbd"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph"
 )
 
 // ErrNoUsage is returned for an image whose usage is not known: it has no fast-diff, or its object map is marked
@@ -40,7 +42,7 @@ func checkObjectMap(ioctx *goceph.IOContext, image *librbd.Image, id string) err
 	if err != nil {
 		return err
 	}
-	if !Features(features).FastDiff() {
+	if !ceph.Features(features).FastDiff() {
 		return ErrNoUsage
 	}
 	// go-ceph has no call for an image's flags; this is what librbd reads.

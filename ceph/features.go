@@ -1,11 +1,11 @@
-package rbd
+package ceph
 
 import (
 	"fmt"
 	"strings"
 )
 
-// Features are the feature bits of an image.
+// Features are the feature bits of an RBD image, as librbd and the kernel count them.
 type Features uint64
 
 const fastDiff Features = 1 << 4
