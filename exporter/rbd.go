@@ -38,7 +38,8 @@ type RBDOptions struct {
 	GuestImages func() []ceph.Image
 	// PoolsInclude and PoolsExclude choose pools by name. Nil means all, and none.
 	PoolsInclude, PoolsExclude *regexp.Regexp
-	// MaxImages is how many images of a pool are exported, the first by namespace and name. Default 1000.
+	// MaxImages is how many images of a pool are exported: those that this node's guests use, then the first by
+	// namespace and name. Default 1000.
 	MaxImages int
 	// Refresh is how old what an image's header says may get. Usage may get ten times that old. Default 1 minute.
 	Refresh time.Duration

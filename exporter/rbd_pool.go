@@ -34,6 +34,14 @@ type rbdScope struct {
 	guests map[ceph.Image]bool
 }
 
+// rank puts the images of guests before all others.
+func (s rbdScope) rank(e rbd.Entry) int {
+	if s.guests[e.Image] {
+		return 0
+	}
+	return 1
+}
+
 func newRBDPool(name string, r *RBD) *rbdPool {
 	return &rbdPool{
 		name: name,
@@ -86,7 +94,7 @@ func (p *rbdPool) collect(ctx context.Context, b *Batch, scope rbdScope) error {
 	return errors.Join(detailsErr, usageErr)
 }
 
-// list returns the images to export, and counts the others.
+// list returns the images to export, those of this node's guests first, and counts the others.
 func (p *rbdPool) list(ctx context.Context, b *Batch, scope rbdScope) ([]rbd.Entry, error) {
 	entries, err := p.rbd.opts.Cluster.List(ctx, p.name)
 	if err != nil {
@@ -97,6 +105,7 @@ func (p *rbdPool) list(ctx context.Context, b *Batch, scope rbdScope) ([]rbd.Ent
 	} else {
 		entries = slices.DeleteFunc(entries, func(e rbd.Entry) bool { return !scope.guests[e.Image] })
 	}
+	slices.SortStableFunc(entries, func(a, b rbd.Entry) int { return scope.rank(a) - scope.rank(b) })
 	kept := entries[:min(len(entries), p.rbd.opts.MaxImages)]
 	b.Add(rbdDropped, float64(len(entries)-len(kept)), p.name)
 	return kept, nil

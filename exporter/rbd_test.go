@@ -261,18 +261,34 @@ func TestRBDPools(t *testing.T) {
 }
 
 func TestRBDCap(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := &fakeRBD{}
-		f.put("vms", 1, "a", "b", "c", "d", "e")
-		opts := f.options(ClusterAlways)
-		opts.MaxImages = 2
-		c := NewRBD(opts)
-		defer c.Close()
-		got := ownFamilies(t, c)
-		wantLines(t, got, "ceph_rbd_image_watchers", `{pool="vms",image="a"} 0`, `{pool="vms",image="b"} 0`)
-		wantLines(t, got, "ceph_rbd_images_dropped", `{pool="vms"} 3`)
-		wantLines(t, got, "ceph_rbd_images", `{pool="vms"} 5`)
-	})
+	vms := func(name string) ceph.Image { return ceph.Image{Pool: "vms", Name: name} }
+	for name, tc := range map[string]struct {
+		guests, want []ceph.Image
+	}{
+		"no guests":                 {nil, []ceph.Image{vms("a"), vms("b")}},
+		"a guest's image":           {[]ceph.Image{vms("d")}, []ceph.Image{vms("d"), vms("a")}},
+		"more guests' than allowed": {[]ceph.Image{vms("e"), vms("c"), vms("d")}, []ceph.Image{vms("c"), vms("d")}},
+		"of another pool":           {[]ceph.Image{{Pool: "other", Name: "e"}}, []ceph.Image{vms("a"), vms("b")}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := &fakeRBD{}
+				f.put("vms", 1, "a", "b", "c", "d", "e")
+				opts := f.options(ClusterAlways, tc.guests...)
+				opts.MaxImages = 2
+				c := NewRBD(opts)
+				defer c.Close()
+				got := ownFamilies(t, c)
+				var want []string
+				for _, image := range tc.want {
+					want = append(want, fmt.Sprintf(`{pool="vms",image=%q} 0`, image.Name))
+				}
+				wantLines(t, got, "ceph_rbd_image_watchers", want...)
+				wantLines(t, got, "ceph_rbd_images_dropped", `{pool="vms"} 3`)
+				wantLines(t, got, "ceph_rbd_images", `{pool="vms"} 5`)
+			})
+		})
+	}
 }
 
 // Images and pools that are deleted, made anew, renamed or resized show as they are, at the latest after a refresh.
