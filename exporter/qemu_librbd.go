@@ -58,17 +58,31 @@ func (q *QEMU) collectLibrbd(ctx context.Context, g *qemuGuest, paths []string, 
 }
 
 func addLibrbd(b *Batch, c *librbd.Counters, disks []qemuDisk) {
-	i := slices.IndexFunc(disks, func(d qemuDisk) bool {
-		source := d.device.Source
-		return source.Driver == "rbd" && d.labels != nil && c.Of(source.Pool, source.Image)
-	})
-	if i < 0 {
+	d := librbdDisk(c, disks)
+	if d == nil || d.labels == nil {
 		return
 	}
-	qemuLibrbdRead.add(b, &c.Read, disks[i].labels)
-	qemuLibrbdWrite.add(b, &c.Write, disks[i].labels)
-	qemuLibrbdDiscard.add(b, &c.Discard, disks[i].labels)
-	qemuLibrbdFlush.add(b, &c.Flush, disks[i].labels)
+	qemuLibrbdRead.add(b, &c.Read, d.labels)
+	qemuLibrbdWrite.add(b, &c.Write, d.labels)
+	qemuLibrbdDiscard.add(b, &c.Discard, d.labels)
+	qemuLibrbdFlush.add(b, &c.Flush, d.labels)
+}
+
+// librbdDisk returns the disk that the counters are of. It is nil when there is none, and when there are two, such
+// as images of one name in two namespaces: the counters do not say of which they are.
+func librbdDisk(c *librbd.Counters, disks []qemuDisk) *qemuDisk {
+	var found *qemuDisk
+	for i := range disks {
+		source := &disks[i].device.Source
+		if source.Driver != "rbd" || !c.Of(source.Pool, source.Image) {
+			continue
+		}
+		if found != nil {
+			return nil
+		}
+		found = &disks[i]
+	}
+	return found
 }
 
 func (o *qemuLibrbd) add(b *Batch, v *librbd.Operations, labels []string) {
