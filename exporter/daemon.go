@@ -27,7 +27,8 @@ type DaemonOptions struct {
 	Procfs string
 	// Priority is the lowest priority of the perf counters that are exported, as in the schema.
 	Priority int
-	// Include and Exclude choose daemons by their name, for example "osd.3". Nil stands for all and none.
+	// Include and Exclude choose daemons by their name, for example "osd.3"; for clients with or without "client.".
+	// Nil stands for all and none.
 	Include, Exclude *regexp.Regexp
 	// Histograms adds latency histograms of the OSDs, for one more command a scrape to each of them.
 	Histograms bool
@@ -39,7 +40,6 @@ type DaemonOptions struct {
 type Daemon struct {
 	opts     DaemonOptions
 	hostname string
-	boot     float64   // when the node started, in seconds since the epoch
 	buffers  sync.Pool // of *[]byte
 	// parsers are as many as may parse at once. More would only cost memory, as parsing waits for nothing.
 	parsers chan *adminsocket.DumpParser
@@ -56,7 +56,6 @@ const maxParsers = 4
 func NewDaemon(opts DaemonOptions) *Daemon {
 	d := &Daemon{
 		opts:     opts,
-		boot:     bootTime(opts.Procfs),
 		states:   make(map[string]*daemonState),
 		families: make(map[string]*Family),
 		buffers:  sync.Pool{New: func() any { return new([]byte) }},
@@ -83,10 +82,11 @@ func (d *Daemon) Targets(_ context.Context, b *Batch) ([]Target, error) {
 	errs := []error{err}
 	paths := make(map[string]string)
 	processes := make(map[int]bool)
+	boot := bootTime(d.opts.Procfs) // anew each time, as it moves when the clock is set
 	var targets []Target
 	for _, s := range sockets {
 		name := s.Daemon()
-		if !d.wanted(name) {
+		if !d.wanted(s) {
 			continue
 		}
 		if first, taken := paths[name]; taken {
@@ -102,7 +102,7 @@ func (d *Daemon) Targets(_ context.Context, b *Batch) ([]Target, error) {
 			Name:     name,
 			Up:       daemonSocketUp,
 			UpLabels: []string{name, d.hostname},
-			Collect:  func(ctx context.Context, b *Batch) error { return d.collect(ctx, state, shared, b) },
+			Collect:  func(ctx context.Context, b *Batch) error { return d.collect(ctx, state, b, boot, shared) },
 		})
 	}
 	d.forget(paths)
@@ -110,9 +110,13 @@ func (d *Daemon) Targets(_ context.Context, b *Batch) ([]Target, error) {
 	return targets, errors.Join(errs...)
 }
 
-func (d *Daemon) wanted(name string) bool {
-	return (d.opts.Include == nil || d.opts.Include.MatchString(name)) &&
-		(d.opts.Exclude == nil || !d.opts.Exclude.MatchString(name))
+func (d *Daemon) wanted(s adminsocket.Socket) bool {
+	return (d.opts.Include == nil || named(s, d.opts.Include)) && (d.opts.Exclude == nil || !named(s, d.opts.Exclude))
+}
+
+// named tells whether re matches a daemon's label, or its name with the type, which the label of a client lacks.
+func named(s adminsocket.Socket, re *regexp.Regexp) bool {
+	return re.MatchString(s.Daemon()) || re.MatchString(s.Type+"."+s.ID)
 }
 
 func (d *Daemon) state(s adminsocket.Socket) *daemonState {
@@ -137,9 +141,9 @@ func (d *Daemon) forget(paths map[string]string) {
 	}
 }
 
-// collect reads one daemon. shared is true for a client when another one of the same process says what the process
+// collect reads one daemon. boot is when the node started, in seconds since the epoch, 0 when nobody knows. shared is true for a client when another one of the same process says what the process
 // uses.
-func (d *Daemon) collect(ctx context.Context, state *daemonState, shared bool, b *Batch) error {
+func (d *Daemon) collect(ctx context.Context, state *daemonState, b *Batch, boot float64, shared bool) error {
 	buf := d.buffers.Get().(*[]byte)
 	defer d.buffers.Put(buf)
 
@@ -151,7 +155,7 @@ func (d *Daemon) collect(ctx context.Context, state *daemonState, shared bool, b
 		return err
 	}
 	if !shared {
-		d.process(state, b)
+		d.process(state, b, boot)
 	}
 	learned := state.plan != before
 	if d.opts.Histograms && !learned && state.socket.Type == "osd" {

@@ -74,7 +74,7 @@ func bootTime(root string) float64 {
 
 // process puts in CPU time and memory of the daemon's process. It may be gone or in a PID namespace that can't be
 // seen from here; then there is nothing to say.
-func (d *Daemon) process(state *daemonState, b *Batch) {
+func (d *Daemon) process(state *daemonState, b *Batch, boot float64) {
 	if state.pid == 0 {
 		return
 	}
@@ -88,7 +88,7 @@ func (d *Daemon) process(state *daemonState, b *Batch) {
 	b.Add(daemonResident, use.resident, daemon)
 	b.Add(daemonVirtual, use.virtual, daemon)
 	b.Add(daemonThreads, use.threads, daemon)
-	if d.boot != 0 {
-		b.Add(daemonStart, d.boot+use.start, daemon)
+	if boot != 0 {
+		b.Add(daemonStart, boot+use.start, daemon)
 	}
 }
