@@ -73,7 +73,7 @@ func perfSection(t *testing.T, out *bytes.Buffer) {
 ## Perf counters
 What the daemons' own schemas declare with a priority of 5 or more, as collector ` + "`daemon`" + ` gives it, all *Ceph*. Other releases and a lower
 ` + "`--collector.daemon.priority`" + ` give more. Source: ` + "`perf dump`" + `, from release 18 on ` + "`counter dump`" + `. Cost: that one command a daemon for all
-of them, and the schema once in its life.
+of them, and the schema once in its life. Where a counter of ceph-exporter has only ` + "`instance_id`" + ` (RADOS gateways), ours has ` + "`ceph_daemon`" + `.
 
 | family | type | labels | meaning | daemons | releases |
 |---|---|---|---|---|---|
