@@ -385,14 +385,32 @@ func TestDaemonWithoutPermission(t *testing.T) {
 
 func TestDaemonFilters(t *testing.T) {
 	dir := t.TempDir()
-	for _, name := range []string{"osd.0", "osd.1", "mon.a"} {
+	for _, name := range []string{"osd.0", "osd.1", "client.vm.4711.94"} {
 		startServer(t, filepath.Join(dir, "ceph-"+name+".asok"), smallAnswers("op"))
 	}
-	opts := daemonOptions(dir)
-	opts.Include, opts.Exclude = regexp.MustCompile(`^osd\.`), regexp.MustCompile(`1$`)
-	got := scrape(t, New(Options{}, NewDaemon(opts))).with("ceph_osd_op")
-	if diff := cmp.Diff(series{`ceph_osd_op{ceph_daemon="osd.0"}`: 1}, got); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
+	for _, tt := range []struct {
+		name             string
+		include, exclude *regexp.Regexp
+		want             []string
+	}{
+		{"both", regexp.MustCompile(`^osd\.`), regexp.MustCompile(`1$`), []string{"osd.0"}},
+		{"no clients", nil, regexp.MustCompile(`^client\..*$`), []string{"osd.0", "osd.1"}},
+		{"no client of that label", nil, regexp.MustCompile(`^vm\..*$`), []string{"osd.0", "osd.1"}},
+		{"clients", regexp.MustCompile(`^client\..*$`), nil, []string{"vm.4711.94"}},
+		{"client of that label", regexp.MustCompile(`^vm\..*$`), nil, []string{"vm.4711.94"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			opts := daemonOptions(dir)
+			opts.Include, opts.Exclude = tt.include, tt.exclude
+			want := make(series)
+			for _, daemon := range tt.want {
+				want[fmt.Sprintf("ceph_osd_op{ceph_daemon=%q}", daemon)] = 1
+			}
+			got := scrape(t, New(Options{}, NewDaemon(opts))).with("ceph_osd_op")
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
 	}
 }
 
