@@ -137,6 +137,9 @@ func (c *config) validate() error {
 	if err := web.Validate(c.WebConfig); err != nil {
 		return fmt.Errorf("web.config.file %s: %w", c.WebConfig, err)
 	}
+	if err := errors.Join(c.Daemon.validate(), c.RBD.validate()); err != nil {
+		return err
+	}
 	_, err := c.logger()
 	return err
 }
