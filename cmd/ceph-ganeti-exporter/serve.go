@@ -63,16 +63,21 @@ func serve(ctx context.Context, c *config, args []string) error {
 			return fmt.Errorf("serve HTTP: %w", err)
 		case <-ctx.Done():
 			log.Info("ending")
-			return end(httpServer)
+			return end(log, httpServer, shutdownTime)
 		}
 	}
 }
 
-// end lets the scrapes that are under way complete.
-func end(s *http.Server) error {
-	ctx, cancel := context.WithTimeout(context.Background(), shutdownTime)
+// end lets the scrapes that are under way complete, and breaks those off that take too long.
+func end(log *slog.Logger, s *http.Server, patience time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	if err := s.Shutdown(ctx); err != nil && !errors.Is(err, http.ErrServerClosed) {
+	err := s.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		log.Warn("breaking off the scrapes that have not ended", "after", patience)
+		err = s.Close()
+	}
+	if err != nil && !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("end HTTP server: %w", err)
 	}
 	return nil

@@ -2,7 +2,9 @@ package main
 
 import (
 	"compress/gzip"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -12,6 +14,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/prometheus/common/promslog"
 )
@@ -171,4 +174,28 @@ func TestEndInOrder(t *testing.T) {
 	if code := p.wait(t); code != 0 {
 		t.Errorf("exit code %d, want 0", code)
 	}
+}
+
+// A reader that does not read what it has asked for does not keep the process from ending.
+func TestEndWithSlowReader(t *testing.T) {
+	begun, ended := make(chan struct{}), make(chan struct{})
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		defer close(ended)
+		close(begun)
+		for err := error(nil); err == nil; {
+			_, err = w.Write(make([]byte, 1<<16))
+		}
+	}))
+	t.Cleanup(web.Close)
+	reader, err := net.Dial("tcp", web.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { reader.Close() })
+	fmt.Fprint(reader, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	<-begun
+	if err := end(promslog.NewNopLogger(), web.Config, time.Millisecond); err != nil {
+		t.Error(err)
+	}
+	<-ended
 }
