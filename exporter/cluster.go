@@ -82,10 +82,10 @@ func (c *Cluster) collectMon(ctx context.Context, b *Batch) error {
 	}
 	osds, err := c.client.OSDs(ctx)
 	errs = append(errs, err)
-	if err == nil {
+	if osds.Epoch > 0 {
 		addOSDMap(b, osds)
 	}
-	if healthErr == nil && err == nil {
+	if healthErr == nil && osds.Epoch > 0 {
 		errs = append(errs, addDaemonHealth(b, health, mons, osds.OSDs))
 	}
 	mgrs, err := c.client.Mgrs(ctx)

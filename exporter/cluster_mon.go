@@ -60,14 +60,18 @@ func addMons(b *Batch, mons []cluster.Mon, metadata map[string]cluster.Metadata)
 	for _, m := range mons {
 		name := "mon." + m.Name
 		b.AddBool(monQuorum, m.InQuorum, name)
-		b.Add(monInfo, 1, name, metadata[m.Name].Hostname, m.Addr, strconv.Itoa(m.Rank), metadata[m.Name].Version)
+		if meta, ok := metadata[m.Name]; ok {
+			b.Add(monInfo, 1, name, meta.Hostname, m.Addr, strconv.Itoa(m.Rank), meta.Version)
+		}
 	}
 }
 
 func addMgrs(b *Batch, mgrs cluster.Mgrs) {
 	add := func(name string, active bool) {
 		b.AddBool(mgrStatus, active, "mgr."+name)
-		b.Add(mgrInfo, 1, "mgr."+name, mgrs.Metadata[name].Hostname, mgrs.Metadata[name].Version)
+		if meta, ok := mgrs.Metadata[name]; ok {
+			b.Add(mgrInfo, 1, "mgr."+name, meta.Hostname, meta.Version)
+		}
 	}
 	for _, name := range mgrs.Standbys {
 		add(name, false)
@@ -76,10 +80,12 @@ func addMgrs(b *Batch, mgrs cluster.Mgrs) {
 		return
 	}
 	add(mgrs.Active, true)
-	alwaysOn := mgrs.AlwaysOn[mgrs.Metadata[mgrs.Active].Release]
+	active, ok := mgrs.Metadata[mgrs.Active]
 	for _, m := range mgrs.Modules {
 		b.AddBool(mgrModuleCanRun, m.CanRun, m.Name)
-		b.Add(mgrModuleStatus, moduleStatus(m, alwaysOn), m.Name)
+		if ok { // which are always on depends on the release
+			b.Add(mgrModuleStatus, moduleStatus(m, mgrs.AlwaysOn[active.Release]), m.Name)
+		}
 	}
 }
 
@@ -116,7 +122,7 @@ func addOSD(b *Batch, o cluster.OSD, m cluster.OSDs) {
 	b.AddBool(osdUp, o.Up, name)
 	b.AddBool(osdIn, o.In, name)
 	b.Add(osdWeight, o.Weight, name)
-	if meta, ok := m.Metadata[o.ID]; ok {
+	if meta, ok := m.Metadata[o.ID]; ok && m.Classes != nil {
 		b.Add(osdInfo, 1, meta.BackIface, name, o.ClusterAddr, m.Classes[o.ID], meta.FrontIface, meta.Hostname,
 			meta.ObjectStore, o.PublicAddr, meta.Version)
 	}

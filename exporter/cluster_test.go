@@ -155,7 +155,12 @@ func TestClusterWithOneFailure(t *testing.T) {
 	}{
 		{rados.Health, "ceph_health_status", []string{"ceph_mon_quorum_status", "ceph_osd_up", "ceph_mgr_status"}},
 		{rados.QuorumStatus, "ceph_mon_quorum_status", []string{"ceph_health_status", "ceph_osd_up"}},
-		{rados.OSDMetadata, "ceph_osd_up", []string{"ceph_health_status", "ceph_mgr_status"}},
+		{rados.MonMetadata, "ceph_mon_metadata", []string{"ceph_mon_quorum_status", "ceph_osd_up"}},
+		{rados.OSDDump, "ceph_osd_up", []string{"ceph_health_status", "ceph_mgr_status"}},
+		{rados.OSDTree, "ceph_osd_metadata", []string{"ceph_osd_up", "ceph_osd_flag_noout", "ceph_pool_metadata", "ceph_daemon_health_metrics"}},
+		{rados.OSDMetadata, "ceph_osd_metadata", []string{"ceph_osd_up", "ceph_osd_flag_noout", "ceph_pool_metadata", "ceph_daemon_health_metrics"}},
+		{rados.MgrMetadata, "ceph_mgr_metadata", []string{"ceph_mgr_status", "ceph_mgr_module_can_run"}},
+		{rados.MgrMetadata, "ceph_mgr_module_status", []string{"ceph_mgr_status"}},
 		{rados.MgrDump, "ceph_mgr_status", []string{"ceph_health_status", "ceph_osd_up"}},
 		{rados.PGDumpBrief, "ceph_pg_active", []string{"ceph_pg_total", "ceph_pool_stored", "ceph_osd_apply_latency_ms"}},
 		{rados.DF, "ceph_pool_stored", []string{"ceph_pg_active", "ceph_osd_apply_latency_ms"}},

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -25,17 +26,19 @@ type Client struct {
 	mgrs Mgrs
 }
 
-// OSDs is the OSD map together with what else changes only when the map does.
+// OSDs is the OSD map together with what else changes only when the map does. Its epoch is 0 when the map could
+// not be read.
 type OSDs struct {
 	OSDMap
-	Classes  map[int]string // device classes
-	Metadata map[int]OSDMetadata
+	Classes  map[int]string      // device classes; nil when they could not be read
+	Metadata map[int]OSDMetadata // nil when it could not be read
 }
 
-// Mgrs is the mgr map together with what the mgrs have told of themselves.
+// Mgrs is the mgr map together with what the mgrs have told of themselves. Its epoch is 0 when the map could not
+// be read.
 type Mgrs struct {
 	MgrMap
-	Metadata map[string]Metadata
+	Metadata map[string]Metadata // nil when it could not be read
 }
 
 // NewClient returns a client that asks through r.
@@ -56,8 +59,8 @@ func (c *Client) MonMetadata(ctx context.Context) (map[string]Metadata, error) {
 	return ask(ctx, c.runner, rados.MonMetadata, ParseMetadata)
 }
 
-// OSDs costs 1 command, and up to 3 more when the OSD map has changed. Similar to: ceph osd dump; ceph osd tree;
-// ceph osd metadata
+// OSDs costs 1 command, and up to 3 more when the OSD map has changed. Beside an error it returns what it has read.
+// Similar to: ceph osd dump; ceph osd tree; ceph osd metadata
 func (c *Client) OSDs(ctx context.Context) (OSDs, error) {
 	return latest(ctx, c, &c.osds, rados.OSDStat, c.readOSDs)
 }
@@ -68,11 +71,11 @@ func (c *Client) readOSDs(ctx context.Context, known OSDs) (fresh OSDs, err erro
 	if fresh.OSDMap, err = ask(ctx, c.runner, rados.OSDDump, ParseOSDMap); err != nil {
 		return OSDs{}, err
 	}
-	if fresh.Classes, err = ask(ctx, c.runner, rados.OSDTree, ParseDeviceClasses); err != nil {
-		return OSDs{}, err
-	}
+	fresh.Classes, err = ask(ctx, c.runner, rados.OSDTree, ParseDeviceClasses)
 	if fresh.Metadata = known.Metadata; started(known.OSDMap, fresh.OSDMap) {
-		fresh.Metadata, err = ask(ctx, c.runner, rados.OSDMetadata, ParseOSDMetadata)
+		var metadataErr error
+		fresh.Metadata, metadataErr = ask(ctx, c.runner, rados.OSDMetadata, ParseOSDMetadata)
+		err = errors.Join(err, metadataErr)
 	}
 	return fresh, err
 }
@@ -90,7 +93,8 @@ func started(before, after OSDMap) bool {
 	return before.Epoch == 0
 }
 
-// Mgrs costs 1 command, and 2 more when the mgr map has changed. Similar to: ceph mgr dump; ceph mgr metadata
+// Mgrs costs 1 command, and 2 more when the mgr map has changed. Beside an error it returns what it has read.
+// Similar to: ceph mgr dump; ceph mgr metadata
 func (c *Client) Mgrs(ctx context.Context) (Mgrs, error) {
 	return latest(ctx, c, &c.mgrs, rados.MgrStat, c.readMgrs)
 }
@@ -105,8 +109,8 @@ func (c *Client) readMgrs(ctx context.Context, _ Mgrs) (fresh Mgrs, err error) {
 	return fresh, err
 }
 
-// latest returns what is kept while stat tells the same epoch, and reads and keeps it anew otherwise. After an
-// error nothing is kept, as the next answer may be of another cluster.
+// latest returns what is kept while stat tells the same epoch, and reads and keeps it anew otherwise. Beside an
+// error it returns what was read and keeps nothing: the next answer may be of another cluster.
 func latest[T interface{ epoch() uint64 }](
 	ctx context.Context, c *Client, kept *T, stat rados.Command, read func(context.Context, T) (T, error),
 ) (T, error) {
@@ -117,16 +121,15 @@ func latest[T interface{ epoch() uint64 }](
 	if err == nil && known.epoch() == epoch {
 		return known, nil
 	}
-	var fresh T
+	var fresh, keep T
 	if err == nil {
 		fresh, err = read(ctx, known)
 	}
-	if err != nil {
-		var none T
-		fresh = none
+	if err == nil {
+		keep = fresh
 	}
 	c.mu.Lock()
-	*kept = fresh
+	*kept = keep
 	c.mu.Unlock()
 	return fresh, err
 }

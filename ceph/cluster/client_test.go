@@ -57,6 +57,38 @@ func TestClientForgetsMapsAfterError(t *testing.T) {
 	}
 }
 
+// A map that was read is of use without what else there is to know, but not kept without it.
+func TestClientReturnsMapBesideError(t *testing.T) {
+	const broken = `no JSON`
+	for _, failing := range []rados.Command{rados.OSDTree, rados.OSDMetadata, rados.MgrMetadata} {
+		f := &fakeCluster{dir: "testdata/ceph/16.2/osd-down", answers: map[rados.Command]string{failing: broken}}
+		c := NewClient(f)
+		osds, osdErr := c.OSDs(t.Context())
+		mgrs, mgrErr := c.Mgrs(t.Context())
+		if len(osds.OSDs) != 3 || (osds.Classes == nil) != (failing == rados.OSDTree) || (osds.Metadata == nil) != (failing == rados.OSDMetadata) {
+			t.Errorf("without %s: OSDs %+v", failing, osds)
+		}
+		if mgrs.Active != "x" || (mgrs.Metadata == nil) != (failing == rados.MgrMetadata) {
+			t.Errorf("without %s: mgrs %+v", failing, mgrs)
+		}
+		if (osdErr == nil) != (failing == rados.MgrMetadata) || (mgrErr == nil) == (failing == rados.MgrMetadata) {
+			t.Errorf("without %s: errors %v and %v", failing, osdErr, mgrErr)
+		}
+
+		delete(f.answers, failing)
+		f.asked = nil
+		if osds, osdErr = c.OSDs(t.Context()); osdErr != nil || osds.Classes == nil || osds.Metadata == nil {
+			t.Errorf("with %s again: OSDs %+v, error %v", failing, osds, osdErr)
+		}
+		if mgrs, mgrErr = c.Mgrs(t.Context()); mgrErr != nil || mgrs.Metadata == nil {
+			t.Errorf("with %s again: mgrs %+v, error %v", failing, mgrs, mgrErr)
+		}
+		if !slices.Contains(f.asked, failing.String()) {
+			t.Errorf("asked %q, want %s again", f.asked, failing)
+		}
+	}
+}
+
 // While all placement groups are in one state, nobody lists them.
 func TestPGStates(t *testing.T) {
 	f := &fakeCluster{dir: "testdata/ceph/16.2/block-devices"}
