@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/adminsocket"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/cluster"
@@ -32,6 +33,26 @@ type LeaderCheck struct {
 	// CephRun is where the admin sockets are.
 	CephRun string
 	Caller  DaemonCaller
+	// answer is set in a check whose copies share it.
+	answer *sharedAnswer
+}
+
+// Shared returns a check whose copies share one answer for as long as a scrape may need it: however many collectors
+// ask, the mons are asked once. An error is not shared.
+func (l LeaderCheck) Shared() LeaderCheck {
+	l.answer = &sharedAnswer{turn: make(chan struct{}, 1)}
+	return l
+}
+
+// answerHolds is how long an answer is shared: longer than collectors of one scrape are apart, shorter than scrapes are.
+const answerHolds = time.Second
+
+type sharedAnswer struct {
+	// turn holds a value while somebody asks.
+	turn   chan struct{}
+	at     time.Time
+	leads  bool
+	reason string
 }
 
 // The reasons that Leads gives.
@@ -51,6 +72,31 @@ func (l LeaderCheck) Leads(ctx context.Context) (leads bool, reason string, err 
 	case ClusterNever:
 		return false, reasonNever, nil
 	}
+	if l.answer == nil {
+		return l.ask(ctx)
+	}
+	return l.answer.get(ctx, l.ask)
+}
+
+// get returns the answer that is there, or asks for a new one.
+func (a *sharedAnswer) get(ctx context.Context, ask func(context.Context) (bool, string, error)) (leads bool, reason string, err error) {
+	select {
+	case a.turn <- struct{}{}:
+		defer func() { <-a.turn }()
+	case <-ctx.Done():
+		return false, reasonNoMon, fmt.Errorf("wait for who leads: %w", ctx.Err())
+	}
+	if !a.at.IsZero() && time.Since(a.at) < answerHolds {
+		return a.leads, a.reason, nil
+	}
+	leads, reason, err = ask(ctx)
+	if err == nil {
+		a.at, a.leads, a.reason = time.Now(), leads, reason
+	}
+	return leads, reason, err
+}
+
+func (l LeaderCheck) ask(ctx context.Context) (leads bool, reason string, err error) {
 	sockets, err := adminsocket.Find(l.CephRun)
 	errs := []error{err}
 	states := l.askMons(ctx, sockets)

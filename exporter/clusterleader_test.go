@@ -8,9 +8,15 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/adminsocket"
 )
@@ -102,6 +108,104 @@ func TestLeaderCheckBrokenAnswer(t *testing.T) {
 	if _, _, err := check.Leads(t.Context()); err == nil {
 		t.Error("no error")
 	}
+}
+
+// countedCalls counts the commands that a daemon is asked.
+type countedCalls struct {
+	DaemonCaller
+	mu   sync.Mutex
+	seen []string
+}
+
+func (c *countedCalls) Call(ctx context.Context, path string, cmd adminsocket.Command, buf []byte) (adminsocket.Reply, error) {
+	c.mu.Lock()
+	c.seen = append(c.seen, cmd.String())
+	c.mu.Unlock()
+	return c.DaemonCaller.Call(ctx, path, cmd, buf)
+}
+
+// commands returns what was asked since the last time.
+func (c *countedCalls) commands() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	seen := c.seen
+	c.seen = nil
+	slices.Sort(seen)
+	return seen
+}
+
+// With all collectors on, a mon is asked its counters and once who leads.
+func TestCommandsOfScrape(t *testing.T) {
+	for _, leads := range []string{"leader", "peon"} {
+		t.Run(leads, func(t *testing.T) {
+			answers := answerTable(smallAnswers("op"))
+			answers["mon_status"] = []byte(state(leads))
+			dir := makeSockets(t, "ceph-mon.a.asok")
+			synctest.Test(t, func(t *testing.T) {
+				caller := &countedCalls{DaemonCaller: answers}
+				leader := LeaderCheck{Mode: ClusterAuto, CephRun: dir, Caller: caller}.Shared()
+				opts := daemonOptions(dir)
+				opts.Caller = caller
+				rbd := (&fakeRBD{}).options(ClusterAuto)
+				rbd.Leader = leader
+				images := NewRBD(rbd)
+				defer images.Close()
+				e := New(Options{}, NewDaemon(opts), NewCluster(ClusterOptions{Leader: leader, Runner: fakeRunner{}}), images)
+				for i, want := range [][]string{
+					{"get_command_descriptions", "mon_status", "perf dump", "perf schema"}, {"mon_status", "perf dump"},
+				} {
+					scrape(t, e)
+					if diff := cmp.Diff(want, caller.commands()); diff != "" {
+						t.Errorf("scrape %d (-want +got):\n%s", i, diff)
+					}
+					time.Sleep(15 * time.Second)
+				}
+			})
+		})
+	}
+}
+
+// answerTable answers for every daemon by command.
+type answerTable map[string][]byte
+
+func (a answerTable) Call(_ context.Context, _ string, cmd adminsocket.Command, _ []byte) (adminsocket.Reply, error) {
+	answer, ok := a[cmd.String()]
+	if !ok {
+		return adminsocket.Reply{}, adminsocket.ErrRefused
+	}
+	return adminsocket.Reply{Data: slices.Clone(answer)}, nil
+}
+
+// An error is told to whoever asked; the next one asks anew.
+func TestSharedLeaderCheckAfterError(t *testing.T) {
+	const a = "ceph-mon.a.asok"
+	mons := fakeMons{a: fs.ErrPermission}
+	check := LeaderCheck{Mode: ClusterAuto, CephRun: makeSockets(t, a), Caller: mons}.Shared()
+	if _, _, err := check.Leads(t.Context()); !errors.Is(err, fs.ErrPermission) {
+		t.Errorf("error %v, want %v", err, fs.ErrPermission)
+	}
+	mons[a] = state("leader")
+	if leads, _, err := check.Leads(t.Context()); !leads || err != nil {
+		t.Errorf("leads is %v, error %v", leads, err)
+	}
+}
+
+// Who waits for another's question to a mon that hangs does so no longer than he may.
+func TestSharedLeaderCheckWaits(t *testing.T) {
+	const a = "ceph-mon.a.asok"
+	dir := makeSockets(t, a)
+	synctest.Test(t, func(t *testing.T) {
+		check := LeaderCheck{Mode: ClusterAuto, CephRun: dir, Caller: fakeMons{a: nil}}.Shared()
+		long, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		go func() { _, _, _ = check.Leads(long) }()
+		synctest.Wait()
+		short, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, _, err := check.Leads(short); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("error %v, want that of the deadline", err)
+		}
+	})
 }
 
 // A node that does not lead asks the cluster nothing.

@@ -19,11 +19,7 @@ func (s *clusterSettings) register(f *pflag.FlagSet) {
 }
 
 func (c *config) newCluster(s *sources) exporter.Collector {
-	return exporter.NewCluster(exporter.ClusterOptions{Leader: c.leader(s), Runner: s.cluster})
-}
-
-func (c *config) leader(s *sources) exporter.LeaderCheck {
-	return exporter.LeaderCheck{Mode: exporter.ClusterMode(c.Cluster.Mode), CephRun: c.CephRun, Caller: s.sockets}
+	return exporter.NewCluster(exporter.ClusterOptions{Leader: s.leader, Runner: s.cluster})
 }
 
 // clusterMode is an exporter.ClusterMode as a flag.

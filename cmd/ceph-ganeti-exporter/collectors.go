@@ -28,7 +28,7 @@ func (c *config) collectors() []registration {
 		{"daemon", "admin sockets of this node's Ceph daemons and clients", true, c.Daemon.register, c.newDaemon},
 		{"cluster", "the whole cluster, on the node whose mon leads", true, c.Cluster.register, c.newCluster},
 		{"qemu", "QMP monitors of this node's guests", true, nil, c.newQEMU},
-		{"rbd", "RBD images: all on the node whose mon leads, else those of this node's guests", true, c.RBD.register, c.newRBD},
+		{"rbd", "RBD images: all on the node whose mon leads, else those of this node's guests, as the qemu collector finds them", true, c.RBD.register, c.newRBD},
 		{"krbd", "images that this node's kernel has mapped", true, nil, c.newKRBD},
 	}
 }
@@ -55,6 +55,8 @@ type sources struct {
 	sockets *adminsocket.Client
 	// guestImages are the images of this node's guests; none when nobody looks at guests.
 	guestImages func() []ceph.Image
+	// leader is asked once a scrape, however many collectors want to know.
+	leader exporter.LeaderCheck
 	// cluster connects when it is first used.
 	cluster *rados.Conn
 }
@@ -63,6 +65,7 @@ func newSources(c *config, sockets *adminsocket.Client) *sources {
 	return &sources{
 		sockets:     sockets,
 		guestImages: func() []ceph.Image { return nil },
+		leader:      exporter.LeaderCheck{Mode: exporter.ClusterMode(c.Cluster.Mode), CephRun: c.CephRun, Caller: sockets}.Shared(),
 		cluster:     rados.New(rados.Options{Config: c.CephConfig, User: c.CephUser, Keyring: c.CephKeyring}),
 	}
 }

@@ -42,7 +42,7 @@ func (s *rbdSettings) validate() error {
 func (c *config) newRBD(s *sources) exporter.Collector {
 	return exporter.NewRBD(exporter.RBDOptions{
 		Cluster:      rbd.Cluster{Conn: s.cluster},
-		Leader:       c.leader(s),
+		Leader:       s.leader,
 		GuestImages:  s.guestImages,
 		PoolsInclude: c.RBD.Include.re,
 		PoolsExclude: c.RBD.Exclude.re,
