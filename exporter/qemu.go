@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"math"
 	"sync"
+	"time"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/adminsocket"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/kvm"
@@ -35,6 +36,7 @@ type QEMU struct {
 	mu sync.Mutex
 	// guests are those of the last scrape. Targets makes a new map and changes none.
 	guests map[kvm.Process]*qemuGuest
+	found  time.Time // when they were
 }
 
 var _ Collector = (*QEMU)(nil)
@@ -90,7 +92,7 @@ func (q *QEMU) Targets(context.Context, *Batch) ([]Target, error) {
 func (q *QEMU) keep(guests map[kvm.Process]*qemuGuest) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.guests = guests
+	q.guests, q.found = guests, time.Now()
 }
 
 // clients finds the admin sockets of librados clients by the process id in their names.
