@@ -20,7 +20,8 @@ type Collector interface {
 	// knows, such as perf counters, are left out.
 	Families() []*Family
 	// Targets finds what is to be read in this scrape. It must be quick (a glob, a read of procfs): whatever
-	// may hang belongs into a target. It is called once a scrape and never twice at the same time.
+	// may hang belongs into a target. It is called once a scrape and never twice at the same time. The one
+	// exception is rbd: only the cluster knows its pools. It waits 2 s for them, and goes on with those of before.
 	// What it finds along the way, such as a count, it may put into b.
 	// Targets that were found are read even when an error is returned.
 	Targets(ctx context.Context, b *Batch) ([]Target, error)
