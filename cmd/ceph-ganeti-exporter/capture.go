@@ -48,6 +48,7 @@ EXIT STATUS
 		if opts.redact == opts.asIs {
 			return fmt.Errorf("%w: give --redact, or --no-redact to write secrets too", errUsage)
 		}
+		cmd.Flags().AddFlagSet(cmd.Root().Flags()) // environment and file have the settings of serving too
 		if err := c.complete(cmd.Flags()); err != nil {
 			return err
 		}

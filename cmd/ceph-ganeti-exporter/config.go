@@ -44,14 +44,14 @@ type config struct {
 	fixed map[string]string
 }
 
-// register declares the flags with their defaults.
-func (c *config) register(f *pflag.FlagSet) {
+// register declares the flags with their defaults: those of serving alone, and those of every command.
+func (c *config) register(serving, f *pflag.FlagSet) {
 	f.StringVar(&c.File, "config.file", "", "YAML file with the same settings as these flags; flags and environment win over it")
-	f.BoolVar(&c.Check, "config.check", false, "check flags, environment and configuration file, then exit")
-	f.StringSliceVar(&c.Listen, "web.listen-address", []string{":19283"}, "address to listen on; may be repeated, or vsock://:PORT")
-	f.StringVar(&c.TelemetryPath, "web.telemetry-path", "/metrics", "path of the metrics")
-	f.StringVar(&c.WebConfig, "web.config.file", "", "file with TLS, basic authentication and rate limit, in the form that all Prometheus exporters share")
-	f.BoolVar(&c.SystemdSocket, "web.systemd-socket", false, "take the listening sockets from systemd instead of web.listen-address")
+	serving.BoolVar(&c.Check, "config.check", false, "check flags, environment and configuration file, then exit")
+	serving.StringSliceVar(&c.Listen, "web.listen-address", []string{":19283"}, "address to listen on; may be repeated, or vsock://:PORT")
+	serving.StringVar(&c.TelemetryPath, "web.telemetry-path", "/metrics", "path of the metrics")
+	serving.StringVar(&c.WebConfig, "web.config.file", "", "file with TLS, basic authentication and rate limit, in the form that all Prometheus exporters share")
+	serving.BoolVar(&c.SystemdSocket, "web.systemd-socket", false, "take the listening sockets from systemd instead of web.listen-address")
 	f.StringVar(&c.LogLevel, "log.level", "info", "lowest level that is logged: debug, info, warn or error")
 	f.StringVar(&c.LogFormat, "log.format", "logfmt", "logfmt or json")
 	f.DurationVar(&c.TargetTimeout, "scrape.target-timeout", 5*time.Second, "how long one daemon, guest or cluster may take in a scrape")
@@ -159,7 +159,7 @@ func (c *config) logger() (*slog.Logger, error) {
 // newFlags returns a set of flags that fills c.
 func newFlags(c *config) *pflag.FlagSet {
 	f := pflag.NewFlagSet(program, pflag.ContinueOnError)
-	c.register(f)
+	c.register(f, f)
 	return f
 }
 

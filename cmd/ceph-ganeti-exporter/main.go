@@ -72,7 +72,8 @@ EXIT STATUS
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	c.register(cmd.PersistentFlags())
+	c.register(cmd.Flags(), cmd.PersistentFlags())
+	cmd.Flags().SortFlags = false
 	cmd.PersistentFlags().SortFlags = false
 	cmd.SetVersionTemplate(version.Print(program) + "\n")
 	cmd.SetFlagErrorFunc(flagError)
