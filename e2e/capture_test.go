@@ -36,6 +36,7 @@ func TestCapture(t *testing.T) {
 		Procfs:     "/proc",
 		Sysfs:      "/sys",
 		Timeout:    20 * time.Second,
+		Perf:       true,
 		Now:        time.Now(),
 		Sockets:    &adminsocket.Client{},
 		Cluster:    conn,

@@ -27,9 +27,11 @@ func newCaptureCommand(c *config) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "capture --redact DIR",
 		Short: "Write what this node's daemons answer into a new directory",
-		Long: `Writes what the exporter would read on this node now into DIR, which must be new or empty: answers of the
+		Long: `Writes what the exporter can read on this node now into DIR, which must be new or empty: answers of the
 admin sockets, of the guests' QMP monitors and of the cluster, Ganeti's runtime files, and what procfs and sysfs
-say. That is how a case is reported, and a file of it can be used as test data as it is.
+say. That is how a case is reported, and a file of it can be used as test data as it is. Each daemon is asked once
+all that the exporter may ask, whichever collectors are enabled, the state of every placement group too. The I/O of
+images, for which the mgr installs queries in the OSDs, is left out with --collector.rbd.perf=false.
 
 With --redact the names of hosts, instances and domains, the addresses and the cluster's id are replaced, each by
 the same everywhere, and keys, secrets and passwords are removed. Look through the files before you hand them on.
@@ -77,6 +79,7 @@ func runCapture(ctx context.Context, c *config, opts captureOptions, dir string,
 		GanetiRun:  c.GanetiRun,
 		CephctlRun: c.CephctlRun,
 		Timeout:    c.TargetTimeout,
+		Perf:       c.RBD.Perf,
 		Now:        time.Now(),
 		Sockets:    s.sockets,
 		Cluster:    s.cluster,

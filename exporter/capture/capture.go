@@ -1,5 +1,6 @@
 // Package capture writes what the daemons of this node answer as files that tests can read: how a case is
-// reported, and how testdata is made. It asks nothing that the collectors do not ask.
+// reported, and how testdata is made. It asks all that the lists of the packages under ceph/ and kvm/ allow, once. Of
+// these, no collector needs the daemon's version, the schema of histograms and the pools mapped to an OSD.
 package capture
 
 import (
@@ -41,6 +42,8 @@ type Options struct {
 	Procfs, Sysfs                              string
 	// Timeout is how long one daemon or guest may take for one answer.
 	Timeout time.Duration
+	// Perf has the mgr asked for the I/O of images, for which it installs queries in the OSDs.
+	Perf    bool
 	Now     time.Time
 	Sockets SocketCaller
 	Cluster ClusterRunner

@@ -135,6 +135,7 @@ func TestWriteWithoutMgr(t *testing.T) {
 		}
 	}
 	opts.Cluster = answers
+	opts.Perf = true
 	m, err := Write(t.Context(), t.TempDir(), opts)
 	if err != nil {
 		t.Fatal(err)
@@ -145,6 +146,28 @@ func TestWriteWithoutMgr(t *testing.T) {
 	for _, f := range m.Failed {
 		if f.Why != "no answer from 192.0.2.1" {
 			t.Errorf("reason %q is not redacted", f.Why)
+		}
+	}
+}
+
+// The I/O of images makes the mgr install something, so it is asked only when wanted.
+func TestWritePerf(t *testing.T) {
+	answers := fakeCluster{}
+	for _, cmd := range rados.Commands() {
+		answers[cmd.String()] = `{}`
+	}
+	for perf, want := range map[bool]int{true: len(rados.Commands()), false: len(rados.Commands()) - 1} {
+		opts := node(t, nil)
+		opts.CephConfig = opts.Procfs + "/net/unix" // anything that exists
+		opts.Cluster, opts.Perf = answers, perf
+		dir := t.TempDir()
+		m, err := Write(t.Context(), dir, opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = os.Stat(filepath.Join(dir, "ceph/unknown/cluster/rbd_perf_image_counters.json"))
+		if len(m.Files) != want || (err == nil) != perf {
+			t.Errorf("with Perf %v: %d files, want %d; error %v for the counters", perf, len(m.Files), want, err)
 		}
 	}
 }
