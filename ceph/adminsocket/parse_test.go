@@ -175,6 +175,14 @@ func TestDumpValues(t *testing.T) {
 		{"text", `"7"`, Value{}},
 		{"null", `null`, Value{}},
 		{"array", `[7]`, Value{}},
+		{"truth", `true`, Value{}},
+		{"object", `{"a":{"b":[{}]},"c":"}"}`, Value{}},
+		{"pair of texts", `{"avgcount":"3","sum":null}`, Value{}},
+		{"fraction", `0.000125`, Value{Sum: 0.000125, Known: true}},
+		{"exponent", `-1.5E+3`, Value{Sum: -1500, Known: true}},
+		{"beyond the range", `1e999`, Value{Sum: math.Inf(1), Known: true}},
+		{"20 digits", `10000000000000000000`, Value{Sum: 1e19, Known: true}},
+		{"blanks", "\n\t 7 \r", Value{Sum: 7, Known: true}},
 	}
 	schema, err := ParseSchema([]byte(`{"osd":{"c":{"type":2,"priority":5}}}`), nil)
 	if err != nil {
@@ -250,6 +258,47 @@ func TestDumpAddsTwins(t *testing.T) {
 	}
 	if diff := cmp.Diff([]Value{{Sum: 3, Known: true}}, dump.Values); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestDumpOfOddForm(t *testing.T) {
+	schema, err := ParseSchema([]byte(`{"a\"\\":[{"labels":{"l\"":"v\u00e4"},"counters":{"c\\":{"type":2}}}],"b":{"c":{"type":2}}}`), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const deep = 1000
+	tests := []struct {
+		name, data string
+		want       []Value
+		err        error
+	}{
+		{"escapes", `{"a\"\\":[{"labels":{"l\"":"v\u00e4"},"counters":{"c\\":1}}]}`, []Value{{Sum: 1, Known: true}, {}}, nil},
+		{"loggers of a wrong type", `{"a":7,"b":"x","c":[7,{"labels":7,"counters":7}],"b":{"c":1}}`, []Value{{}, {Sum: 1, Known: true}}, nil},
+		{"no object", `[]`, nil, ErrReply},
+		{"no value", `{"b":{"c":}}`, nil, ErrReply},
+		{"no number", `{"b":{"c":1x}}`, nil, ErrReply},
+		{"no comma", `{"b":{"c":1 "d":2}}`, nil, ErrReply},
+		{"no colon", `{"b":{"c" 1}}`, nil, ErrReply},
+		{"comma too many", `{"b":{"c":1,}}`, nil, ErrReply},
+		{"end in a string", `{"b":{"c\"`, nil, ErrReply},
+		{"more after the end", `{} {}`, nil, ErrReply},
+		{"nothing", ``, nil, ErrReply},
+		{"too deep", `{"x":` + strings.Repeat("[", deep) + strings.Repeat("]", deep) + `}`, nil, ErrReply},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			var parser DumpParser
+			dump, err := parser.Parse([]byte(test.data), schema.Layout)
+			if !errors.Is(err, test.err) {
+				t.Fatalf("error = %v, want %v", err, test.err)
+			}
+			if err != nil {
+				return
+			}
+			if diff := cmp.Diff(test.want, dump.Values); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
 	}
 }
 
@@ -333,7 +382,7 @@ func FuzzParseSchemaAndDump(f *testing.F) {
 	f.Add([]byte(`{"a":{"x":{"type":2}}}`), []byte(`{"a":{"x":1}}`))
 	f.Add([]byte(`{"a":[{"labels":{"l":"v"},"counters":{"x":{"type":5}}}]}`), []byte(`{"a":[{"labels":{"l":"v"},"counters":{"x":{"avgcount":1,"sum":inf}}}]}`))
 	f.Add([]byte(`{"objecter-0x1f":{"c":{"type":10}},"librbd-1f-p-i":{"c":{"type":10}}}`), []byte(`{"objecter-0x1f":{"c":nan}}`))
-	f.Add(read(f, "16.2", "client", "perf_schema.json"), read(f, "16.2", "client", "perf_dump.json"))
+	f.Add([]byte(`{"osd":{"h":{"type":18}}}`), []byte(`{"osd":{"h":{"axes":[{"name":"x","ranges":[{"max":-1}]}],"values":[[0,1e9]]}}}`))
 	f.Fuzz(func(t *testing.T, schemaData, dumpData []byte) {
 		schema, err := ParseSchema(schemaData, nil)
 		if err != nil {
