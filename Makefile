@@ -15,7 +15,7 @@ build:
 
 # After make build, as root needs no Go then. Where to: DESTDIR, PREFIX (/usr/local), SYSCONFDIR (/etc).
 install: $(BIN)/ceph-ganeti-exporter
-	@packaging/install.sh $(BIN)/ceph-ganeti-exporter
+	@VERSION=$(VERSION) packaging/install.sh $(BIN)/ceph-ganeti-exporter
 
 $(BIN)/ceph-ganeti-exporter:
 	@$(MAKE) --no-print-directory build

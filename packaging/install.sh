@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs BINARY with its unit, manual, completions and examples. A configuration file that is there stays.
 #   DESTDIR= PREFIX=/usr/local SYSCONFDIR=/etc packaging/install.sh BINARY
+# With VERSION=, that of the source, it warns when the binary is of another one.
 set -eu
 binary=$1
 here=$(dirname "$0")
@@ -14,6 +15,12 @@ put() { # put MODE FILE DIRECTORY/NAME
     install -D -m "$1" "$2" "$3"
     echo "installed $3"
 }
+
+version=$("$binary" --version | sed -n '1s/.*, version \([^ ]*\).*/\1/p')
+echo "installing $name $version"
+if [ "${VERSION:-devel}" != devel ] && [ "$version" != "$VERSION" ]; then
+    echo "warning: $binary is of $version and the source of $VERSION; make build brings them together" >&2
+fi
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

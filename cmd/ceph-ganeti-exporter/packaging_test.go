@@ -61,16 +61,18 @@ func TestInstall(t *testing.T) {
 		t.Fatal(err)
 	}
 	dest := t.TempDir()
-	install := func() string {
+	install := func(env ...string) string {
 		cmd := exec.Command("../../packaging/install.sh", binary)
-		cmd.Env = append(os.Environ(), "DESTDIR="+dest, "PREFIX=/usr", "SYSCONFDIR=/etc")
+		cmd.Env = append(append(os.Environ(), "DESTDIR="+dest, "PREFIX=/usr", "SYSCONFDIR=/etc"), env...)
 		out, err := cmd.CombinedOutput()
 		if err != nil {
 			t.Fatalf("install.sh: %v\n%s", err, out)
 		}
 		return string(out)
 	}
-	install()
+	if out := install("VERSION=devel"); !strings.Contains(out, "installing "+program+" devel\n") || strings.Contains(out, "warning") {
+		t.Errorf("it says\n%s", out)
+	}
 	for name, want := range map[string]string{
 		"usr/bin/" + program:                                       "",
 		"usr/lib/systemd/system/" + program + ".service":           "ExecStart=/usr/bin/" + program + " --config.file=/etc/" + program + ".yml\n",
@@ -91,7 +93,11 @@ func TestInstall(t *testing.T) {
 	if err := os.WriteFile(config, []byte("mine"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if out := install(); !strings.Contains(out, "left "+config+" as it is") {
+	out := install("VERSION=v9.9.9")
+	if !strings.Contains(out, "warning: "+binary+" is of devel and the source of v9.9.9") {
+		t.Errorf("of a stale binary it says\n%s", out)
+	}
+	if !strings.Contains(out, "left "+config+" as it is") {
 		t.Errorf("the second time it says\n%s", out)
 	}
 	if text, err := os.ReadFile(config); err != nil || string(text) != "mine" {
