@@ -95,7 +95,7 @@ func (r *rbdTest) pool(t *testing.T, name string) {
 	}
 }
 
-// scrape returns the lines of the rbd families.
+// scrape returns all that the exporter gives.
 func (r *rbdTest) scrape() string { return scrape(r.scraped) }
 
 // eventually scrapes until the answer has all the lines in want, and none that begins with one in not.

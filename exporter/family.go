@@ -36,7 +36,7 @@ func (k Kind) String() string {
 type Family struct {
 	// Name is the name of the family. Those with a name of Ceph's own exporters keep its name and labels.
 	Name string
-	// Help is one sentence, in the words of DESIGN.md, that names the unit where the name does not.
+	// Help is one sentence that names the unit where the name does not.
 	Help string
 	Kind Kind
 	// Labels are the names of the labels, in the order in which samples give their values.

@@ -1,6 +1,6 @@
 // Package capture writes what the daemons of this node answer as files that tests can read: how a case is
-// reported, and how testdata is made. It asks all that the lists of the packages under ceph/ and kvm/ allow, once. Of
-// these, no collector needs the daemon's version, the schema of histograms and the pools mapped to an OSD.
+// reported, and how testdata is made. It asks once all that the lists of the packages under ceph/ and kvm/ allow; some
+// of it, such as a daemon's version, no collector needs.
 package capture
 
 import (
