@@ -41,7 +41,7 @@ type RBDOptions struct {
 	// MaxImages is how many images of a pool are exported: those that this node's guests use, then the first by
 	// namespace and name. Default 1000.
 	MaxImages int
-	// Refresh is how old what an image's header says may get. Usage may get ten times that old. Default 1 minute.
+	// Refresh is after which time an image's header is read again, its usage after ten times that. Default 1 minute.
 	Refresh time.Duration
 	// Perf has the mgr count the I/O of images, where this node exports those of the whole cluster.
 	Perf bool

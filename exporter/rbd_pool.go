@@ -14,7 +14,7 @@ import (
 const (
 	rbdReadTimeout  = 10 * time.Second
 	rbdUsageTimeout = time.Minute
-	// usageRefreshes is how many refreshes old the usage of an image may get.
+	// usageRefreshes is after how many refreshes the usage of an image is read again.
 	usageRefreshes = 10
 	// rbdPatience is how long a scrape waits for images that it sees for the first time.
 	rbdPatience = time.Second
