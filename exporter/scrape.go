@@ -265,9 +265,13 @@ func (r *runner) report(find outcome, outcomes []outcome) {
 			log = log.With("target", o.target.Name)
 		}
 		before := r.reasons[o.target.Name]
-		if failed(o.err) {
+		switch {
+		case failed(o.err):
 			reasons[o.target.Name] = logReason(log, before, o.err)
-		} else if len(before) > 0 {
+		case errors.Is(o.err, ErrNoData): // nothing to read any more is neither well nor ill
+		case errors.Is(o.err, ErrBusy):
+			reasons[o.target.Name] = before
+		case len(before) > 0:
 			log.Info("well again")
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	versions "github.com/prometheus/common/version"
@@ -69,7 +70,12 @@ func oneDirectory(_ *cobra.Command, args []string) error {
 func runCapture(ctx context.Context, c *config, opts captureOptions, dir string, out io.Writer) error {
 	s := newSources(c, new(adminsocket.Client))
 	defer s.close()
+	host, err := os.Hostname()
+	if err != nil {
+		return fmt.Errorf("capture: find the name of this node: %w", err)
+	}
 	m, err := capture.Write(ctx, dir, capture.Options{
+		Host:       host,
 		Version:    versions.Version,
 		Redact:     opts.redact,
 		CephRun:    c.CephRun,

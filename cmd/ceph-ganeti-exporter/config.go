@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"strconv"
 	"strings"
 	"time"
 
@@ -131,8 +133,11 @@ func (c *config) validate() error {
 	if c.TargetTimeout <= 0 {
 		return fmt.Errorf("scrape.target-timeout %s: give a duration over zero, for example 5s", c.TargetTimeout)
 	}
-	if len(c.Listen) == 0 && !c.SystemdSocket {
-		return errors.New("web.listen-address: give at least one address, or set web.systemd-socket")
+	if err := c.validateListen(); err != nil {
+		return err
+	}
+	if strings.HasPrefix(c.CephUser, "client.") {
+		return fmt.Errorf("ceph.user %s: leave out \"client.\"", c.CephUser)
 	}
 	if err := web.Validate(c.WebConfig); err != nil {
 		return fmt.Errorf("web.config.file %s: %w", c.WebConfig, err)
@@ -142,6 +147,22 @@ func (c *config) validate() error {
 	}
 	_, err := c.logger()
 	return err
+}
+
+func (c *config) validateListen() error {
+	if len(c.Listen) == 0 && !c.SystemdSocket {
+		return errors.New("web.listen-address: give at least one address, or set web.systemd-socket")
+	}
+	for _, address := range c.Listen {
+		_, port, err := net.SplitHostPort(strings.TrimPrefix(address, "vsock://"))
+		if err == nil {
+			_, err = strconv.ParseUint(port, 10, 16)
+		}
+		if err != nil {
+			return fmt.Errorf("web.listen-address %q: give [HOST]:PORT, for example :19283: %w", address, err)
+		}
+	}
+	return nil
 }
 
 // logger makes the logger that the settings ask for. It writes to standard error.

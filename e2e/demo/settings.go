@@ -28,6 +28,9 @@ func readSettings() (settings, error) {
 	if err != nil {
 		return settings{}, err
 	}
+	if exporter == prometheus {
+		return settings{}, fmt.Errorf("DEMO_EXPORTER_PORT and DEMO_PROMETHEUS_PORT are both %d: give two ports", exporter)
+	}
 	return settings{duration: time.Duration(seconds) * time.Second, exporter: exporter, prometheus: prometheus}, nil
 }
 

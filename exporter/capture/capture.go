@@ -36,6 +36,8 @@ type Options struct {
 	Version string
 	// Redact replaces names and addresses and removes secrets.
 	Redact bool
+	// Host is the name of this node, to be replaced even where no answer says that it is one.
+	Host string
 	// CephRun, GanetiRun and CephctlRun are the run directories; CephConfig is ceph.conf, without which no
 	// cluster is asked.
 	CephRun, CephConfig, GanetiRun, CephctlRun string
@@ -121,8 +123,8 @@ var majorMinor = regexp.MustCompile(`^[0-9]+\.[0-9]+`)
 
 // redact redacts contents, paths and errors together, so that names are replaced alike.
 func (t *take) redact(m *Manifest) {
-	if host, err := os.Hostname(); err == nil {
-		t.known.Hosts = append(t.known.Hosts, host)
+	if t.opts.Host != "" {
+		t.known.Hosts = append(t.known.Hosts, t.opts.Host)
 	}
 	var docs []string
 	for _, f := range t.files {

@@ -38,6 +38,9 @@ func (r *redactor) value(s string, path []frame) string {
 	if before, inner, ok := nested(s); ok {
 		return before + r.json(inner)
 	}
+	if host, ok := r.names.host(s, path); ok {
+		return host
+	}
 	return r.text(s)
 }
 

@@ -16,12 +16,17 @@ var hostFields = map[string]bool{
 // clusterFields are fields whose value is the id of the cluster.
 var clusterFields = map[string]bool{"fsid": true, "cluster_fsid": true, "ceph_fsid": true}
 
-// ordinary are words that tell nothing although a host may be called so: they are part of other names.
+// ordinary are words that are part of other names. A host that is called so is replaced only where a field says
+// that it is a host.
 var ordinary = map[string]bool{
-	"admin": true, "ceph": true, "client": true, "data": true, "default": true, "host": true, "kvm": true,
-	"linux": true, "localdomain": true, "localhost": true, "mds": true, "mgr": true, "mon": true, "node": true,
-	"none": true, "osd": true, "pool": true, "qemu": true, "rbd": true, "rgw": true, "root": true,
-	"unknown": true, "vm": true,
+	"admin": true, "ceph": true, "client": true, "data": true, "host": true, "kvm": true, "linux": true, "mds": true,
+	"mgr": true, "mon": true, "node": true, "osd": true, "pool": true, "qemu": true, "rbd": true, "rgw": true,
+	"root": true, "vm": true,
+}
+
+// nobody are words that stand in fields for hosts and name none.
+var nobody = map[string]bool{
+	"default": true, "localdomain": true, "localhost": true, "none": true, "unknown": true,
 }
 
 // topDomains are the last parts of names by which names with a domain are known that nobody has told. Those that
@@ -44,12 +49,13 @@ var (
 // names knows which names stand for hosts, instances, domains and the cluster, and what replaces each.
 type names struct {
 	by      map[string]string // lower case
+	inField map[string]string // the same for ordinary words
 	domains map[string]bool
 	counts  Counts
 }
 
 func newNames(known Known) *names {
-	n := &names{by: make(map[string]string), domains: make(map[string]bool)}
+	n := &names{by: make(map[string]string), inField: make(map[string]string), domains: make(map[string]bool)}
 	for _, host := range known.Hosts {
 		n.addHost(host)
 	}
@@ -68,17 +74,31 @@ func (n *names) addHost(host string) {
 		return
 	}
 	short, domain, qualified := strings.Cut(host, ".")
-	if ordinary[short] || len(short) < 2 {
+	if nobody[short] || len(short) < 2 {
 		return
 	}
-	if n.by[short] == "" {
+	shorts := n.by
+	if ordinary[short] {
+		shorts = n.inField
+	}
+	if shorts[short] == "" {
 		n.counts.Hosts++
-		n.by[short] = fmt.Sprintf("host%d", n.counts.Hosts)
+		shorts[short] = fmt.Sprintf("host%d", n.counts.Hosts)
 	}
 	if qualified {
-		n.by[host] = n.by[short] + ".example.net"
+		n.by[host] = shorts[short] + ".example.net"
 		n.domains[domain] = true
 	}
+}
+
+// host returns what replaces a value that is an ordinary word and, by its place, the name of a host.
+func (n *names) host(value string, path []frame) (string, bool) {
+	if len(path) == 0 || path[len(path)-1].array {
+		return "", false
+	}
+	field := path[len(path)-1].field
+	to, ok := n.inField[strings.ToLower(value)]
+	return to, ok && (hostFields[field] || field == "name")
 }
 
 func (n *names) addInstance(instance string) {

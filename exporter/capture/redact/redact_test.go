@@ -36,7 +36,9 @@ func TestDocuments(t *testing.T) {
 			"host called like a counter", `[{"hostname":"bluefs"},{"bluefs_db_bytes":1,"mon-bluefs":2},"bluefs"]`,
 			`[{"hostname":"host2"},{"bluefs_db_bytes":1,"mon-bluefs":2},"host2"]`,
 		},
-		{"ordinary names stay", `{"hostname":"ceph","host":"localhost","path":"/var/lib/ceph"}`, `{"hostname":"ceph","host":"localhost","path":"/var/lib/ceph"}`},
+		{"ordinary names stay in text", `{"hostname":"ceph","host":"localhost","path":"/var/lib/ceph"}`, `{"hostname":"host2","host":"localhost","path":"/var/lib/ceph"}`},
+		{"ordinary name in the CRUSH tree", `{"name":"vm","type":"host","id":-3,"rule":"vm"}`, `{"name":"host2","type":"host","id":-3,"rule":"vm"}`},
+		{"ordinary name with a domain", `{"hostname":"node.corp.example","text":"at node.corp.example"}`, `{"hostname":"host2.example.net","text":"at host2.example.net"}`},
 		{
 			"instance", `["-name","web.prod.lan","/run/ctrl/web.prod.lan.qmp","guest=db7"]`,
 			`["-name","instance1.example.net","/run/ctrl/instance1.example.net.qmp","guest=instance2.example.net"]`,
