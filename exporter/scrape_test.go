@@ -350,3 +350,23 @@ func TestWrongNumberOfLabels(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 }
+
+// A target that has nothing to read any more, or is in somebody's use, is not said to be well.
+func TestNothingToReadIsNotWell(t *testing.T) {
+	for name, result := range map[string]error{"no data": ErrNoData, "busy": ErrBusy} {
+		t.Run(name, func(t *testing.T) {
+			err := errors.New("is ill")
+			var log logged
+			e := New(Options{Log: log.logger()}, fake("c", failing("x", func(context.Context) error { return err })))
+			scrape(t, e)
+			err = result
+			scrape(t, e)
+			if n := len(log.lines("is ill")); n != 1 {
+				t.Errorf("%d lines say that it is ill, want 1", n)
+			}
+			if lines := log.lines("well again"); len(lines) != 0 {
+				t.Errorf("logged %q", lines)
+			}
+		})
+	}
+}
