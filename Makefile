@@ -25,7 +25,7 @@ setup:
 
 demo: setup
 	@mkdir -p $(BIN)
-	@echo 'Building the demo (the first time, this takes half a minute)'
+	@echo 'Building the demo (the first time, this takes some minutes)'
 	@go build -o $(BIN)/demo ./e2e/demo
 	@$(BIN)/demo
 
