@@ -14,6 +14,7 @@ import (
 	"github.com/digitalocean/go-qemu/qmp"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/adminsocket"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/rados"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/e2e/lab"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/exporter"
 )
@@ -23,24 +24,36 @@ func TestQEMU(t *testing.T) {
 	lab.RequireCeph(t)
 	lab.RequireGuest(t)
 	ceph := startCeph(t)
-	if err := ceph.CreatePool(t.Context(), "vms"); err != nil {
+	keyring, err := ceph.CreateExporterKey(t.Context())
+	if err != nil {
 		t.Fatal(err)
 	}
-	q := &qemuTest{ceph: ceph, exporter: exporter.New(exporter.Options{Log: slog.New(slog.NewTextHandler(t.Output(), nil))}, exporter.NewQEMU(exporter.QEMUOptions{
-		Procfs: "/proc", GanetiRun: ceph.GanetiRunDir, CephctlRun: t.TempDir(), CephRun: ceph.RunDir,
-		Caller: &adminsocket.Client{},
-	}))}
+	conn := rados.New(rados.Options{Config: ceph.Conf, User: exporterUser, Keyring: keyring})
+	t.Cleanup(conn.Close)
+	q := &qemuTest{ceph: ceph, exporter: exporter.New(
+		exporter.Options{Log: slog.New(slog.NewTextHandler(t.Output(), nil))},
+		exporter.NewQEMU(exporter.QEMUOptions{
+			Procfs: "/proc", GanetiRun: ceph.GanetiRunDir, CephctlRun: t.TempDir(), CephRun: ceph.RunDir,
+			Caller: &adminsocket.Client{},
+		}),
+		exporter.NewCluster(exporter.ClusterOptions{Leader: exporter.LeaderCheck{Mode: exporter.ClusterAlways}, Runner: conn}),
+	)}
 	for name, blockdev := range map[string]bool{"drive": false, "blockdev": true} {
 		t.Run(name, func(t *testing.T) {
+			pool := "vms-" + name
+			if err := ceph.CreatePool(t.Context(), pool); err != nil {
+				t.Fatal(err)
+			}
 			options := lab.GuestOptions{
 				Name: name + ".lab", Blockdev: blockdev,
-				Disks: []lab.Disk{{Pool: "vms", Image: name + ".disk0"}, {Pool: "vms", Image: name + ".disk1"}},
+				Disks: []lab.Disk{{Pool: pool, Image: name + ".disk0"}, {Pool: pool, Image: name + ".disk1"}},
 			}
-			if err := ceph.CreateImage(t.Context(), "vms", options.Disks[1].Image, 16); err != nil {
+			if err := ceph.CreateImage(t.Context(), pool, options.Disks[1].Image, 16); err != nil {
 				t.Fatal(err)
 			}
 			guest := q.start(t, options, 64)
 			q.testAccounts(t, options, 64)
+			q.testPoolAccounts(t, pool, 64)
 			q.testBusy(t, guest)
 			q.testStopped(t, guest)
 			q.testRestart(t, guest, options)
@@ -56,7 +69,7 @@ type qemuTest struct {
 // start starts a guest and waits until it has written as many MiB to its first disk.
 func (q *qemuTest) start(t *testing.T, options lab.GuestOptions, size int) *lab.Guest {
 	t.Helper()
-	if err := q.ceph.CreateBootImage(t.Context(), "vms", options.Disks[0].Image, size, false); err != nil {
+	if err := q.ceph.CreateBootImage(t.Context(), options.Disks[0].Pool, options.Disks[0].Image, size, false); err != nil {
 		t.Fatal(err)
 	}
 	guest, err := q.ceph.StartGuest(t.Context(), options)
@@ -130,6 +143,35 @@ func (q *qemuTest) testAccounts(t *testing.T, options lab.GuestOptions, size int
 	if !hasSample(values, fmt.Sprintf(`qemu_status{ganeti_instance=%q,status="running"}`, options.Name), "") {
 		t.Error("guest is not running")
 	}
+}
+
+// testPoolAccounts checks that the counters of the pool, which qemu_disk_info names, account for what the guest wrote.
+// Besides, only the boot program and the images' headers were written into it.
+func (q *qemuTest) testPoolAccounts(t *testing.T, pool string, size int) {
+	t.Helper()
+	const besides = 16 << 20
+	written := 0.0
+	for end := time.Now().Add(time.Minute); written < float64(size<<20); time.Sleep(time.Second) {
+		if time.Now().After(end) {
+			t.Fatalf("pool %s counts %v written bytes, want %d MiB", pool, written, size)
+		}
+		written = poolWritten(q.scrape(), pool)
+	}
+	if written > float64(size<<20+besides) {
+		t.Errorf("pool %s counts %v written bytes, want about %d MiB", pool, written, size)
+	}
+}
+
+// poolWritten joins ceph_pool_wr_bytes with ceph_pool_metadata by pool_id.
+func poolWritten(values map[string]float64, pool string) float64 {
+	const metadata = `ceph_pool_metadata{pool_id="`
+	for sample := range values {
+		id, rest, _ := strings.Cut(strings.TrimPrefix(sample, metadata), `"`)
+		if strings.HasPrefix(sample, metadata) && strings.HasPrefix(rest, fmt.Sprintf(",name=%q,", pool)) {
+			return values[fmt.Sprintf("ceph_pool_wr_bytes{pool_id=%q}", id)]
+		}
+	}
+	return 0
 }
 
 func hasSample(values map[string]float64, start, end string) bool {
@@ -211,7 +253,7 @@ func (q *qemuTest) testRestart(t *testing.T, guest *lab.Guest, options lab.Guest
 			t.Errorf("guest is gone, got %s", sample)
 		}
 	}
-	options.Disks = []lab.Disk{{Pool: "vms", Image: options.Disks[0].Image + ".again"}}
+	options.Disks = []lab.Disk{{Pool: options.Disks[0].Pool, Image: options.Disks[0].Image + ".again"}}
 	q.start(t, options, 4)
 	q.testAccounts(t, options, 4)
 }
