@@ -163,15 +163,15 @@ func FuzzSecrets(f *testing.F) {
 	f.Fuzz(func(t *testing.T, secret, around string) {
 		const shortest = 8 // what is shorter may well be part of a word
 		if len(secret) < shortest || strings.Contains(around, secret) || strings.Contains("REDACTED", secret) {
-			t.Skip()
+			return
 		}
 		text, err := json.Marshal(secret)
 		if err != nil {
-			t.Skip()
+			return
 		}
 		var plain string
 		if err := json.Unmarshal(text, &plain); err != nil || strings.ContainsAny(plain, "\ufffd") {
-			t.Skip()
+			return
 		}
 		side, _ := json.Marshal(around)
 		for _, doc := range []string{
