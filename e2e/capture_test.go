@@ -22,8 +22,9 @@ func TestCapture(t *testing.T) {
 	lab.RequireCeph(t)
 	lab.RequireGuest(t)
 	ceph := startCeph(t)
-	keyring := startCaptured(t, ceph)
-	conn := rados.New(rados.Options{Config: ceph.Conf, User: "ceph-ganeti-exporter", Keyring: keyring})
+	startCaptured(t, ceph)
+	options := exporterOptions(t, ceph)
+	conn := rados.New(options)
 	t.Cleanup(conn.Close)
 
 	dir := filepath.Join(t.TempDir(), "case")
@@ -47,13 +48,13 @@ func TestCapture(t *testing.T) {
 	for _, f := range m.Failed {
 		t.Errorf("failed: %s: %s", f.What, f.Why)
 	}
-	checkRedacted(t, dir, secretsOf(t, ceph, keyring))
+	checkRedacted(t, dir, secretsOf(t, ceph, options.Keyring))
 	checkParsed(t, dir)
 }
 
 const capturedGuest = "inst1.example.com"
 
-func startCaptured(t *testing.T, ceph *lab.Ceph) (keyring string) {
+func startCaptured(t *testing.T, ceph *lab.Ceph) {
 	t.Helper()
 	if err := ceph.CreatePool(t.Context(), "vms"); err != nil {
 		t.Fatal(err)
@@ -65,11 +66,6 @@ func startCaptured(t *testing.T, ceph *lab.Ceph) (keyring string) {
 	if _, err := ceph.StartGuest(t.Context(), guest); err != nil {
 		t.Fatal(err)
 	}
-	keyring, err := ceph.CreateExporterKey(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return keyring
 }
 
 // secretsOf returns what must not be in the capture: keys, the cluster's id, names of host and guest.

@@ -21,8 +21,6 @@ import (
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/exporter"
 )
 
-const exporterUser = "ceph-ganeti-exporter"
-
 // What a scrape says of the targets of the cluster collector.
 const (
 	monUp   = `ceph_ganeti_exporter_target_up{collector="cluster",target="mon"} 1`
@@ -35,11 +33,7 @@ const (
 func TestCluster(t *testing.T) {
 	lab.RequireCeph(t)
 	cluster := startCeph(t)
-	keyring, err := cluster.CreateExporterKey(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &clusterTest{cluster: cluster, options: rados.Options{Config: cluster.Conf, User: exporterUser, Keyring: keyring}}
+	c := &clusterTest{cluster: cluster, options: exporterOptions(t, cluster)}
 	before := countResources(t)
 	conn := rados.New(c.options)
 	t.Cleanup(conn.Close)

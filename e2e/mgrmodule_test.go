@@ -31,14 +31,10 @@ const settle = 12 * time.Second
 func TestEqualsMgrModule(t *testing.T) {
 	lab.RequireCeph(t)
 	cluster := startCeph(t)
-	keyring, err := cluster.CreateExporterKey(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
 	if err := cluster.CreatePool(t.Context(), "vms"); err != nil {
 		t.Fatal(err)
 	}
-	conn := rados.New(rados.Options{Config: cluster.Conf, User: exporterUser, Keyring: keyring})
+	conn := rados.New(exporterOptions(t, cluster))
 	t.Cleanup(conn.Close)
 	sockets := &adminsocket.Client{}
 	ours := exporter.New(exporter.Options{},

@@ -24,11 +24,7 @@ func TestQEMU(t *testing.T) {
 	lab.RequireCeph(t)
 	lab.RequireGuest(t)
 	ceph := startCeph(t)
-	keyring, err := ceph.CreateExporterKey(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	conn := rados.New(rados.Options{Config: ceph.Conf, User: exporterUser, Keyring: keyring})
+	conn := rados.New(exporterOptions(t, ceph))
 	t.Cleanup(conn.Close)
 	q := &qemuTest{ceph: ceph, exporter: exporter.New(
 		exporter.Options{Log: slog.New(slog.NewTextHandler(t.Output(), nil))},

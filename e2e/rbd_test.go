@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"context"
 	"encoding/binary"
 	"net/http"
 	"strconv"
@@ -26,11 +25,7 @@ const mib = 1 << 20
 func TestRBD(t *testing.T) {
 	lab.RequireCeph(t)
 	cluster := startCeph(t)
-	keyring, err := cluster.CreateExporterKey(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	conn := rados.New(rados.Options{Config: cluster.Conf, User: "ceph-ganeti-exporter", Keyring: keyring})
+	conn := rados.New(exporterOptions(t, cluster))
 	t.Cleanup(conn.Close)
 	collector := exporter.NewRBD(exporter.RBDOptions{
 		Cluster:     rbd.Cluster{Conn: conn},
@@ -53,18 +48,6 @@ func TestRBD(t *testing.T) {
 	t.Run("changes", r.testChanges)
 	t.Run("pool", r.testPool)
 	t.Run("hung OSDs", r.testHungOSDs)
-}
-
-func startCeph(t *testing.T) *lab.Ceph {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	defer cancel()
-	cluster, err := lab.StartCeph(ctx, lab.CephOptions{Progress: func(step string) { t.Log(step) }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { cluster.Stop() })
-	return cluster
 }
 
 type rbdTest struct {
