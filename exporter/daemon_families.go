@@ -18,32 +18,22 @@ var (
 		Help: "CPU time that the daemon's process has used, in seconds.",
 		Kind: Counter, Labels: []string{"ceph_daemon", "mode"}, Source: procStat, Cost: procCost,
 	}
-	daemonResident = &Family{
-		Name: "ceph_daemon_resident_memory_bytes",
-		Help: "Resident memory of the daemon's process.",
-		Kind: Gauge, Labels: []string{"ceph_daemon"}, Source: procStat, Cost: procCost,
-	}
-	daemonVirtual = &Family{
-		Name: "ceph_daemon_virtual_memory_bytes",
-		Help: "Virtual memory of the daemon's process.",
-		Kind: Gauge, Labels: []string{"ceph_daemon"}, Source: procStat, Cost: procCost,
-	}
-	daemonThreads = &Family{
-		Name: "ceph_daemon_threads",
-		Help: "Threads of the daemon's process.",
-		Kind: Gauge, Labels: []string{"ceph_daemon"}, Source: procStat, Cost: procCost,
-	}
-	daemonStart = &Family{
-		Name: "ceph_daemon_start_time_seconds",
-		Help: "When the daemon's process started, in seconds since the epoch.",
-		Kind: Gauge, Labels: []string{"ceph_daemon"}, Source: procStat, Cost: procCost,
-	}
+	daemonResident = processGauge("ceph_daemon_resident_memory_bytes", "Resident memory of the daemon's process.")
+	daemonVirtual  = processGauge("ceph_daemon_virtual_memory_bytes", "Virtual memory of the daemon's process.")
+	daemonThreads  = processGauge("ceph_daemon_threads", "Threads of the daemon's process.")
+	daemonStart    = processGauge("ceph_daemon_start_time_seconds",
+		"When the daemon's process started, in seconds since the epoch.")
 )
 
 const (
 	procStat = "/proc/PID/stat, by SO_PEERCRED of the admin socket"
 	procCost = "1 file of procfs a daemon"
 )
+
+// processGauge is what procfs says of a daemon's process.
+func processGauge(name, help string) *Family {
+	return &Family{Name: name, Help: help, Kind: Gauge, Labels: []string{"ceph_daemon"}, Source: procStat, Cost: procCost}
+}
 
 // latencyFamily is a histogram and the counter that knows its sum.
 type latencyFamily struct {
