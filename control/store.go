@@ -1,0 +1,34 @@
+package control
+
+import (
+	"context"
+	"errors"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/state"
+)
+
+// Store keeps the state of cephctl.
+type Store interface {
+	// Load returns the state; that of a new installation when there is no file.
+	Load() (*state.State, error)
+	// Update changes the state and writes it, or does neither. The caller must hold the lock.
+	Update(change func(*state.State) error) error
+	// Lock makes the caller the one who may change things, until release is called or the process ends. The error
+	// wraps ErrLocked and says who holds it, since when and for what.
+	Lock(ctx context.Context, command string) (release func(), err error)
+}
+
+var (
+	// ErrUnknown is in errors about a node or group that the inventory does not have.
+	ErrUnknown = errors.New("not in the inventory")
+	// ErrExists is in errors about a node or group that is there already.
+	ErrExists = errors.New("exists already")
+	// ErrLocked is in the error when somebody else is changing things.
+	ErrLocked = errors.New("somebody else is at work")
+	// ErrUnreachable is in errors about a node that has not answered.
+	ErrUnreachable = errors.New("unreachable")
+	// ErrBlocked is in the error when a plan has blockers.
+	ErrBlocked = errors.New("can't be done")
+	// ErrUsage is in errors about what was typed.
+	ErrUsage = errors.New("usage")
+)
