@@ -12,10 +12,39 @@ import (
 	"github.com/prometheus/common/promslog"
 	"github.com/prometheus/exporter-toolkit/web"
 	"github.com/spf13/pflag"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/cmd/internal/settings"
 )
 
 // errUsage is in errors of flags, environment and configuration file.
 var errUsage = errors.New("bad configuration")
+
+// rules say how the flags become keys and variables.
+func rules() *settings.Rules {
+	return &settings.Rules{
+		Prefix:  "CEPH_GANETI_EXPORTER_",
+		File:    "config.file",
+		Key:     settingsKey,
+		Mistake: errUsage,
+		Wanted:  map[string]string{"regexp": "a regular expression", "mode": "auto, always or never"},
+	}
+}
+
+// settingsKey returns the key of a flag. Those that only make sense on the command line have none.
+func settingsKey(flag string) string {
+	switch {
+	case flag == "config.check", flag == "config.file", !strings.Contains(flag, "."):
+		return ""
+	case isSwitch(flag):
+		return flag + ".enabled"
+	}
+	return flag
+}
+
+// isSwitch tells "collector.X" from the options "collector.X.Y".
+func isSwitch(flag string) bool {
+	return strings.HasPrefix(flag, "collector.") && strings.Count(flag, ".") == 1
+}
 
 // config is every setting. Each is a flag, a key of the configuration file and an environment variable.
 type config struct {
@@ -88,7 +117,7 @@ func (c *config) complete(f *pflag.FlagSet) error {
 	if err := switchOff(f); err != nil {
 		return err
 	}
-	if err := readSettings(f); err != nil {
+	if err := rules().Read(f); err != nil {
 		return err
 	}
 	if err := c.validate(); err != nil {

@@ -9,12 +9,10 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 
 	"github.com/prometheus/common/version"
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 )
 
 // Exit codes.
@@ -57,7 +55,7 @@ func newRootCommand() *cobra.Command {
 instance, disk, image, pool, OSD. It only reads.
 
 Every flag is also a key of the configuration file (collector.X as "collector: {X: {enabled: ...}}") and an
-environment variable (` + variable("web.listen-address") + `). A flag wins over the environment, that
+environment variable (` + rules().Variable("web.listen-address") + `). A flag wins over the environment, that
 over the file, that over the default. A collector is switched off by --no-collector.X. SIGHUP reads the
 configuration anew.
 
@@ -68,7 +66,7 @@ EXIT STATUS
 		Example: `  ceph-ganeti-exporter --config.file=/etc/ceph-ganeti-exporter.yml
   ceph-ganeti-exporter --no-collector.rbd --collector.daemon.exclude='client\..*'`,
 		Version:       version.Version,
-		Args:          noArguments,
+		Args:          rules().NoArguments,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
@@ -76,7 +74,7 @@ EXIT STATUS
 	cmd.Flags().SortFlags = false
 	cmd.PersistentFlags().SortFlags = false
 	cmd.SetVersionTemplate(version.Print(program) + "\n")
-	cmd.SetFlagErrorFunc(flagError)
+	cmd.SetFlagErrorFunc(rules().FlagError)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := c.complete(cmd.Flags()); err != nil {
 			return err
@@ -89,22 +87,4 @@ EXIT STATUS
 	}
 	cmd.AddCommand(newCaptureCommand(c))
 	return cmd
-}
-
-func noArguments(_ *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return fmt.Errorf("%w: unexpected argument %q; see --help", errUsage, args[0])
-	}
-	return nil
-}
-
-// flagError names the nearest flag when one is unknown.
-func flagError(cmd *cobra.Command, err error) error {
-	name, ok := strings.CutPrefix(err.Error(), "unknown flag: --")
-	if !ok {
-		return fmt.Errorf("%w: %w", errUsage, err)
-	}
-	flags := make(map[string]bool)
-	cmd.Flags().VisitAll(func(f *pflag.Flag) { flags["--"+f.Name] = true })
-	return fmt.Errorf("%w: no flag is called --%s%s", errUsage, name, suggest("--"+name, flags))
 }

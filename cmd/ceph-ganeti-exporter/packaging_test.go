@@ -6,10 +6,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/cmd/internal/clitest"
 )
 
 func TestScrapeExample(t *testing.T) {
-	need(t, "promtool")
+	clitest.Need(t, "promtool")
 	out, err := exec.Command("promtool", "check", "config", "../../packaging/prometheus.yml").CombinedOutput()
 	if err != nil {
 		t.Errorf("promtool: %v\n%s", err, out)
@@ -18,7 +20,7 @@ func TestScrapeExample(t *testing.T) {
 
 // TestUnit checks the unit with a binary in the place where it says.
 func TestUnit(t *testing.T) {
-	need(t, "systemd-analyze")
+	clitest.Need(t, "systemd-analyze")
 	text, err := os.ReadFile("../../packaging/ceph-ganeti-exporter.service")
 	if err != nil {
 		t.Fatal(err)
@@ -41,18 +43,6 @@ func TestUnit(t *testing.T) {
 			t.Errorf("systemd-analyze %s: %v\n%s", args[0], err, out)
 		}
 	}
-}
-
-// need skips a test that needs a program which is not installed. In CI it fails instead.
-func need(t *testing.T, name string) {
-	t.Helper()
-	if _, err := exec.LookPath(name); err == nil {
-		return
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatalf("%s is not installed", name)
-	}
-	t.Skipf("%s is not installed", name)
 }
 
 func TestInstall(t *testing.T) {

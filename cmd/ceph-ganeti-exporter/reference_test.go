@@ -3,38 +3,21 @@ package main
 import (
 	"bytes"
 	"cmp"
-	"flag"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 
-	gocmp "github.com/google/go-cmp/cmp"
-
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/adminsocket"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/cmd/internal/clitest"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/exporter"
 )
-
-var update = flag.Bool("update", false, "write the generated files anew")
 
 const referenceFile = "../../docs/metrics.md"
 
 // TestMetricsReference holds docs/metrics.md to the families that the collectors declare.
 func TestMetricsReference(t *testing.T) {
-	got := reference(t)
-	if *update {
-		if err := os.WriteFile(referenceFile, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(referenceFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := gocmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("docs/metrics.md is out of date, run make docs:\n%s", diff)
-	}
+	clitest.Generated(t, referenceFile, reference(t))
 }
 
 func reference(t *testing.T) []byte {

@@ -1,15 +1,14 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
-	"strconv"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/cmd/internal/clitest"
 )
 
 func TestMain(m *testing.M) {
@@ -25,28 +24,12 @@ func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits":    exits,
+			"exits":    clitest.Exits,
 			"taken":    taken,
 			"dead":     dead,
 			"settings": func(ts *testscript.TestScript, _ bool, args []string) { ts.Check(ts.Exec("settings", args...)) },
 		},
 	})
-}
-
-// exits runs a command that has to end with the given code.
-func exits(ts *testscript.TestScript, _ bool, args []string) {
-	want, err := strconv.Atoi(args[0])
-	ts.Check(err)
-	err = ts.Exec(args[1], args[2:]...)
-	got := 0
-	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
-		got = exit.ExitCode()
-	} else {
-		ts.Check(err)
-	}
-	if got != want {
-		ts.Fatalf("exit code %d, want %d", got, want)
-	}
 }
 
 // taken puts an address on which somebody listens into a variable.
@@ -75,5 +58,5 @@ func printSettings() {
 	if err := c.complete(f); err != nil {
 		panic(err)
 	}
-	visit(f, func(flag, _ string) { fmt.Printf("%s=%s\n", flag, f.Lookup(flag).Value) })
+	rules().Visit(f, func(flag, _ string) { fmt.Printf("%s=%s\n", flag, f.Lookup(flag).Value) })
 }

@@ -1,10 +1,10 @@
-package main
+package settings
 
 import "github.com/agnivade/levenshtein"
 
-// suggest returns words that name the nearest known setting, or nothing when none is near. A beginning of a
+// Suggest returns words that name the nearest known setting, or nothing when none is near. A beginning of a
 // name is near it.
-func suggest[V any](name string, known map[string]V) string {
+func Suggest[V any](name string, known map[string]V) string {
 	best, least := "", len(name)/2+1
 	for k := range known {
 		d := levenshtein.ComputeDistance(name, k)

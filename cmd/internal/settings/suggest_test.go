@@ -1,4 +1,4 @@
-package main
+package settings
 
 import "testing"
 
@@ -16,8 +16,8 @@ func TestSuggest(t *testing.T) {
 		"qqqqqqqq":                "",
 		"":                        "",
 	} {
-		if got := suggest(name, known); got != want {
-			t.Errorf("suggest(%q) = %q, want %q", name, got, want)
+		if got := Suggest(name, known); got != want {
+			t.Errorf("Suggest(%q) = %q, want %q", name, got, want)
 		}
 	}
 }

@@ -1,0 +1,28 @@
+package settings
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// FlagError names the nearest flag when one is unknown.
+func (r *Rules) FlagError(cmd *cobra.Command, err error) error {
+	name, ok := strings.CutPrefix(err.Error(), "unknown flag: --")
+	if !ok {
+		return fmt.Errorf("%w: %w", r.Mistake, err)
+	}
+	flags := make(map[string]bool)
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { flags["--"+f.Name] = true })
+	return fmt.Errorf("%w: no flag is called --%s%s", r.Mistake, name, Suggest("--"+name, flags))
+}
+
+// NoArguments refuses arguments.
+func (r *Rules) NoArguments(_ *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("%w: unexpected argument %q; see --help", r.Mistake, args[0])
+	}
+	return nil
+}
