@@ -280,7 +280,7 @@ func (b *builder) addMgrs() {
 		object := b.objectFor(host)
 		object.Roles = []string{node.RoleMgr}
 		step := b.initStep(n.Node, "mgr "+host, "start mgr."+host, object,
-			[]string{shown(append([]string{"ceph"}, authGet("mgr."+host, mgrCaps)...)) + "    # sent to the node"},
+			[]string{cephLine(authGet("mgr."+host, mgrCaps)) + "    # sent to the node"},
 			func(ctx context.Context) (node.Object, error) {
 				keyring, err := b.keyring(ctx, "mgr."+host, mgrCaps)
 				out := object
@@ -320,7 +320,7 @@ func (b *builder) addOSD(n *nodeView, d *node.DeviceFacts) {
 	known.OSDs = []node.OSD{osd}
 	step := b.initStep(n.Node, "osd "+n.Name+" "+d.Stable, "make an OSD on "+d.Path, known, []string{
 		"ceph osd new " + uuid + "    # gives the id",
-		shown(append([]string{"ceph"}, authGet("osd.<id>", osdCaps)...)) + "    # sent to the node",
+		cephLine(authGet("osd.<id>", osdCaps)) + "    # sent to the node",
 	}, func(ctx context.Context) (node.Object, error) { return b.osdObject(ctx, object, osd) })
 	step.Together = "osd"
 	b.step(step)

@@ -163,7 +163,7 @@ func (b *builder) stopOSDs(l *leaving) {
 		return
 	}
 	step := b.removeStep(l.Node, "stop "+l.Name, "stop "+names(up), node.Removal{FSID: b.g.fsid, Daemons: daemons(up)})
-	step.Commands = append([]string{shown(append([]string{"ceph", "osd", "ok-to-stop"}, numbers(up)...))}, step.Commands...)
+	step.Commands = append([]string{cephLine(append([]string{"osd", "ok-to-stop"}, numbers(up)...))}, step.Commands...)
 	step.Check = func(ctx context.Context) error { return b.okToStop(ctx, up) }
 	b.step(step)
 }
@@ -173,7 +173,7 @@ func (b *builder) waitSafe(l *leaving) control.Step {
 	argv := append([]string{"osd", "safe-to-destroy"}, numbers(l.osds)...)
 	return control.Step{
 		ID: "safe " + l.Name, Node: b.v.master.Name, Title: "wait until nothing needs " + names(l.osds),
-		Commands: []string{shown(append([]string{"ceph"}, argv...)) + "    # again and again, for as long as it takes"},
+		Commands: []string{cephLine(argv) + "    # again and again, for as long as it takes"},
 		Do: func(ctx context.Context, progress func(string)) error {
 			return poll(ctx, drainTimeout, progress, func(ctx context.Context) (string, error) {
 				_, err := b.ceph(ctx, argv...)

@@ -3,7 +3,6 @@ package cephstorage
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"strconv"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
@@ -45,9 +44,6 @@ type PoolOptions struct {
 	Size int
 }
 
-// poolName is what Ganeti takes for a pool name in userspace mode.
-var poolName = regexp.MustCompile(`^\w+$`)
-
 // CreatePool returns the change that makes a pool for RBD images.
 func (s *Storage) CreatePool(name, command string, opts PoolOptions) control.Change {
 	return control.Change{
@@ -60,8 +56,8 @@ func (s *Storage) CreatePool(name, command string, opts PoolOptions) control.Cha
 
 func (s *Storage) planCreatePool(ctx context.Context, name string, opts PoolOptions) (*control.Plan, error) {
 	plan := &control.Plan{Title: "make the pool " + name}
-	if !poolName.MatchString(name) {
-		return nil, fmt.Errorf("%w: pool name %q: use letters, digits and _ only: Ganeti starts no instance from others", control.ErrUsage, name)
+	if err := checkPool(name); err != nil {
+		return nil, fmt.Errorf("%w: pool %q: %w", control.ErrUsage, name, err)
 	}
 	v, err := s.observeCluster(ctx, plan)
 	if err != nil || len(plan.Blockers) > 0 {

@@ -175,7 +175,7 @@ func (b *builder) makeAgain(r *replacement, options settings) {
 	known.OSDs = []node.OSD{osd}
 	b.step(b.initStep(r.Node, "make "+osdName(r.id), "make "+osdName(r.id)+" on "+r.device, known, []string{
 		fmt.Sprintf("ceph osd new %s %d", r.uuid, r.id),
-		shown(append([]string{"ceph"}, authGet(osdName(r.id), osdCaps)...)) + "    # sent to the node",
+		cephLine(authGet(osdName(r.id), osdCaps)) + "    # sent to the node",
 		fmt.Sprintf("ceph osd in %d", r.id),
 	}, func(ctx context.Context) (node.Object, error) {
 		if _, err := b.ceph(ctx, "osd", "new", r.uuid, strconv.Itoa(r.id)); err != nil {

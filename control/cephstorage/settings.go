@@ -2,7 +2,7 @@ package cephstorage
 
 import (
 	"fmt"
-	"strconv"
+	"strings"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
 )
@@ -21,61 +21,35 @@ type settings struct {
 	Pool           string
 }
 
-// optionsOf returns the options that hold on a node; with an empty name those of the cluster.
+// optionsOf returns the options that hold on a node; with an empty name those of the cluster. They were checked when they
+// were given, but the state file may have been changed by hand since.
 func (v *view) optionsOf(name string) (settings, error) {
-	return readSettings(control.Resolve(Type{}, v.state.Options, v.state.Nodes[name]))
-}
-
-func readSettings(values []control.OptionValue) (settings, error) {
-	var s settings
-	var err error
-	number := func(text string) int {
-		n, convErr := strconv.Atoi(text)
-		if convErr != nil && err == nil {
-			err = convErr
-		}
-		return n
+	values := control.Resolve(Type{}, v.state.Options, v.state.Nodes[name])
+	get := control.Getter(values)
+	text := func(option string) string { return strings.Join(get(option), "") }
+	s := settings{
+		Disks:          get(OptionDisk),
+		Backend:        text(OptionOSDBackend),
+		Mons:           number(get(OptionMons)),
+		PublicNetwork:  text(OptionPublicNetwork),
+		ClusterNetwork: text(OptionClusterNetwork),
+		Size:           number(get(OptionSize)),
+		MinSize:        number(get(OptionMinSize)),
+		Pool:           text(OptionPool),
 	}
-	size := func(text string) int64 {
-		n, convErr := parseSize(text)
-		if convErr != nil && err == nil {
-			err = convErr
-		}
-		return n
-	}
-	for _, value := range values {
-		switch text := value.First(); value.Name {
-		case "disk":
-			s.Disks = value.Values
-		case "osd_backend":
-			s.Backend = text
-		case "osd_file_size":
-			s.FileSize = size(text)
-		case "mons":
-			s.Mons = number(text)
-		case "public_network":
-			s.PublicNetwork = text
-		case "cluster_network":
-			s.ClusterNetwork = text
-		case "size":
-			s.Size = number(text)
-		case "min_size":
-			if text != "" {
-				s.MinSize = number(text)
-			}
-		case "osd_memory_target":
-			s.MemoryTarget = size(text)
-		case "host_reserve":
-			s.HostReserve = size(text)
-		case "pool":
-			s.Pool = text
+	for option, bytes := range map[string]*int64{
+		OptionOSDFileSize: &s.FileSize, OptionOSDMemoryTarget: &s.MemoryTarget, OptionHostReserve: &s.HostReserve,
+	} {
+		var err error
+		if *bytes, err = ParseBytes(text(option)); err != nil {
+			return settings{}, fmt.Errorf("storage option %s=%s: %w", option, text(option), err)
 		}
 	}
-	if err != nil {
-		return settings{}, fmt.Errorf("read the storage options: %w", err)
-	}
-	if s.MinSize == 0 {
-		s.MinSize = s.Size/2 + 1
+	if s.Mons < 1 || s.Size < 1 || s.MinSize < 1 || s.Pool == "" {
+		return settings{}, fmt.Errorf("storage options: %s, %s and %s have to be numbers of 1 or more, and %s a name", OptionMons, OptionSize, OptionMinSize, OptionPool)
 	}
 	return s, nil
 }
+
+// formatSize writes a number of bytes for people.
+func formatSize(n int64) string { return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30)) }

@@ -9,25 +9,17 @@ import (
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/node"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/run"
 )
 
-// shown is a command line for people.
-func shown(argv []string) string {
-	quoted := make([]string, len(argv))
-	for i, a := range argv {
-		quoted[i] = a
-		if a == "" || strings.ContainsAny(a, " '\"$&|;<>()*?") {
-			quoted[i] = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
-		}
-	}
-	return strings.Join(quoted, " ")
-}
+// cephLine is a command of Ceph's for people.
+func cephLine(args []string) string { return run.Quote(append([]string{"ceph"}, args...)) }
 
 // cephStep is a step that runs commands of Ceph's on the master, in order.
 func (s *Storage) cephStep(v *view, id, title string, commands ...[]string) control.Step {
 	step := control.Step{ID: id, Node: v.master.Name, Title: title}
 	for _, c := range commands {
-		step.Commands = append(step.Commands, shown(append([]string{"ceph"}, c...)))
+		step.Commands = append(step.Commands, cephLine(c))
 	}
 	step.Do = func(ctx context.Context, _ func(string)) error {
 		for _, c := range commands {
@@ -62,7 +54,7 @@ func (s *Storage) initStep(n control.Node, id, title string, known node.Object, 
 func (s *Storage) removeStep(n control.Node, id, title string, removal node.Removal, before ...[]string) control.Step {
 	step := control.Step{ID: id, Node: n.Name, Title: title}
 	for _, c := range before {
-		step.Commands = append(step.Commands, shown(append([]string{"ceph"}, c...)))
+		step.Commands = append(step.Commands, cephLine(c))
 	}
 	step.Commands = append(step.Commands, node.RemoveCommands(removal, nil)...)
 	step.Do = func(ctx context.Context, progress func(string)) error {
