@@ -37,7 +37,7 @@ type Node struct {
 	Offline bool   `json:"offline"`
 	// Mark is the storage type that the node is enabled for, or empty.
 	Mark string `json:"storage,omitempty"`
-	// MemoryBytes is what the instances of the node may use at most.
+	// InstanceMemoryBytes is what the instances of the node may use at most.
 	InstanceMemoryBytes int64 `json:"instance_memory_bytes,omitempty"`
 }
 
@@ -111,4 +111,9 @@ type Env struct {
 	Log       *slog.Logger
 	// Version is that of cephctl.
 	Version string
+	// Parallel is how many nodes are worked on at once.
+	Parallel int
+	// Points, when set, is told how far each step is: "begin", "effect" when it has taken effect and is not yet
+	// remembered, "done". Tests kill the process there.
+	Points func(where, step string)
 }

@@ -7,6 +7,8 @@ import (
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/state"
 )
 
+var _ Store = (*state.File)(nil)
+
 // Store keeps the state of cephctl.
 type Store interface {
 	// Load returns the state; that of a new installation when there is no file.
@@ -24,7 +26,7 @@ var (
 	// ErrExists is in errors about a node or group that is there already.
 	ErrExists = errors.New("exists already")
 	// ErrLocked is in the error when somebody else is changing things.
-	ErrLocked = errors.New("somebody else is at work")
+	ErrLocked = state.ErrLocked
 	// ErrUnreachable is in errors about a node that has not answered.
 	ErrUnreachable = errors.New("unreachable")
 	// ErrBlocked is in the error when a plan has blockers.

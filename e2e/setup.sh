@@ -6,12 +6,13 @@ set -eu
 # The compiler and headers for librados and librbd.
 BUILD_PACKAGES="ca-certificates gcc libc6-dev librados-dev librbd-dev"
 # A Ceph cluster (ceph-mgr brings what its prometheus module needs); a guest that opens RBD images; a Prometheus,
-# which brings promtool.
+# which brings promtool; an sshd, which the tests run as their own child.
 LAB_PACKAGES="ceph-common ceph-mon ceph-mgr ceph-osd
 	qemu-system-x86 qemu-block-extra
-	prometheus"
+	prometheus
+	openssh-client openssh-server"
 # What these packages would start at the next boot. Prometheus' port is also the demo's.
-SERVICES="ceph-crash.service ceph.target prometheus.service rbdmap.service"
+SERVICES="ceph-crash.service ceph.target prometheus.service rbdmap.service ssh.service ssh.socket"
 MIN_GO_MINOR=21
 POLICY=/usr/sbin/policy-rc.d
 

@@ -1,4 +1,3 @@
-// Package cephstorage is the storage type ceph.
 package cephstorage
 
 import (
@@ -38,7 +37,7 @@ type Type struct{}
 var _ control.StorageType = Type{}
 
 // Name implements control.StorageType.
-func (Type) Name() string { return "ceph" }
+func (Type) Name() string { return Name }
 
 // Options implements control.StorageType.
 func (Type) Options() []control.Option {

@@ -1,0 +1,79 @@
+package cephstorage
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/state"
+)
+
+// Cancel gives up the operation that was begun and not finished, and gives OSDs back the weights that it took. What it
+// has made or removed stays so: the text says how to go on from there.
+func (s *Storage) Cancel(ctx context.Context) (text string, err error) {
+	release, err := s.env.Store.Lock(ctx, "cephctl storage cancel")
+	if err != nil {
+		return "", err
+	}
+	defer release()
+	st, err := s.env.Store.Load()
+	if err != nil {
+		return "", err
+	}
+	op := st.Operation
+	if op == nil {
+		return "nothing was begun that is not finished", nil
+	}
+	if err := s.restoreWeights(ctx, op); err != nil {
+		return "", err
+	}
+	err = s.env.Store.Update(func(st *state.State) error {
+		st.Operation = nil
+		return nil
+	})
+	if err != nil {
+		return "", err
+	}
+	return "given up: " + op.Command + "\n" + advice(op), nil
+}
+
+// restoreWeights puts OSDs that were taken out back in, as far as they are still there.
+func (s *Storage) restoreWeights(ctx context.Context, op *state.Operation) error {
+	if !hasWeights(op) {
+		return nil
+	}
+	var m osdMap
+	if err := ask(ctx, s, &m, "osd", "dump"); err != nil {
+		return err
+	}
+	for key, weight := range op.Data {
+		id, ok := strings.CutPrefix(key, "weight ")
+		if !ok || !slices.ContainsFunc(m.OSDs, func(o osdInfo) bool { return numbers([]int{o.ID})[0] == id }) {
+			continue
+		}
+		if _, err := s.ceph(ctx, "osd", "reweight", id, weight); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func hasWeights(op *state.Operation) bool {
+	for key := range op.Data {
+		if strings.HasPrefix(key, "weight ") {
+			return true
+		}
+	}
+	return false
+}
+
+// advice says how to go on from where an operation was given up.
+func advice(op *state.Operation) string {
+	switch op.Kind {
+	case "offline":
+		return "to have all daemons of " + op.Target + " back: cephctl node add --readd " + op.Target
+	case "init-distributed-storage":
+		return "to begin anew, take down what was made: cephctl storage destroy"
+	}
+	return "see what is lacking: cephctl storage status"
+}

@@ -1,0 +1,197 @@
+package cephstorage
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/node"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
+)
+
+// maxSkew is how far a node's clock may be off. Mons complain from 0.05 s on, but the time that ssh takes hides that
+// much.
+const maxSkew = 2 * time.Second
+
+// needed are the packages that a node of the storage group has to have.
+var needed = []string{"ceph-mon", "ceph-mgr", "ceph-osd", "ceph-common"}
+
+// checkMembers adds all the reasons why nodes can't be what they are to be.
+func checkMembers(plan *control.Plan, v *view, members []*nodeView, fsid string, memory *control.Memory) {
+	for _, n := range members {
+		if n.err != nil {
+			plan.Block(n.Name, "node-unreachable", "", "%v", n.err)
+			continue
+		}
+		checkPackages(plan, n)
+		checkConf(plan, n, fsid)
+		checkDaemons(plan, n, fsid)
+		checkClock(plan, n)
+		options, err := v.optionsOf(n.Name)
+		if err != nil {
+			plan.Block(n.Name, "options", "", "%v", err)
+			continue
+		}
+		checkDevices(plan, v, n, fsid, memory)
+		checkMemory(plan, n, options)
+		if _, err := publicAddress(n.facts.Addresses, n.Address, options.PublicNetwork); err != nil {
+			plan.Block(n.Name, "no-address", "set it by public_network of -S, or give the node its IP address", "%v", err)
+		}
+	}
+	checkReleases(plan, members)
+	checkHosts(plan, members)
+}
+
+func checkPackages(plan *control.Plan, n *nodeView) {
+	var missing []string
+	for _, name := range needed {
+		if n.facts.Packages[name] == "" {
+			missing = append(missing, name)
+		}
+	}
+	if len(missing) > 0 {
+		plan.Block(n.Name, "packages-missing", "apt-get install "+strings.Join(missing, " "),
+			"Ceph's packages are not installed (%s)", strings.Join(missing, ", "))
+	}
+}
+
+// checkReleases wants one release of Ceph everywhere, and names the nodes that differ from most.
+func checkReleases(plan *control.Plan, members []*nodeView) {
+	count := map[string]int{}
+	common := ""
+	for _, n := range members {
+		if r := n.facts.Release; r != "" {
+			count[r]++
+			if count[r] > count[common] {
+				common = r
+			}
+		}
+	}
+	for _, n := range members {
+		if r := n.facts.Release; r != "" && r != common {
+			plan.Block(n.Name, "release-differs", "install "+common, "has Ceph %s, the other nodes have %s", r, common)
+		}
+	}
+}
+
+func checkConf(plan *control.Plan, n *nodeView, fsid string) {
+	if c := n.facts.Conf; c != nil && c.FSID != fsid {
+		plan.Block(n.Name, "foreign-conf", "nothing is overwritten; if that cluster is gone, move the file away",
+			"%s belongs to another Ceph cluster (fsid %s)", defaultConfig, c.FSID)
+	}
+}
+
+func checkDaemons(plan *control.Plan, n *nodeView, fsid string) {
+	for _, d := range n.facts.Daemons {
+		if d.FSID != "" && d.FSID != fsid {
+			plan.Block(n.Name, "foreign-daemon", "remove it first", "%s is of another Ceph cluster (fsid %s)", d.Daemon, d.FSID)
+		}
+	}
+}
+
+func checkClock(plan *control.Plan, n *nodeView) {
+	if n.facts.Time.IsZero() {
+		return
+	}
+	off := time.Duration(0)
+	switch t := n.facts.Time; {
+	case t.Before(n.asked):
+		off = n.asked.Sub(t)
+	case t.After(n.answered):
+		off = t.Sub(n.answered)
+	}
+	if off > maxSkew {
+		plan.Block(n.Name, "clock-skew", "set it, for example with chrony: mons need clocks that agree",
+			"its clock is off by %s", off.Round(time.Second))
+	}
+}
+
+// checkHosts wants a short host name of its own for each node: mons, mgrs and CRUSH hosts are named after it.
+func checkHosts(plan *control.Plan, members []*nodeView) {
+	seen := map[string]string{}
+	for _, n := range members {
+		if other, ok := seen[n.host()]; ok && n.err == nil {
+			plan.Block(n.Name, "same-host", "give each node a host name of its own", "has the host name %s, like %s", n.host(), other)
+		}
+		seen[n.host()] = n.Name
+	}
+}
+
+func checkMemory(plan *control.Plan, n *nodeView, options settings) {
+	osds := int64(len(options.Disks))
+	sum := osds*options.MemoryTarget + n.InstanceMemoryBytes + options.HostReserve
+	if n.facts.MemoryBytes > 0 && sum > n.facts.MemoryBytes {
+		plan.Block(n.Name, "memory", "lower osd_memory_target or host_reserve, or take disks or instances away",
+			"%d OSDs × %s + instances %s + host %s = %s, and it has %s", osds, formatSize(options.MemoryTarget),
+			formatSize(n.InstanceMemoryBytes), formatSize(options.HostReserve), formatSize(sum), formatSize(n.facts.MemoryBytes))
+	}
+}
+
+func checkDevices(plan *control.Plan, v *view, n *nodeView, fsid string, memory *control.Memory) {
+	if len(n.facts.Devices) == 0 {
+		plan.Block(n.Name, "no-device", fmt.Sprintf("cephctl node modify -S %s:disk=/dev/sdX %s", Name, n.Name),
+			"no option names a device of this node")
+		return
+	}
+	var seen []string
+	for i := range n.facts.Devices {
+		d := &n.facts.Devices[i]
+		switch kind, text, cure := judgeDevice(v, n, d, fsid, memory); {
+		case kind != "":
+			plan.Block(n.Name, kind, cure, "%s %s", d.Path, text)
+		case slices.Contains(seen, d.Stable):
+			plan.Block(n.Name, "device-twice", "name each disk once", "%s is named twice", d.Path)
+		}
+		seen = append(seen, d.Stable)
+	}
+}
+
+// judgeDevice returns why a device can't be used, or nothing.
+func judgeDevice(v *view, n *nodeView, d *node.DeviceFacts, fsid string, memory *control.Memory) (kind, text, cure string) {
+	const wipe = "if nothing on it is needed, wipe it: wipefs -a "
+	switch {
+	case !d.Exists:
+		return "device-missing", "does not exist", "name the devices of this node: cephctl node modify -S " + Name + ":disk=/dev/sdX " + n.Name
+	case d.OSD != nil && d.OSD.FSID != "" && d.OSD.FSID != fsid:
+		return "device-foreign-osd", fmt.Sprintf("holds osd.%d of another Ceph cluster (fsid %s)", d.OSD.ID, d.OSD.FSID), wipe + d.Path
+	case d.OSD != nil && d.OSD.UUID == memory.Get(osdKey(n, d)):
+		return "", "", "" // half made by us, or made and not yet started
+	case d.OSD != nil && v.ceph != nil && v.ceph.osds.byUUID(d.OSD.UUID) != nil:
+		return "", "", ""
+	case d.OSD != nil:
+		return "device-old-osd", fmt.Sprintf("holds an OSD (%s) that the cluster does not know", d.OSD.UUID), wipe + d.Path
+	case !d.Pristine:
+		return "device-in-use", "is not empty: " + d.Content, wipe + d.Path
+	}
+	return "", "", ""
+}
+
+// osdKey is where an operation remembers the uuid of the OSD on a device.
+func osdKey(n *nodeView, d *node.DeviceFacts) string { return "osd-uuid " + n.Name + " " + d.Stable }
+
+// benign are the health checks that do not speak against taking something away.
+var benign = []string{
+	"MON_DISK_LOW", "POOL_APP_NOT_ENABLED", "POOL_NO_REDUNDANCY", "POOL_TOO_FEW_PGS", "POOL_TOO_MANY_PGS",
+	"TOO_FEW_PGS", "TOO_FEW_OSDS", "TOO_MANY_PGS", "AUTH_INSECURE_GLOBAL_ID_RECLAIM", "AUTH_INSECURE_GLOBAL_ID_RECLAIM_ALLOWED",
+	"RECENT_CRASH", "RECENT_MGR_MODULE_CRASH", "MGR_MODULE_DEPENDENCY", "OSDMAP_FLAGS", "OSD_FLAGS", "MON_MSGR2_NOT_ENABLED",
+	"PG_NOT_DEEP_SCRUBBED", "PG_NOT_SCRUBBED", "TELEMETRY_CHANGED",
+}
+
+// checkHealth stops what takes something away: HEALTH_ERR always, HEALTH_WARN for checks that are not benign and are
+// not excused by what was removed already.
+func checkHealth(plan *control.Plan, h *health, excused ...string) {
+	var bad []string
+	for name, c := range h.Checks {
+		if c.Muted || slices.Contains(excused, name) {
+			continue
+		}
+		if c.Severity == "HEALTH_ERR" || !slices.Contains(benign, name) {
+			bad = append(bad, name+" ("+c.Summary.Message+")")
+		}
+	}
+	slices.Sort(bad)
+	if len(bad) > 0 {
+		plan.Block("", "health", "see \"ceph health detail\", and cure that first", "the cluster is not well: %s", strings.Join(bad, ", "))
+	}
+}

@@ -1,0 +1,448 @@
+package cephstorage
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/node"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
+)
+
+// goal is what the storage group is to look like, and what there is of it already.
+type goal struct {
+	fsid    string
+	group   string
+	members []*nodeView
+	options settings
+	// mons and mgrs are the hosts that are to have one; monHost the addresses of those mons, in the same order.
+	mons, mgrs []string
+	monHost    []string
+	conf       string
+	memory     *control.Memory
+}
+
+// builder makes the steps that bring the members to the goal, leaving out what is so already.
+type builder struct {
+	*Storage
+	v    *view
+	g    *goal
+	plan *control.Plan
+}
+
+// setGoal decides who runs what. It adds blockers where that can't be decided.
+func setGoal(plan *control.Plan, v *view, group, fsid string, members []*nodeView, memory *control.Memory) (*goal, error) {
+	options, err := v.optionsOf("")
+	if err != nil {
+		return nil, err
+	}
+	g := &goal{fsid: fsid, group: group, members: members, options: options, memory: memory}
+	hosts := hostsOf(members)
+	var haveMons, haveMgrs []string
+	if v.ceph != nil {
+		haveMons, haveMgrs = v.ceph.quorum.names(), v.ceph.mgrs.names()
+	} else if first := memory.Get("first-mon"); first != "" {
+		haveMons = []string{first}
+	}
+	g.mons = placeMons(hosts, haveMons, options.Mons)
+	g.mgrs = placeMgrs(hosts, haveMgrs, g.mons)
+	for _, mon := range g.mons {
+		g.monHost = append(g.monHost, g.addressesOf(plan, v, mon))
+	}
+	c := conf{FSID: fsid, MonHost: g.monHost, settings: options}
+	g.conf = c.String()
+	return g, nil
+}
+
+// addressesOf returns the addresses of a mon that runs, or those that it will have.
+func (g *goal) addressesOf(plan *control.Plan, v *view, host string) string {
+	if v.ceph != nil {
+		for _, m := range v.ceph.quorum.Monmap.Mons {
+			if m.Name == host {
+				return m.Addrs.String()
+			}
+		}
+	}
+	addr, err := publicAddress(g.member(host).facts.Addresses, g.member(host).Address, g.options.PublicNetwork)
+	if err != nil {
+		return "" // checkMembers has said so
+	}
+	return monAddresses(addr)
+}
+
+func (g *goal) member(host string) *nodeView {
+	i := slices.IndexFunc(g.members, func(n *nodeView) bool { return n.host() == host })
+	return g.members[i]
+}
+
+func hostsOf(members []*nodeView) []string {
+	hosts := make([]string, len(members))
+	for i, n := range members {
+		hosts[i] = n.host()
+	}
+	return hosts
+}
+
+// converge adds the steps that make the members what they are to be.
+func (b *builder) converge() {
+	if b.v.ceph == nil {
+		b.bootstrap()
+	}
+	b.rules()
+	b.addMons()
+	b.keys()
+	b.configure()
+	b.addMgrs()
+	b.addOSDs()
+	b.pools()
+	if len(b.plan.Steps) > 0 {
+		b.settle()
+	}
+	b.mark()
+}
+
+// step adds a step.
+func (b *builder) step(s control.Step) { b.plan.Steps = append(b.plan.Steps, s) }
+
+// bootstrap makes the keys and the first mon of a new cluster.
+func (b *builder) bootstrap() {
+	first := b.g.member(b.g.mons[0])
+	b.g.memory.Keep("first-mon", first.host)
+	keys := control.Step{
+		ID: "keys", Node: b.v.master.Name, Title: "make the keys of mons and admin, and write ceph.conf",
+		Commands: append([]string{
+			"ceph-authtool --gen-print-key    # twice: for mon. and client.admin",
+			"write " + monKeyringPath + " (0600 root), until the cluster stands",
+		}, node.InitCommands(b.objectFor(b.v.master.Name))...),
+		Do: func(ctx context.Context, progress func(string)) error {
+			keyring, err := b.firstKeyring(ctx)
+			if err != nil {
+				return err
+			}
+			object := b.objectFor("")
+			object.Keyrings = map[string]string{adminKeyring: adminPart(keyring)}
+			return b.call(ctx, b.v.master.Node, nodeTimeout, "init", object, nil, progress)
+		},
+	}
+	b.step(keys)
+	object := b.objectFor(first.host())
+	object.Roles = []string{node.RoleMon}
+	object.Mon = &node.Mon{Addresses: b.g.monHost[0]}
+	b.step(b.initStep(first.Node, "mon "+first.host(), "start the first mon, mon."+first.host(), object, nil,
+		func(ctx context.Context) (node.Object, error) {
+			keyring, err := b.firstKeyring(ctx)
+			mon := *object.Mon
+			mon.Keyring = keyring
+			out := object
+			out.Mon = &mon
+			return out, err
+		}))
+	b.step(b.cephStep(b.v, "config", "set what all daemons of the cluster share",
+		[]string{"config", "set", "mon", "auth_allow_insecure_global_id_reclaim", "false"}))
+}
+
+// objectFor returns an object without roles and secrets.
+func (b *builder) objectFor(host string) node.Object {
+	return node.Object{FSID: b.g.fsid, Conf: b.g.conf, Name: host}
+}
+
+// addMons adds mons one after the other: each joins before the next is made.
+func (b *builder) addMons() {
+	var have []string
+	if b.v.ceph != nil {
+		have = b.v.ceph.quorum.names()
+	} else {
+		have = b.g.mons[:1]
+	}
+	for i, host := range b.g.mons {
+		n := b.g.member(host)
+		if slices.Contains(have, host) {
+			if b.v.ceph != nil && !n.isRunning(node.RoleMon, host) {
+				b.start(n, node.RoleMon, host)
+			}
+			continue
+		}
+		object := b.objectFor(host)
+		object.Roles = []string{node.RoleMon}
+		object.Mon = &node.Mon{Addresses: b.g.monHost[i], Monmap: []byte{}}
+		b.step(b.initStep(n.Node, "mon "+host, "add mon."+host, object, []string{
+			"ceph mon getmap    # sent to the node",
+			"ceph auth get mon.    # sent to the node",
+		}, func(ctx context.Context) (node.Object, error) { return b.monObject(ctx, object) }))
+	}
+}
+
+// monObject fills in what a further mon is made from.
+func (b *builder) monObject(ctx context.Context, object node.Object) (node.Object, error) {
+	monmap, err := b.ceph(ctx, "mon", "getmap")
+	if err != nil {
+		return object, fmt.Errorf("get the monmap: %w", err)
+	}
+	keyring, err := b.ceph(ctx, "auth", "get", "mon.")
+	if err != nil {
+		return object, fmt.Errorf("get the mons' key: %w", err)
+	}
+	mon := *object.Mon
+	mon.Monmap, mon.Keyring = monmap, string(keyring)
+	object.Mon = &mon
+	return object, nil
+}
+
+// start adds a step that starts a daemon which is there and does not run.
+func (b *builder) start(n *nodeView, role, id string) {
+	daemons := []node.Daemon{{Role: role, ID: id}}
+	step := control.Step{
+		ID: "start " + role + "." + id, Node: n.Name, Title: "start " + role + "." + id, Together: "start " + role,
+		Commands: node.StartCommands(daemons),
+		Do: func(ctx context.Context, progress func(string)) error {
+			return b.call(ctx, n.Node, nodeTimeout, "start", daemons, nil, progress)
+		},
+	}
+	b.step(step)
+}
+
+// keyrings are the keys, besides admin's, that every member has, with their caps.
+func (b *builder) keyrings() map[string][]string {
+	return map[string][]string{exporterEntity: exporterCaps, instanceEntity: instanceCaps(b.g.options.Pool)}
+}
+
+// keys makes the keys of exporter and instances, where a member lacks one.
+func (b *builder) keys() {
+	if !slices.ContainsFunc(b.g.members, func(n *nodeView) bool { return !b.hasKeyrings(n) }) {
+		return
+	}
+	b.step(b.cephStep(b.v, "client-keys", "make the keys of the exporter and of instances",
+		authGet(exporterEntity, exporterCaps), authGet(instanceEntity, instanceCaps(b.g.options.Pool))))
+}
+
+func (b *builder) hasKeyrings(n *nodeView) bool {
+	for entity := range b.keyrings() {
+		if !slices.ContainsFunc(n.facts.Keyrings, func(f node.File) bool { return f.Name == keyringFile(entity) }) {
+			return false
+		}
+	}
+	return true
+}
+
+// configure writes ceph.conf and the keyrings to the members where they are not so already, and to the master.
+func (b *builder) configure() {
+	for _, n := range b.g.members {
+		if b.isConfigured(n) && b.hasKeyrings(n) {
+			continue
+		}
+		object := b.objectFor(n.host())
+		known := object
+		known.Keyrings = map[string]string{keyringFile(exporterEntity): "", keyringFile(instanceEntity): ""}
+		step := b.initStep(n.Node, "conf "+n.host(), "write ceph.conf and the keyrings of exporter and instances", known, nil,
+			func(ctx context.Context) (node.Object, error) { return b.withKeyrings(ctx, object) })
+		step.Together = "conf"
+		b.step(step)
+	}
+	b.configureMaster()
+}
+
+// configureMaster keeps the master's ceph.conf, when the master is no member.
+func (b *builder) configureMaster() {
+	master := b.v.master
+	if slices.Contains(b.g.members, master) || b.isConfigured(master) || b.v.ceph == nil {
+		return
+	}
+	b.step(b.initStep(master.Node, "conf master", "write ceph.conf", b.objectFor(""), nil,
+		func(context.Context) (node.Object, error) { return b.objectFor(""), nil }))
+}
+
+// isConfigured tells whether a node's ceph.conf is up to date.
+func (b *builder) isConfigured(n *nodeView) bool {
+	return n.facts.Conf != nil && n.facts.Conf.SHA256 == checksum(b.g.conf)
+}
+
+func (b *builder) withKeyrings(ctx context.Context, object node.Object) (node.Object, error) {
+	object.Keyrings = map[string]string{}
+	for entity, caps := range b.keyrings() {
+		keyring, err := b.keyring(ctx, entity, caps)
+		if err != nil {
+			return object, err
+		}
+		object.Keyrings[keyringFile(entity)] = keyring
+	}
+	return object, nil
+}
+
+func (b *builder) addMgrs() {
+	for _, host := range b.g.mgrs {
+		n := b.g.member(host)
+		if n.isRunning(node.RoleMgr, host) {
+			continue
+		}
+		object := b.objectFor(host)
+		object.Roles = []string{node.RoleMgr}
+		step := b.initStep(n.Node, "mgr "+host, "start mgr."+host, object,
+			[]string{cephLine(authGet("mgr."+host, mgrCaps)) + "    # sent to the node"},
+			func(ctx context.Context) (node.Object, error) {
+				keyring, err := b.keyring(ctx, "mgr."+host, mgrCaps)
+				out := object
+				out.MgrKeyring = keyring
+				return out, err
+			})
+		step.Together = "mgr"
+		b.step(step)
+	}
+}
+
+// addOSDs makes an OSD on each device that has none, and starts those that stand still.
+func (b *builder) addOSDs() {
+	for _, n := range b.g.members {
+		for i := range n.facts.Devices {
+			b.addOSD(n, &n.facts.Devices[i])
+		}
+	}
+}
+
+func (b *builder) addOSD(n *nodeView, d *node.DeviceFacts) {
+	if info := b.existing(n, d); info != nil {
+		if !n.isRunning(node.RoleOSD, strconv.Itoa(info.ID)) {
+			b.start(n, node.RoleOSD, strconv.Itoa(info.ID))
+		}
+		return
+	}
+	options, err := b.v.optionsOf(n.Name)
+	if err != nil {
+		return // checkMembers has said so
+	}
+	uuid := b.uuidFor(n, d)
+	osd := node.OSD{ID: -1, UUID: uuid, Device: d.Stable, Backend: options.Backend, SizeBytes: options.FileSize}
+	object := b.objectFor(n.host())
+	object.Roles = []string{node.RoleOSD}
+	known := object
+	known.OSDs = []node.OSD{osd}
+	step := b.initStep(n.Node, "osd "+n.Name+" "+d.Stable, "make an OSD on "+d.Path, known, []string{
+		"ceph osd new " + uuid + "    # gives the id",
+		cephLine(authGet("osd.<id>", osdCaps)) + "    # sent to the node",
+	}, func(ctx context.Context) (node.Object, error) { return b.osdObject(ctx, object, osd) })
+	step.Together = "osd"
+	b.step(step)
+}
+
+// uuidFor returns the uuid of the OSD that is to be on a device: that of one which the cluster knows and which was
+// broken off, or that which this operation has chosen.
+func (b *builder) uuidFor(n *nodeView, d *node.DeviceFacts) string {
+	if d.OSD != nil && b.v.ceph != nil && b.v.ceph.osds.byUUID(d.OSD.UUID) != nil {
+		return d.OSD.UUID
+	}
+	return b.g.memory.Keep(osdKey(n, d), newUUID)
+}
+
+// existing returns the OSD of the cluster that is on a device and complete, or nil.
+func (b *builder) existing(n *nodeView, d *node.DeviceFacts) *osdInfo {
+	if b.v.ceph == nil {
+		return nil
+	}
+	if d.OSD != nil && d.OSD.Complete {
+		info := b.v.ceph.osds.byUUID(d.OSD.UUID)
+		if info != nil && n.daemon(node.RoleOSD, strconv.Itoa(info.ID)) != nil {
+			return info
+		}
+	}
+	return nil
+}
+
+// osdObject registers an OSD, unless it is, and fills in its number and key.
+func (b *builder) osdObject(ctx context.Context, object node.Object, osd node.OSD) (node.Object, error) {
+	out, err := b.ceph(ctx, "osd", "new", osd.UUID)
+	if err != nil {
+		return object, fmt.Errorf("register the OSD: %w", err)
+	}
+	osd.ID, err = strconv.Atoi(firstLine(out))
+	if err != nil {
+		return object, fmt.Errorf("register the OSD: read its number: %w", err)
+	}
+	osd.Secret, err = b.secret(ctx, osdName(osd.ID), osdCaps)
+	object.OSDs = []node.OSD{osd}
+	return object, err
+}
+
+// settle waits until what was started has come up.
+func (b *builder) settle() {
+	mons, mgrs := b.g.mons, len(b.g.mgrs)
+	osds := b.wantedOSDs()
+	b.step(control.Step{
+		ID: "settle", Node: b.v.master.Name,
+		Title:    "wait until all daemons are up and all placement groups are active",
+		Commands: []string{"ceph status    # again and again, for " + settleTimeout.String() + " at most"},
+		Do: func(ctx context.Context, progress func(string)) error {
+			return poll(ctx, settleTimeout, progress, func(ctx context.Context) (string, error) {
+				status, err := b.status(ctx)
+				if err != nil {
+					return "", err
+				}
+				return status.lack(mons, mgrs, osds), nil
+			})
+		},
+	})
+}
+
+// wantedOSDs counts the OSDs that are up once the steps so far are done.
+func (b *builder) wantedOSDs() int {
+	count := 0
+	for _, n := range b.g.members {
+		count += len(n.facts.Devices)
+	}
+	return count
+}
+
+// mark says in the inventory and on the nodes what they are now.
+func (b *builder) mark() {
+	for _, n := range b.g.members {
+		if n.Mark == Name && len(b.plan.Steps) == 0 {
+			continue
+		}
+		info := b.nodeInfo(n)
+		b.step(control.Step{
+			ID: "info " + n.Name, Node: n.Name, Title: "say on the node what it is", Together: "info",
+			Commands: []string{"write /var/lib/cephctl/node.json (0644 root)"},
+			Do: func(ctx context.Context, progress func(string)) error {
+				return b.call(ctx, n.Node, nodeTimeout, "node-info", info(), nil, progress)
+			},
+		})
+	}
+	for _, n := range b.g.members {
+		if n.Mark != Name || n.Offline {
+			b.step(b.markNode(n))
+		}
+	}
+	if g, _ := b.v.cluster.Group(b.g.group); g.Mark != Name || b.v.state.Initialised.IsZero() {
+		b.step(b.markGroup())
+	}
+}
+
+// NodeInfo is what node.json says.
+type NodeInfo struct {
+	Cluster string    `json:"cluster"`
+	Node    string    `json:"node"`
+	Group   string    `json:"group"`
+	Storage string    `json:"storage"`
+	FSID    string    `json:"fsid"`
+	Roles   []string  `json:"roles"`
+	Time    time.Time `json:"time"`
+}
+
+func (b *builder) nodeInfo(n *nodeView) func() json.RawMessage {
+	info := NodeInfo{
+		Cluster: b.v.cluster.Name, Node: n.Name, Group: b.g.group, Storage: Name, FSID: b.g.fsid,
+	}
+	if slices.Contains(b.g.mons, n.host()) {
+		info.Roles = append(info.Roles, node.RoleMon)
+	}
+	if slices.Contains(b.g.mgrs, n.host()) {
+		info.Roles = append(info.Roles, node.RoleMgr)
+	}
+	info.Roles = append(info.Roles, node.RoleOSD)
+	return func() json.RawMessage {
+		info.Time = time.Now().UTC().Truncate(time.Second)
+		content, _ := json.Marshal(info) // of plain strings
+		return content
+	}
+}

@@ -1,0 +1,192 @@
+package cephstorage
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/node"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/state"
+)
+
+// RemoveDead returns the change that removes a node which is gone for good from the cluster and the inventory.
+func (s *Storage) RemoveDead(name, command string) control.Change {
+	return control.Change{
+		Kind: "remove-dead", Target: name, Command: command,
+		Plan: func(ctx context.Context, memory *control.Memory) (*control.Plan, error) {
+			return s.planDead(ctx, name, memory)
+		},
+	}
+}
+
+func (s *Storage) planDead(ctx context.Context, name string, memory *control.Memory) (*control.Plan, error) {
+	plan := &control.Plan{Title: "remove the dead node " + name}
+	v, err := s.observe(ctx, func(n control.Node, st state.Storage) bool {
+		return n.Name == name || n.Group == st.Group && !n.Offline
+	})
+	if err != nil {
+		return nil, err
+	}
+	dead := v.nodes[name]
+	if dead == nil {
+		return nil, fmt.Errorf("node %s: %w: see \"cephctl node list\"", name, control.ErrUnknown)
+	}
+	b := &builder{Storage: s, v: v, plan: plan}
+	if dead.err == nil {
+		plan.Block(name, "node-answers", "cephctl node modify --offline=yes "+name, "is not dead: its agent answers")
+	}
+	if v.cluster.Master == name {
+		plan.Block(name, "node-is-master", "run this on another node", "is the node that this runs on")
+	}
+	if dead.Group == v.state.Group && !v.state.Initialised.IsZero() {
+		b.bury(dead, memory)
+	}
+	if len(plan.Blockers) == 0 {
+		plan.Destroys = []string{"what is stored on " + name + " and nowhere else"}
+		b.step(b.forget(dead.Node))
+	}
+	return plan, nil
+}
+
+// forget is a step that takes a node out of the inventory.
+func (b *builder) forget(n control.Node) control.Step {
+	return control.Step{
+		ID: "forget " + n.Name, Node: b.v.master.Name, Title: "take node " + n.Name + " out of the inventory",
+		Commands: []string{"inventory: node " + n.Name + " is gone"},
+		Do:       func(ctx context.Context, _ func(string)) error { return b.env.Inventory.RemoveNode(ctx, n.Name) },
+	}
+}
+
+// bury plans how the traces of a dead node leave the cluster.
+func (b *builder) bury(dead *nodeView, memory *control.Memory) {
+	b.checkCluster(b.v.state.ID)
+	rest := b.others(dead)
+	if len(rest) == 0 {
+		b.plan.Block(dead.Name, "last-node", "to give the whole storage cluster up: cephctl storage destroy", "is the last node of the storage cluster")
+	}
+	if len(b.plan.Blockers) > 0 {
+		return
+	}
+	l := b.leavingOf(dead)
+	b.proveDead(l)
+	var err error
+	if b.g, err = setGoal(b.plan, b.v, b.v.state.Group, b.v.state.ID, rest, memory); err != nil {
+		b.plan.Block("", "options", "", "%v", err)
+	}
+	for _, n := range rest {
+		if n.err != nil {
+			b.plan.Note("%s does not answer (%v): its ceph.conf goes on naming the dead mon", n.Name, n.err)
+		}
+	}
+	b.g.members = slices.DeleteFunc(rest, func(n *nodeView) bool { return n.err != nil })
+	if len(b.plan.Blockers) > 0 {
+		return
+	}
+	if lack := b.cannotHeal(l); lack != "" {
+		b.plan.Note("%s: placement groups stay undersized until there is another node", lack)
+	}
+	b.buryMonAndMgr(l)
+	b.buryOSDs(l)
+	b.addMons()
+	b.addMgrs()
+	b.configureRest()
+}
+
+// proveDead adds the reasons why a node is not dead.
+func (b *builder) proveDead(l *leaving) {
+	c := b.v.ceph
+	var alive []string
+	if slices.Contains(c.quorum.Names, l.host()) {
+		alive = append(alive, "mon."+l.host()+" is in quorum")
+	}
+	for _, id := range l.osds {
+		if o := c.osds.osd(id); o != nil && o.Up == 1 {
+			alive = append(alive, osdName(id)+" is up")
+		}
+	}
+	if len(alive) > 0 {
+		b.plan.Block(l.Name, "daemons-up", "wait a minute if it died just now; else it can be reached by the other nodes: cephctl node modify --offline=yes "+l.Name,
+			"does not answer, but is not dead: %s", strings.Join(alive, ", "))
+	}
+	if l.mon {
+		if text := c.quorum.losing(l.host(), without(c.quorum.names(), []string{l.host()})); text != "" {
+			b.plan.Block(l.Name, "mon-majority", "bring the other mons back first", "%s", text)
+		}
+	}
+}
+
+func (b *builder) buryMonAndMgr(l *leaving) {
+	if l.mon {
+		step := b.cephStep(b.v, "mon-out "+l.host(), "take mon."+l.host()+" out of the map", []string{"mon", "remove", l.host()})
+		step.Check = func(ctx context.Context) error { return b.checkMajority(ctx, l.host()) }
+		b.step(step)
+	}
+	b.step(b.forgetMgr(l.host()))
+}
+
+func (b *builder) buryOSDs(l *leaving) {
+	if len(l.osds) > 0 {
+		b.step(b.cephStep(b.v, "out "+l.Name, "have the data of "+names(l.osds)+" made anew on other OSDs",
+			append([]string{"osd", "out"}, numbers(l.osds)...)))
+		b.step(b.waitHealed(l))
+		var commands [][]string
+		for _, id := range l.osds {
+			commands = append(commands, []string{"osd", "purge", numbers([]int{id})[0], "--yes-i-really-mean-it"})
+		}
+		b.step(b.cephStep(b.v, "purge "+l.Name, "take "+names(l.osds)+" out of the cluster", commands...))
+	}
+	if b.v.ceph.tree.hasHost(l.host()) {
+		b.step(b.cephStep(b.v, "crush "+l.host(), "take host "+l.host()+" out of the CRUSH map", []string{"osd", "crush", "rm", l.host()}))
+	}
+}
+
+// waitHealed waits until the placement groups live without the dead OSDs. For lack of hosts they may stay undersized.
+func (b *builder) waitHealed(l *leaving) control.Step {
+	return control.Step{
+		ID: "healed " + l.Name, Node: b.v.master.Name, Title: "wait until every placement group lives without " + names(l.osds),
+		Commands: []string{"ceph status    # again and again, for as long as it takes"},
+		Do: func(ctx context.Context, progress func(string)) error {
+			calm := 0
+			return poll(ctx, drainTimeout, progress, func(ctx context.Context) (string, error) {
+				status, err := b.status(ctx)
+				if err != nil {
+					return "", err
+				}
+				lack := status.unhealed()
+				if lack != "" {
+					calm = 0
+					return lack, nil
+				}
+				// Twice in a row: right after the OSDs went out, recovery has not begun yet.
+				if calm++; calm < 2 {
+					return "looking once more", nil
+				}
+				return "", nil
+			})
+		},
+	}
+}
+
+// unhealed says which placement groups are on their way, or need what is gone; nothing when none does.
+func (c *clusterStatus) unhealed() string {
+	for _, s := range c.Pgmap.States {
+		if !slices.Contains([]string{
+			"active+clean", "active+clean+scrubbing", "active+clean+scrubbing+deep",
+			"active+undersized", "active+undersized+degraded",
+		}, s.Name) {
+			return fmt.Sprintf("%d of %d placement groups are %s", s.Count, c.Pgmap.Total, s.Name)
+		}
+	}
+	return ""
+}
+
+// daemonNames returns what an agent says runs on a node, for messages.
+func daemonNames(list []node.DaemonFacts) string {
+	out := make([]string, len(list))
+	for i, d := range list {
+		out[i] = d.String()
+	}
+	return strings.Join(out, ", ")
+}

@@ -1,0 +1,150 @@
+package cephstorage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/node"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/state"
+)
+
+// Destroy returns the change that takes the whole storage cluster down, with all data. Unless force is set, images stand
+// in its way.
+func (s *Storage) Destroy(force bool, command string) control.Change {
+	return control.Change{
+		Kind: "destroy", Target: Name, Command: command,
+		Plan: func(ctx context.Context, memory *control.Memory) (*control.Plan, error) {
+			return s.planDestroy(ctx, force, memory)
+		},
+	}
+}
+
+func (s *Storage) planDestroy(ctx context.Context, force bool, memory *control.Memory) (*control.Plan, error) {
+	plan := &control.Plan{Title: "take the storage cluster down"}
+	v, err := s.observe(ctx, func(m control.Node, st state.Storage) bool { return st.Group != "" && m.Group == st.Group })
+	if err != nil {
+		return nil, err
+	}
+	fsid := v.state.ID
+	if fsid == "" {
+		fsid = memory.Get("fsid")
+	}
+	memory.Keep("fsid", func() string { return fsid })
+	b := &builder{Storage: s, v: v, plan: plan, g: &goal{fsid: fsid, group: v.state.Group}}
+	if v.state.Group == "" {
+		return plan, nil
+	}
+	if !force && memory.Get("begun") == "" {
+		b.checkImages(ctx)
+	}
+	memory.Keep("begun", func() string { return "yes" })
+	for _, n := range v.members(v.state.Group) {
+		if n.err != nil {
+			plan.Block(n.Name, "node-unreachable", "remove it first: cephctl node remove --dead "+n.Name, "%v", n.err)
+		}
+	}
+	if len(plan.Blockers) > 0 {
+		return plan, nil
+	}
+	plan.Destroys = []string{"Ceph cluster " + fsid + " with all pools, images and their data", "the devices of all OSDs of group " + v.state.Group + " are wiped"}
+	b.destroy()
+	return plan, nil
+}
+
+// checkImages adds a blocker for every pool that holds images.
+func (b *builder) checkImages(ctx context.Context) {
+	if b.v.ceph == nil {
+		if b.v.cephErr != nil && !errors.Is(b.v.cephErr, errNoCluster) && !b.v.state.Initialised.IsZero() {
+			b.plan.Block("", "no-answer", "if its data is to be given up: --force", "can't tell whether images exist: %v", b.v.cephErr)
+		}
+		return
+	}
+	for _, p := range b.v.ceph.osds.Pools {
+		if _, ok := p.Applications["rbd"]; !ok {
+			continue
+		}
+		images, err := b.images(ctx, p.Name)
+		switch {
+		case err != nil:
+			b.plan.Block("", "no-answer", "if its data is to be given up: --force", "can't list the images of pool %s: %v", p.Name, err)
+		case len(images) > 0:
+			b.plan.Block("", "pool-has-images", "remove them first, or give them up: --force", "pool %s holds %s", p.Name, some(images))
+		}
+	}
+}
+
+// images lists the images of a pool.
+func (s *Storage) images(ctx context.Context, pool string) ([]string, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, cliTimeout, fmt.Errorf("no answer within %s", cliTimeout))
+	defer cancel()
+	out, err := s.env.Runner.Run(ctx, nil, "rbd", "ls", "--pool", pool, "--format", "json")
+	if err != nil {
+		return nil, err
+	}
+	images, err := parse[[]string]("rbd ls", out)
+	if err != nil {
+		return nil, err
+	}
+	return *images, nil
+}
+
+// some names the first of a list.
+func some(list []string) string {
+	if len(list) <= 3 {
+		return fmt.Sprintf("%d images (%s)", len(list), strings.Join(list, ", "))
+	}
+	return fmt.Sprintf("%d images (%s, …)", len(list), strings.Join(list[:3], ", "))
+}
+
+func (b *builder) destroy() {
+	for _, n := range b.v.members(b.g.group) {
+		removal := node.Removal{FSID: b.g.fsid, Data: true, Everything: true}
+		for _, d := range n.facts.Daemons {
+			if d.FSID == "" || d.FSID == b.g.fsid {
+				removal.Daemons = append(removal.Daemons, d.Daemon)
+			}
+		}
+		if len(removal.Daemons) > 0 || n.facts.Conf != nil {
+			step := b.removeStep(n.Node, "destroy "+n.Name, "remove all daemons and their data", removal)
+			step.Together = "destroy"
+			b.step(step)
+		}
+	}
+	if m := b.v.master; b.v.nodes[m.Name] == nil && m.facts.Conf != nil && m.facts.Conf.FSID == b.g.fsid {
+		b.step(b.removeStep(m.Node, "destroy master", "remove ceph.conf and the keyrings", node.Removal{FSID: b.g.fsid, Everything: true}))
+	}
+	for _, n := range b.v.members(b.g.group) {
+		if n.Mark != "" {
+			b.step(control.Step{
+				ID: "unmark " + n.Name, Node: b.v.master.Name, Title: "take the mark off node " + n.Name,
+				Commands: []string{"inventory: node " + n.Name + " is enabled for nothing"},
+				Do:       func(ctx context.Context, _ func(string)) error { return b.env.Inventory.MarkNode(ctx, n.Name, "") },
+			})
+		}
+	}
+	b.step(b.unmarkGroup())
+}
+
+func (b *builder) unmarkGroup() control.Step {
+	return control.Step{
+		ID: "unmark group " + b.g.group, Node: b.v.master.Name, Title: "take the mark off group " + b.g.group,
+		Commands: []string{"inventory: group " + b.g.group + " is enabled for nothing"},
+		Do: func(ctx context.Context, _ func(string)) error {
+			if err := b.removeFirstKeys(); err != nil {
+				return err
+			}
+			if err := os.Remove(b.path(defaultKeyring)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return fmt.Errorf("remove the admin's key: %w", err)
+			}
+			if err := b.env.Inventory.MarkGroup(ctx, b.g.group, ""); err != nil {
+				return err
+			}
+			return b.remember(func(st *state.Storage) { *st = state.Storage{Options: st.Options, Nodes: st.Nodes} })
+		},
+	}
+}

@@ -1,0 +1,240 @@
+package cephstorage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/state"
+)
+
+// AddNode returns the change that adds a node to the inventory and, when its group is the storage group, to the Ceph
+// cluster.
+func (s *Storage) AddNode(n control.Node, command string) control.Change {
+	return control.Change{
+		Kind: "node-add", Target: n.Name, Command: command,
+		Plan: func(ctx context.Context, memory *control.Memory) (*control.Plan, error) {
+			return s.planAdd(ctx, n, memory)
+		},
+	}
+}
+
+func (s *Storage) planAdd(ctx context.Context, n control.Node, memory *control.Memory) (*control.Plan, error) {
+	plan := &control.Plan{Title: "add node " + n.Name}
+	cluster, err := s.env.Inventory.Cluster(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the inventory: %w", err)
+	}
+	_, exists := cluster.Node(n.Name)
+	if exists && memory.Get("adding") == "" {
+		return nil, fmt.Errorf("node %s %w: to bring an offline node back: cephctl node add --readd %s", n.Name, control.ErrExists, n.Name)
+	}
+	if _, ok := cluster.Group(n.Group); !ok {
+		return nil, fmt.Errorf("group %s: %w: see \"cephctl group list\"", n.Group, control.ErrUnknown)
+	}
+	memory.Keep("adding", func() string { return "yes" })
+	v, err := s.observe(ctx, func(m control.Node, st state.Storage) bool {
+		return m.Name == n.Name || m.Group == st.Group && !m.Offline
+	}, n)
+	if err != nil {
+		return nil, err
+	}
+	b := &builder{Storage: s, v: v, plan: plan}
+	if !exists {
+		b.step(b.enter(n))
+	}
+	return plan, b.join(v.nodes[n.Name], memory)
+}
+
+// enter is a step that puts a node into the inventory. It is offline there until it has become what it is to be.
+func (b *builder) enter(n control.Node) control.Step {
+	if g, _ := b.v.cluster.Group(n.Group); g.Mark == Name {
+		n.Offline = true
+	}
+	return control.Step{
+		ID: "enter " + n.Name, Node: b.v.master.Name, Title: "put node " + n.Name + " into the inventory",
+		Commands: []string{"inventory: node " + n.Name + " in group " + n.Group},
+		Do: func(ctx context.Context, _ func(string)) error {
+			err := b.env.Inventory.AddNode(ctx, n)
+			if errors.Is(err, control.ErrExists) {
+				return nil // by the run that was interrupted here
+			}
+			return err
+		},
+	}
+}
+
+// Readd returns the change that brings an offline node back and, when its group is the storage group, makes it a member
+// of the Ceph cluster.
+func (s *Storage) Readd(name, command string) control.Change {
+	return control.Change{
+		Kind: "node-readd", Target: name, Command: command,
+		Plan: func(ctx context.Context, memory *control.Memory) (*control.Plan, error) {
+			return s.planReadd(ctx, name, memory)
+		},
+	}
+}
+
+func (s *Storage) planReadd(ctx context.Context, name string, memory *control.Memory) (*control.Plan, error) {
+	plan := &control.Plan{Title: "bring " + name + " back"}
+	v, err := s.observe(ctx, func(m control.Node, st state.Storage) bool {
+		return m.Name == name || m.Group == st.Group && !m.Offline
+	})
+	if err != nil {
+		return nil, err
+	}
+	n := v.nodes[name]
+	if n == nil {
+		return nil, fmt.Errorf("node %s: %w: see \"cephctl node list\"", name, control.ErrUnknown)
+	}
+	b := &builder{Storage: s, v: v, plan: plan}
+	return plan, b.join(n, memory)
+}
+
+// join plans how a node becomes what its group is: a member of the storage cluster, or just online.
+func (b *builder) join(n *nodeView, memory *control.Memory) error {
+	g, _ := b.v.cluster.Group(n.Group)
+	if g.Mark != Name {
+		if n.Offline {
+			b.step(b.setOnline(n.Node))
+		}
+		return nil
+	}
+	members := b.v.members(g.Name)
+	for _, m := range members {
+		if m != n && m.err != nil {
+			b.plan.Note("%s does not answer and is left as it is: %v", m.Name, m.err)
+		}
+	}
+	members = keep(members, func(m *nodeView) bool { return m == n || m.err == nil })
+	return b.bringUp(g.Name, members, memory)
+}
+
+// setOnline is a step that marks a node online in the inventory.
+func (b *builder) setOnline(n control.Node) control.Step {
+	return control.Step{
+		ID: "online " + n.Name, Node: b.v.master.Name, Title: "mark node " + n.Name + " online",
+		Commands: []string{"inventory: node " + n.Name + " is online"},
+		Do:       func(ctx context.Context, _ func(string)) error { return b.env.Inventory.SetOffline(ctx, n.Name, false) },
+	}
+}
+
+func keep[T any](list []T, ok func(T) bool) []T {
+	var out []T
+	for _, x := range list {
+		if ok(x) {
+			out = append(out, x)
+		}
+	}
+	return out
+}
+
+// RemoveOptions say how a node is removed from the inventory.
+type RemoveOptions struct {
+	// Force removes a node that is part of the storage cluster.
+	Force bool
+}
+
+// RemoveNode returns the change that takes a node out of the inventory. A node that is part of the storage cluster has to
+// be offline first.
+func (s *Storage) RemoveNode(name, command string, opts RemoveOptions) control.Change {
+	return control.Change{
+		Kind: "node-remove", Target: name, Command: command,
+		Plan: func(ctx context.Context, _ *control.Memory) (*control.Plan, error) {
+			return s.planRemove(ctx, name, opts)
+		},
+	}
+}
+
+func (s *Storage) planRemove(ctx context.Context, name string, opts RemoveOptions) (*control.Plan, error) {
+	plan := &control.Plan{Title: "remove node " + name}
+	v, err := s.observe(ctx, func(m control.Node, _ state.Storage) bool { return m.Name == name })
+	if err != nil {
+		return nil, err
+	}
+	n := v.nodes[name]
+	if n == nil {
+		return nil, fmt.Errorf("node %s: %w: see \"cephctl node list\"", name, control.ErrUnknown)
+	}
+	b := &builder{Storage: s, v: v, plan: plan}
+	if why := b.carries(n); why != "" {
+		if opts.Force {
+			plan.Note("warning: %s is part of distributed storage (%s); it is removed from the inventory all the same, and what runs on it goes on", name, why)
+		} else {
+			plan.Block(name, "node-in-storage", "mark it offline first: cephctl node modify --offline=yes "+name, "is part of distributed storage: %s", why)
+		}
+	}
+	b.step(b.forget(n.Node))
+	return plan, nil
+}
+
+// carries says what makes a node part of the storage cluster, or nothing.
+func (b *builder) carries(n *nodeView) string {
+	c := b.v.ceph
+	switch {
+	case len(n.facts.Daemons) > 0:
+		return "it carries " + daemonNames(n.facts.Daemons)
+	case n.Mark != "":
+		return "it is marked for " + n.Mark
+	case c != nil && len(c.tree.osdsOf(n.host())) > 0:
+		return "the cluster has " + names(c.tree.osdsOf(n.host())) + " on it"
+	}
+	return ""
+}
+
+// Assign returns the change that moves nodes into a group. Nothing is configured on them.
+func (s *Storage) Assign(group string, nodes []string, command string) control.Change {
+	return control.Change{
+		Kind: "assign-nodes", Target: group, Command: command,
+		Plan: func(ctx context.Context, _ *control.Memory) (*control.Plan, error) {
+			return s.planAssign(ctx, group, nodes)
+		},
+	}
+}
+
+func (s *Storage) planAssign(ctx context.Context, group string, nodes []string) (*control.Plan, error) {
+	plan := &control.Plan{Title: "assign nodes to group " + group}
+	wanted := map[string]bool{}
+	for _, name := range nodes {
+		wanted[name] = true
+	}
+	v, err := s.observe(ctx, func(m control.Node, _ state.Storage) bool { return wanted[m.Name] })
+	if err != nil {
+		return nil, err
+	}
+	g, ok := v.cluster.Group(group)
+	if !ok {
+		return nil, fmt.Errorf("group %s: %w: see \"cephctl group list\"", group, control.ErrUnknown)
+	}
+	b := &builder{Storage: s, v: v, plan: plan}
+	for _, name := range nodes {
+		n := v.nodes[name]
+		if n == nil {
+			return nil, fmt.Errorf("node %s: %w: see \"cephctl node list\"", name, control.ErrUnknown)
+		}
+		if n.Group != group {
+			b.assign(n, g)
+		}
+	}
+	return plan, nil
+}
+
+func (b *builder) assign(n *nodeView, to control.Group) {
+	from, _ := b.v.cluster.Group(n.Group)
+	if to.Mark != "" && !n.Offline {
+		b.plan.Block(n.Name, "assign-online", fmt.Sprintf("cephctl node modify --offline=yes %s, then assign it, then cephctl node add --readd %s", n.Name, n.Name),
+			"only an offline node can be assigned to the storage group %s", to.Name)
+	}
+	if why := b.carries(n); from.Mark != "" && why != "" {
+		b.plan.Block(n.Name, "assign-carries", "take it offline first: cephctl node modify --offline=yes "+n.Name,
+			"can't leave the storage group %s: %s", from.Name, why)
+	}
+	b.step(control.Step{
+		ID: "assign " + n.Name, Node: b.v.master.Name, Title: "move node " + n.Name + " to group " + to.Name,
+		Commands: []string{"inventory: node " + n.Name + " in group " + to.Name},
+		Do: func(ctx context.Context, _ func(string)) error {
+			return b.env.Inventory.AssignNodes(ctx, to.Name, n.Name)
+		},
+	})
+}

@@ -1,0 +1,226 @@
+package cephstorage
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/node"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/agent"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/state"
+)
+
+// view is everything that was observed for a plan.
+type view struct {
+	cluster control.Cluster
+	state   state.Storage
+	// master is where Ceph's commands run: a node, or the host itself when it is none.
+	master *nodeView
+	// nodes are those that the plan is about, by name.
+	nodes map[string]*nodeView
+	// ceph is what the Ceph cluster says, or nil when there is none that answers; cephErr says why.
+	ceph    *cephView
+	cephErr error
+}
+
+// nodeView is a node as its agent describes it.
+type nodeView struct {
+	control.Node
+	facts node.Facts
+	// err is why there are no facts.
+	err error
+	// asked and answered are when, by the master's clock.
+	asked, answered time.Time
+}
+
+// cephView is what the Ceph cluster says of itself.
+type cephView struct {
+	health health
+	quorum quorum
+	mgrs   mgrMap
+	osds   osdMap
+	tree   tree
+	rules  []crushRule
+}
+
+// observe looks at the inventory, at the nodes that are chosen, and at the cluster. Further nodes are treated as if they
+// were in the inventory. Only what makes any plan impossible is an error.
+func (s *Storage) observe(ctx context.Context, choose func(control.Node, state.Storage) bool, further ...control.Node) (*view, error) {
+	cluster, err := s.env.Inventory.Cluster(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the inventory: %w", err)
+	}
+	for _, n := range further {
+		if _, ok := cluster.Node(n.Name); !ok {
+			cluster.Nodes = append(cluster.Nodes, n)
+		}
+	}
+	st, err := s.env.Store.Load()
+	if err != nil {
+		return nil, err
+	}
+	v := &view{cluster: cluster, nodes: map[string]*nodeView{}}
+	if own := st.Storage[Name]; own != nil {
+		v.state = *own
+	}
+	for _, n := range cluster.Nodes {
+		if choose(n, v.state) {
+			v.nodes[n.Name] = &nodeView{Node: n}
+		}
+	}
+	master := masterOf(&cluster)
+	if v.master = v.nodes[master.Name]; v.master == nil {
+		v.master = &nodeView{Node: master}
+	}
+	jobs, jobCtx := errgroup.WithContext(ctx)
+	jobs.Go(func() error { return s.observeNodes(jobCtx, v) })
+	jobs.Go(func() error {
+		v.ceph, v.cephErr = s.observeCeph(jobCtx)
+		return nil
+	})
+	return v, jobs.Wait()
+}
+
+// masterOf returns the node that this runs on, or one that stands for this host.
+func masterOf(cluster *control.Cluster) control.Node {
+	if n, ok := cluster.Node(cluster.Master); ok {
+		return n
+	}
+	return control.Node{Name: "localhost", Address: "localhost"}
+}
+
+func (s *Storage) observeNodes(ctx context.Context, v *view) error {
+	jobs, ctx := errgroup.WithContext(ctx)
+	jobs.SetLimit(max(1, s.env.Parallel))
+	all := []*nodeView{v.master}
+	for _, n := range v.nodes {
+		if n != v.master {
+			all = append(all, n)
+		}
+	}
+	for _, n := range all {
+		jobs.Go(func() error {
+			options, err := v.optionsOf(n.Name)
+			if err != nil {
+				return err
+			}
+			n.asked = time.Now()
+			n.err = s.call(ctx, n.Node, observeTimeout, "observe",
+				node.Query{Devices: options.Disks, Backend: options.Backend}, &n.facts, nil)
+			n.answered = time.Now()
+			return context.Cause(ctx)
+		})
+	}
+	return jobs.Wait()
+}
+
+// call has the agent of a node carry out an action of this storage type, and decodes what it answers into result,
+// unless that is nil.
+func (s *Storage) call(ctx context.Context, n control.Node, timeout time.Duration, action string, payload, result any, progress func(string)) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("no answer within %s", timeout))
+	defer cancel()
+	body, err := json.Marshal(payload)
+	if err != nil {
+		return fmt.Errorf("encode the request: %w", err)
+	}
+	request := agent.Request{Protocol: agent.Protocol, Version: s.env.Version, Storage: Name, Action: action, Payload: body}
+	answer, err := s.env.Transport.Call(ctx, n, request, func(e agent.Event) {
+		switch {
+		case e.Kind == agent.KindRun:
+			s.env.Log.Info("run", "node", n.Name, "command", e.Text)
+		case e.Kind == agent.KindProgress && progress != nil:
+			progress(e.Text)
+		}
+	})
+	if err != nil || result == nil {
+		return err
+	}
+	if err := json.Unmarshal(answer, result); err != nil {
+		return fmt.Errorf("read the answer: %w", err)
+	}
+	return nil
+}
+
+// errNoCluster is returned when this host has no configuration of Ceph's.
+var errNoCluster = errors.New("there is no " + defaultConfig + " on this host")
+
+// observeCeph asks the cluster. It returns errNoCluster where none is configured.
+func (s *Storage) observeCeph(ctx context.Context) (*cephView, error) {
+	if _, err := os.Stat(s.path(defaultConfig)); errors.Is(err, fs.ErrNotExist) {
+		return nil, errNoCluster
+	}
+	c := &cephView{}
+	// One command first: when the mons do not answer, one has to be waited for and not six.
+	if err := ask(ctx, s, &c.quorum, "quorum_status"); err != nil {
+		return nil, err
+	}
+	jobs, ctx := errgroup.WithContext(ctx)
+	jobs.SetLimit(3)
+	jobs.Go(func() error { return ask(ctx, s, &c.health, "health", "detail") })
+	jobs.Go(func() error { return ask(ctx, s, &c.mgrs, "mgr", "dump") })
+	jobs.Go(func() error { return ask(ctx, s, &c.osds, "osd", "dump") })
+	jobs.Go(func() error { return ask(ctx, s, &c.tree, "osd", "tree") })
+	jobs.Go(func() error { return ask(ctx, s, &c.rules, "osd", "crush", "rule", "dump") })
+	if err := jobs.Wait(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// ask runs a command of Ceph's and decodes its answer.
+func ask[T any](ctx context.Context, s *Storage, answer *T, args ...string) error {
+	out, err := s.ceph(ctx, append(args, "-f", "json")...)
+	if err != nil {
+		return err
+	}
+	parsed, err := parse[T](strings.Join(append([]string{"ceph"}, args...), " "), out)
+	if err != nil {
+		return err
+	}
+	*answer = *parsed
+	return nil
+}
+
+// members returns the nodes of a group that were observed, in the order of their names.
+func (v *view) members(group string) []*nodeView {
+	var out []*nodeView
+	for _, n := range v.cluster.Members(group) {
+		if seen := v.nodes[n.Name]; seen != nil {
+			out = append(out, seen)
+		}
+	}
+	return out
+}
+
+// host is the name that a node has for Ceph: its short host name.
+func (n *nodeView) host() string {
+	if n.facts.Host != "" {
+		return n.facts.Host
+	}
+	short, _, _ := strings.Cut(n.Name, ".")
+	return short
+}
+
+// daemon returns what the node says of a daemon, or nil.
+func (n *nodeView) daemon(role, id string) *node.DaemonFacts {
+	i := slices.IndexFunc(n.facts.Daemons, func(d node.DaemonFacts) bool { return d.Role == role && d.ID == id })
+	if i < 0 {
+		return nil
+	}
+	return &n.facts.Daemons[i]
+}
+
+// isRunning tells whether the node says that a daemon is complete and active.
+func (n *nodeView) isRunning(role, id string) bool {
+	d := n.daemon(role, id)
+	return d != nil && d.Data && d.Active == "active"
+}

@@ -1,0 +1,265 @@
+package cephstorage
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/node"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/state"
+)
+
+// OfflineOptions say how a node is taken offline.
+type OfflineOptions struct {
+	// NoDrain stops the node's OSDs at once instead of moving their data first.
+	NoDrain bool
+}
+
+// Offline returns the change that stops and removes a node's daemons and marks it offline.
+func (s *Storage) Offline(name, command string, opts OfflineOptions) control.Change {
+	return control.Change{
+		Kind: "offline", Target: name, Command: command,
+		Plan: func(ctx context.Context, memory *control.Memory) (*control.Plan, error) {
+			return s.planOffline(ctx, name, opts, memory)
+		},
+	}
+}
+
+func (s *Storage) planOffline(ctx context.Context, name string, opts OfflineOptions, memory *control.Memory) (*control.Plan, error) {
+	plan := &control.Plan{Title: "take " + name + " offline"}
+	v, err := s.observe(ctx, func(n control.Node, st state.Storage) bool {
+		return n.Group == st.Group && (!n.Offline || n.Name == name)
+	})
+	if err != nil {
+		return nil, err
+	}
+	n, ok := v.cluster.Node(name)
+	if !ok {
+		return nil, fmt.Errorf("node %s: %w: see \"cephctl node list\"", name, control.ErrUnknown)
+	}
+	b := &builder{Storage: s, v: v, plan: plan}
+	if v.nodes[name] == nil || v.state.Initialised.IsZero() {
+		if !n.Offline {
+			b.step(b.setOffline(n, ""))
+		}
+		return plan, nil
+	}
+	leaving := v.nodes[name]
+	if n.Offline && n.Mark == "" && len(leaving.facts.Daemons) == 0 {
+		return plan, nil
+	}
+	b.takeAway(ctx, leaving, opts, memory)
+	return plan, nil
+}
+
+// setOffline is a step that marks a node offline in the inventory.
+func (b *builder) setOffline(n control.Node, mark string) control.Step {
+	return control.Step{
+		ID: "offline " + n.Name, Node: b.v.master.Name, Title: "mark node " + n.Name + " offline",
+		Commands: []string{"inventory: node " + n.Name + " is offline"},
+		Do: func(ctx context.Context, _ func(string)) error {
+			if err := b.env.Inventory.SetOffline(ctx, n.Name, true); err != nil {
+				return err
+			}
+			return b.env.Inventory.MarkNode(ctx, n.Name, mark)
+		},
+	}
+}
+
+// runsAnything tells whether any daemon of the node is active.
+func (n *nodeView) runsAnything() bool {
+	return slices.ContainsFunc(n.facts.Daemons, func(d node.DaemonFacts) bool { return d.Active == "active" })
+}
+
+// leaving is what goes with a node.
+type leaving struct {
+	*nodeView
+	// osds are its OSDs in the map; stale those that only the node still has.
+	osds  []int
+	stale []int
+	mon   bool
+	mgr   bool
+}
+
+// takeAway plans how a node leaves: what it runs is replaced on the others first, and then stopped and removed.
+func (b *builder) takeAway(ctx context.Context, n *nodeView, opts OfflineOptions, memory *control.Memory) {
+	if n.err != nil {
+		b.plan.Block(n.Name, "node-unreachable", "if it is gone for good: cephctl node remove --dead "+n.Name, "%v", n.err)
+	}
+	b.checkCluster(b.v.state.ID)
+	rest := b.others(n)
+	if len(rest) == 0 {
+		b.plan.Block(n.Name, "last-node", "to give the whole storage cluster up: cephctl storage destroy", "is the last node of the storage cluster")
+	}
+	if len(b.plan.Blockers) > 0 {
+		return
+	}
+	for _, other := range rest {
+		if other.err != nil {
+			b.plan.Block(other.Name, "node-unreachable", "every node that stays has to be seen first", "%v", other.err)
+		}
+	}
+	var err error
+	if b.g, err = setGoal(b.plan, b.v, b.v.state.Group, b.v.state.ID, rest, memory); err != nil {
+		b.plan.Block("", "options", "", "%v", err)
+	}
+	if len(b.plan.Blockers) > 0 {
+		return
+	}
+	l := b.leavingOf(n)
+	begun := memory.Get("begun") != "" || !l.runsAnything()
+	memory.Keep("begun", func() string { return "yes" })
+	b.checkLeave(ctx, l, opts, begun)
+	if len(b.plan.Blockers) > 0 {
+		return
+	}
+	b.addMons()
+	b.addMgrs()
+	b.removeMon(l)
+	b.removeMgr(l)
+	b.configureRest()
+	kept := b.removeOSDs(l, opts)
+	b.leave(l, kept)
+}
+
+// others returns the online members but one.
+func (b *builder) others(n *nodeView) []*nodeView {
+	return slices.DeleteFunc(b.v.members(b.v.state.Group), func(m *nodeView) bool { return m == n || m.Offline })
+}
+
+func (b *builder) leavingOf(n *nodeView) *leaving {
+	c := b.v.ceph
+	l := &leaving{nodeView: n, osds: c.tree.osdsOf(n.host()), mon: slices.Contains(c.quorum.names(), n.host()), mgr: slices.Contains(c.mgrs.names(), n.host())}
+	for _, d := range n.facts.Daemons {
+		id, err := strconv.Atoi(d.ID)
+		if d.Role != node.RoleOSD || err != nil || d.FSID != b.v.state.ID || slices.Contains(l.osds, id) {
+			continue
+		}
+		if c.osds.osd(id) != nil && c.osds.osd(id).UUID == d.UUID {
+			l.osds = append(l.osds, id)
+		} else {
+			l.stale = append(l.stale, id)
+		}
+	}
+	slices.Sort(l.osds)
+	return l
+}
+
+// causedByLeaving are the health checks that a node which is half gone brings about.
+var causedByLeaving = []string{
+	"OSD_DOWN", "OSD_HOST_DOWN", "PG_DEGRADED", "OBJECT_MISPLACED", "MON_DOWN", "OSD_OUT_OF_ORDER_FULL", "PG_BACKFILL_FULL",
+}
+
+// checkLeave asks the cluster whether the node can go: one joint answer for all that it runs.
+func (b *builder) checkLeave(ctx context.Context, l *leaving, opts OfflineOptions, begun bool) {
+	if begun {
+		checkHealth(b.plan, &b.v.ceph.health, causedByLeaving...)
+	} else {
+		checkHealth(b.plan, &b.v.ceph.health)
+	}
+	if l.mon {
+		if text := b.v.ceph.quorum.losing(l.host(), b.g.mons); text != "" {
+			b.plan.Block(l.Name, "mon-majority", "bring the other mons back first", "%s", text)
+		}
+	}
+	if len(l.osds) == 0 {
+		return
+	}
+	if err := b.okToStop(ctx, l.osds); err != nil {
+		b.plan.Block(l.Name, "ok-to-stop", "wait until all placement groups are active and clean", "its OSDs can't be stopped together: %v", err)
+	}
+	if lack := b.cannotHeal(l); lack != "" {
+		if !opts.NoDrain {
+			b.plan.Block(l.Name, "cannot-drain", "add a node first, or stop its OSDs and keep their data: --no-drain", "its data has nowhere to go: %s", lack)
+			return
+		}
+		b.plan.Note("%s: the OSDs of %s are stopped and stay in the cluster with their data; \"cephctl node add --readd %s\" starts them again", lack, l.Name, l.Name)
+	}
+	b.checkSpace(ctx, l)
+}
+
+// losing says why the cluster would lose its quorum without a mon, or nothing. The mons that are added first count.
+func (q *quorum) losing(host string, stay []string) string {
+	have := intersect(q.names(), stay)
+	in := intersect(have, q.Names)
+	if len(in)*2 > len(have) {
+		return ""
+	}
+	return fmt.Sprintf("without mon.%s, only %d of the %d other mons are in quorum", host, len(in), len(have))
+}
+
+// okToStop asks whether OSDs can be stopped at the same time without making data unavailable.
+func (s *Storage) okToStop(ctx context.Context, ids []int) error {
+	_, err := s.ceph(ctx, append([]string{"osd", "ok-to-stop"}, numbers(ids)...)...)
+	return err
+}
+
+// cannotHeal says which pools can't have all their copies without these OSDs, however long one waits, or nothing.
+func (b *builder) cannotHeal(l *leaving) string {
+	hosts := without(b.v.ceph.tree.hosts(), []string{l.host()})
+	osds := 0
+	for _, o := range b.v.ceph.osds.OSDs {
+		if !slices.Contains(l.osds, o.ID) && o.In == 1 {
+			osds++
+		}
+	}
+	var lacking []string
+	for _, p := range b.v.ceph.osds.Pools {
+		places, what := len(hosts), "hosts"
+		if b.domainOf(&p) == "osd" {
+			places, what = osds, "OSDs"
+		}
+		if places < p.Size {
+			lacking = append(lacking, fmt.Sprintf("pool %s keeps %d copies and %d %s would be left", p.Name, p.Size, places, what))
+		}
+	}
+	return strings.Join(lacking, ", ")
+}
+
+func (b *builder) domainOf(p *poolInfo) string {
+	for _, r := range b.v.ceph.rules {
+		if r.ID == p.Rule {
+			return r.domain()
+		}
+	}
+	return "host"
+}
+
+// maxFull is how full the remaining OSDs may get, the ratio from which on Ceph warns.
+const maxFull = 0.85
+
+// checkSpace looks whether the data fits on the OSDs that stay.
+func (b *builder) checkSpace(ctx context.Context, l *leaving) {
+	var df struct {
+		Nodes []struct {
+			ID   int     `json:"id"`
+			KB   float64 `json:"kb"`
+			Used float64 `json:"kb_used"`
+		} `json:"nodes"`
+	}
+	if err := ask(ctx, b.Storage, &df, "osd", "df"); err != nil {
+		b.plan.Block("", "no-answer", "see whether a mgr is active", "can't tell whether the data fits: %v", err)
+		return
+	}
+	used, room := 0.0, 0.0
+	for _, n := range df.Nodes {
+		used += n.Used
+		if !slices.Contains(l.osds, n.ID) {
+			room += n.KB
+		}
+	}
+	if room > 0 && used > room*maxFull {
+		b.plan.Block(l.Name, "no-space", "add OSDs first", "the OSDs that stay would be %.0f %% full", 100*used/room)
+	}
+}
+
+func numbers(ids []int) []string {
+	out := make([]string, len(ids))
+	for i, id := range ids {
+		out[i] = strconv.Itoa(id)
+	}
+	return out
+}

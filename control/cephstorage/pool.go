@@ -1,0 +1,180 @@
+package cephstorage
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/state"
+)
+
+// Pool is a pool of the cluster.
+type Pool struct {
+	Name    string `json:"name"`
+	Size    int    `json:"size"`
+	MinSize int    `json:"min_size"`
+	Rule    string `json:"rule"`
+	Domain  string `json:"failure_domain"`
+	RBD     bool   `json:"rbd"`
+}
+
+// Pools lists the pools.
+func (s *Storage) Pools(ctx context.Context) ([]Pool, error) {
+	c, err := s.observeCeph(ctx)
+	if err != nil {
+		return nil, err
+	}
+	pools := make([]Pool, 0, len(c.osds.Pools))
+	for _, p := range c.osds.Pools {
+		pool := Pool{Name: p.Name, Size: p.Size, MinSize: p.MinSize}
+		for _, r := range c.rules {
+			if r.ID == p.Rule {
+				pool.Rule, pool.Domain = r.Name, r.domain()
+			}
+		}
+		_, pool.RBD = p.Applications["rbd"]
+		pools = append(pools, pool)
+	}
+	return pools, nil
+}
+
+// PoolOptions say how a pool is made. Zero means as the storage options say.
+type PoolOptions struct {
+	Size int
+}
+
+// CreatePool returns the change that makes a pool for RBD images.
+func (s *Storage) CreatePool(name, command string, opts PoolOptions) control.Change {
+	return control.Change{
+		Kind: "pool-create", Target: name, Command: command,
+		Plan: func(ctx context.Context, memory *control.Memory) (*control.Plan, error) {
+			return s.planCreatePool(ctx, name, opts)
+		},
+	}
+}
+
+func (s *Storage) planCreatePool(ctx context.Context, name string, opts PoolOptions) (*control.Plan, error) {
+	plan := &control.Plan{Title: "make the pool " + name}
+	if err := checkPool(name); err != nil {
+		return nil, fmt.Errorf("%w: pool %q: %w", control.ErrUsage, name, err)
+	}
+	v, err := s.observeCluster(ctx, plan)
+	if err != nil || len(plan.Blockers) > 0 {
+		return plan, err
+	}
+	options, err := v.optionsOf("")
+	if err != nil {
+		return nil, err
+	}
+	size := options.Size
+	if opts.Size > 0 {
+		size = opts.Size
+	}
+	p := v.ceph.osds.pool(name)
+	var commands [][]string
+	if p == nil {
+		rule := wantedRule(len(v.ceph.tree.hosts()), size)
+		if v.ceph.rule(rule) == nil {
+			rule = hostRule
+		}
+		commands = append(commands, []string{"osd", "pool", "create", name, "--rule", rule})
+	}
+	if p != nil && opts.Size == 0 {
+		size = p.Size
+	}
+	if p == nil && size != options.Size || p != nil && p.Size != size {
+		commands = append(commands, []string{"osd", "pool", "set", name, "size", strconv.Itoa(size)})
+	}
+	if p == nil || p.Applications["rbd"] == nil {
+		commands = append(commands, enableRBD(name))
+	}
+	if len(commands) > 0 {
+		plan.Steps = append(plan.Steps, s.cephStep(v, "pool "+name, "make the pool "+name, commands...))
+	}
+	return plan, nil
+}
+
+// RemovePool returns the change that removes a pool without images.
+func (s *Storage) RemovePool(name, command string) control.Change {
+	return control.Change{
+		Kind: "pool-remove", Target: name, Command: command,
+		Plan: func(ctx context.Context, _ *control.Memory) (*control.Plan, error) {
+			return s.planRemovePool(ctx, name)
+		},
+	}
+}
+
+func (s *Storage) planRemovePool(ctx context.Context, name string) (*control.Plan, error) {
+	plan := &control.Plan{Title: "remove the pool " + name}
+	v, err := s.observeCluster(ctx, plan)
+	if err != nil || len(plan.Blockers) > 0 {
+		return plan, err
+	}
+	p := v.ceph.osds.pool(name)
+	if p == nil {
+		return nil, fmt.Errorf("pool %s: %w: see \"cephctl pool list\"", name, control.ErrUnknown)
+	}
+	if _, ok := p.Applications["rbd"]; !ok {
+		plan.Block("", "pool-not-rbd", "remove it with Ceph's own commands if that is right", "pool %s is not one for RBD images", name)
+		return plan, nil
+	}
+	images, err := s.images(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	if len(images) > 0 {
+		plan.Block("", "pool-has-images", "remove them first: rbd rm "+name+"/IMAGE", "pool %s holds %s", name, some(images))
+		return plan, nil
+	}
+	plan.Destroys = []string{"the pool " + name}
+	plan.Steps = append(plan.Steps, s.removePoolStep(v, name))
+	return plan, nil
+}
+
+// removePoolStep allows the removal of pools just for as long as it takes.
+func (s *Storage) removePoolStep(v *view, name string) control.Step {
+	allow := []string{"config", "set", "mon", "mon_allow_pool_delete", "true"}
+	forbid := []string{"config", "rm", "mon", "mon_allow_pool_delete"}
+	remove := []string{"osd", "pool", "rm", name, name, "--yes-i-really-really-mean-it"}
+	step := s.cephStep(v, "pool-rm "+name, "remove the pool "+name, allow, remove, forbid)
+	step.Do = func(ctx context.Context, _ func(string)) (err error) {
+		images, err := s.images(ctx, name)
+		if err != nil {
+			return err
+		}
+		if len(images) > 0 {
+			return fmt.Errorf("%w: pool %s now holds %s", control.ErrBlocked, name, some(images))
+		}
+		allowed, err := s.ceph(ctx, "config", "get", "mon", "mon_allow_pool_delete")
+		if err != nil {
+			return err
+		}
+		if firstLine(allowed) != "true" {
+			if _, err := s.ceph(ctx, allow...); err != nil {
+				return err
+			}
+			defer func() {
+				// Also when the user has broken it off.
+				if _, e := s.ceph(context.WithoutCancel(ctx), forbid...); err == nil {
+					err = e
+				}
+			}()
+		}
+		_, err = s.ceph(ctx, remove...)
+		return err
+	}
+	return step
+}
+
+// observeCluster looks at the cluster and at no node but the master.
+func (s *Storage) observeCluster(ctx context.Context, plan *control.Plan) (*view, error) {
+	v, err := s.observe(ctx, func(control.Node, state.Storage) bool { return false })
+	if err != nil {
+		return nil, err
+	}
+	if v.ceph == nil {
+		plan.Block(v.master.Name, "no-answer", "see \"cephctl storage status\"", "the Ceph cluster does not answer: %v", v.cephErr)
+	}
+	return v, nil
+}

@@ -1,0 +1,136 @@
+package cephstorage
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/node"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/run"
+)
+
+// cephLine is a command of Ceph's for people.
+func cephLine(args []string) string { return run.Quote(append([]string{"ceph"}, args...)) }
+
+// cephStep is a step that runs commands of Ceph's on the master, in order.
+func (s *Storage) cephStep(v *view, id, title string, commands ...[]string) control.Step {
+	step := control.Step{ID: id, Node: v.master.Name, Title: title}
+	for _, c := range commands {
+		step.Commands = append(step.Commands, cephLine(c))
+	}
+	step.Do = func(ctx context.Context, _ func(string)) error {
+		for _, c := range commands {
+			if _, err := s.ceph(ctx, c...); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return step
+}
+
+// initStep is a step that sends a node the distributed storage object that build makes when its turn has come. What
+// is shown comes from the object as far as it is known when the plan is made.
+func (s *Storage) initStep(n control.Node, id, title string, known node.Object, before []string,
+	build func(ctx context.Context) (node.Object, error),
+) control.Step {
+	return control.Step{
+		ID: id, Node: n.Name, Title: title,
+		Commands: append(before, node.InitCommands(known)...),
+		Do: func(ctx context.Context, progress func(string)) error {
+			object, err := build(ctx)
+			if err != nil {
+				return err
+			}
+			return s.call(ctx, n, nodeTimeout, "init", object, nil, progress)
+		},
+	}
+}
+
+// removeStep is a step that stops daemons on a node and, when the removal says so, takes away their data.
+func (s *Storage) removeStep(n control.Node, id, title string, removal node.Removal, before ...[]string) control.Step {
+	step := control.Step{ID: id, Node: n.Name, Title: title}
+	for _, c := range before {
+		step.Commands = append(step.Commands, cephLine(c))
+	}
+	step.Commands = append(step.Commands, node.RemoveCommands(removal, nil)...)
+	step.Do = func(ctx context.Context, progress func(string)) error {
+		for _, c := range before {
+			if _, err := s.ceph(ctx, c...); err != nil {
+				return err
+			}
+		}
+		return s.call(ctx, n, nodeTimeout, "remove", removal, nil, progress)
+	}
+	return step
+}
+
+// poll calls done every pollInterval until it returns an empty text, which says what is lacking, or an error, or time
+// is up.
+func poll(ctx context.Context, timeout time.Duration, progress func(string), done func(context.Context) (lack string, err error)) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	last := ""
+	for {
+		lack, err := done(ctx)
+		if err == nil && lack == "" {
+			return nil
+		}
+		if err != nil && ctx.Err() == nil {
+			return err
+		}
+		if lack != "" && lack != last {
+			progress("waiting: " + lack)
+			last = lack
+		}
+		select {
+		case <-time.After(pollInterval):
+		case <-ctx.Done():
+			return fmt.Errorf("wait (%s): %w", last, context.Cause(ctx))
+		}
+	}
+}
+
+// authGet is the command that makes a key, or returns the one that is there.
+func authGet(entity string, caps []string) []string {
+	return append([]string{"auth", "get-or-create", entity}, caps...)
+}
+
+// keyring returns the keyring of an entity, and makes its key when there is none.
+func (s *Storage) keyring(ctx context.Context, entity string, caps []string) (string, error) {
+	out, err := s.ceph(ctx, authGet(entity, caps)...)
+	if err != nil {
+		return "", fmt.Errorf("make the key of %s: %w", entity, err)
+	}
+	return string(out), nil
+}
+
+// secret returns the key alone.
+func (s *Storage) secret(ctx context.Context, entity string, caps []string) (string, error) {
+	if _, err := s.keyring(ctx, entity, caps); err != nil {
+		return "", err
+	}
+	out, err := s.ceph(ctx, "auth", "print-key", entity)
+	if err != nil {
+		return "", fmt.Errorf("read the key of %s: %w", entity, err)
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
+var (
+	mgrCaps      = []string{"mon", "allow profile mgr", "osd", "allow *", "mds", "allow *"}
+	osdCaps      = []string{"mon", "allow profile osd", "mgr", "allow profile osd", "osd", "allow *"}
+	exporterCaps = []string{"mon", "allow r", "mgr", "allow r", "osd", "profile rbd-read-only"}
+)
+
+// instanceCaps are those of QEMU for the images of a pool.
+func instanceCaps(pool string) []string {
+	return []string{"mon", "profile rbd", "mgr", "profile rbd pool=" + pool, "osd", "profile rbd pool=" + pool}
+}
+
+func osdName(id int) string { return "osd." + strconv.Itoa(id) }
+
+func keyringFile(entity string) string { return "ceph." + entity + ".keyring" }

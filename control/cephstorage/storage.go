@@ -1,0 +1,67 @@
+// Package cephstorage is the storage type ceph: it plans what the nodes of the storage group are to run, and how a node
+// comes and goes without harm to the data.
+package cephstorage
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
+)
+
+// Name is the name of the storage type.
+const Name = "ceph"
+
+// How long things may take. A node or a mon that takes longer is broken, and what goes on inside may be hung.
+const (
+	observeTimeout = time.Minute
+	cliTimeout     = 30 * time.Second
+	nodeTimeout    = 10 * time.Minute
+	settleTimeout  = 5 * time.Minute
+	pollInterval   = 2 * time.Second
+)
+
+// Names of the keys that cephctl makes besides those of daemons, and of the rule for clusters with too few hosts.
+const (
+	adminEntity    = "client.admin"
+	exporterEntity = "client.ceph-ganeti-exporter"
+	instanceEntity = "client.instances"
+	hostRule       = "replicated_rule"
+	osdRule        = "cephctl-osd"
+)
+
+// Where Ceph's files are.
+const (
+	etcCeph        = "/etc/ceph"
+	defaultConfig  = "/etc/ceph/ceph.conf"
+	adminKeyring   = "ceph.client.admin.keyring"
+	defaultKeyring = etcCeph + "/" + adminKeyring
+)
+
+// Storage plans and changes the Ceph cluster of the storage group.
+type Storage struct {
+	// Root is where the files of this host are; empty but in tests.
+	Root string
+
+	env *control.Env
+}
+
+// New returns what plans with an environment.
+func New(env *control.Env) *Storage { return &Storage{env: env} }
+
+// ceph runs a command of Ceph's as client.admin on the master and returns what it prints.
+func (s *Storage) ceph(ctx context.Context, args ...string) ([]byte, error) {
+	return s.cephInput(ctx, nil, args...)
+}
+
+func (s *Storage) cephInput(ctx context.Context, stdin []byte, args ...string) ([]byte, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, cliTimeout, fmt.Errorf("the mons have not answered within %s", cliTimeout))
+	defer cancel()
+	return s.env.Runner.Run(ctx, stdin, cephCommand(args...)...)
+}
+
+// cephCommand is the command line of a command of Ceph's.
+func cephCommand(args ...string) []string {
+	return append([]string{"ceph", "--connect-timeout", "15"}, args...)
+}
