@@ -1,0 +1,59 @@
+package node
+
+import (
+	"context"
+	"strings"
+)
+
+// packages reads which packages are installed.
+func (o *observer) packages(ctx context.Context, backend string) {
+	o.facts.Packages = map[string]string{}
+	// All of them: to name one that dpkg does not know is an error.
+	listed, err := o.host.run(ctx, "dpkg-query", "-W", "-f", `${db:Status-Status} ${Package} ${Version}\n`)
+	if o.problem("read packages", err) {
+		return
+	}
+	installed := parsePackages(listed)
+	wanted := []string{"ceph-mon", "ceph-mgr", "ceph-osd", "ceph-common"}
+	switch backend {
+	case BackendLVM:
+		// ceph-volume is part of ceph-osd in older releases.
+		wanted = append(wanted, "lvm2", "ceph-volume")
+	case BackendRaw:
+		wanted = append(wanted, "ceph-volume")
+	}
+	for _, name := range wanted {
+		if version, ok := installed[name]; ok {
+			o.facts.Packages[name] = version
+		}
+	}
+	for _, name := range []string{"ceph-osd", "ceph-mon", "ceph-mgr", "ceph-common"} {
+		if version := o.facts.Packages[name]; version != "" {
+			o.facts.Release = upstreamVersion(version)
+			return
+		}
+	}
+}
+
+// parsePackages reads lines of status, name and version.
+func parsePackages(listed []byte) map[string]string {
+	packages := make(map[string]string)
+	for line := range strings.Lines(string(listed)) {
+		if fields := strings.Fields(line); len(fields) == 3 && fields[0] == "installed" {
+			packages[fields[1]] = fields[2]
+		}
+	}
+	return packages
+}
+
+// upstreamVersion returns "16.2.15" for "16.2.15+ds-0+deb12u2".
+func upstreamVersion(version string) string {
+	if _, after, found := strings.Cut(version, ":"); found {
+		version = after
+	}
+	end := strings.IndexFunc(version, func(r rune) bool { return r != '.' && (r < '0' || r > '9') })
+	if end >= 0 {
+		version = version[:end]
+	}
+	return strings.TrimRight(version, ".")
+}
