@@ -26,3 +26,15 @@ func (r *Rules) NoArguments(_ *cobra.Command, args []string) error {
 	}
 	return nil
 }
+
+// NoCommand refuses arguments of a command that only has others below it, and names the nearest of those.
+func (r *Rules) NoCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	names := make(map[string]bool)
+	for _, c := range cmd.Commands() {
+		names[c.Name()] = true
+	}
+	return fmt.Errorf("%w: %s has no command %q%s", r.Mistake, cmd.CommandPath(), args[0], Suggest(args[0], names))
+}

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/user"
+	"strings"
+	"time"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
+)
+
+// app is what all commands share.
+type app struct {
+	config config
+	// args are those that the process was started with, to name the command that goes on.
+	args     []string
+	in       io.Reader
+	out, err io.Writer
+	// terminalIn, terminalOut and terminalErr tell whether a person is at the other end.
+	terminalIn, terminalOut, terminalErr bool
+	now                                  func() time.Time
+
+	storage []control.StorageType
+	// planNode plans changes of nodes that have to do with a storage group.
+	planNode nodePlanner
+	// apply carries out plans.
+	apply applier
+
+	logFile io.Closer
+}
+
+func newApp() *app {
+	return &app{
+		args:        os.Args[1:],
+		in:          os.Stdin,
+		out:         os.Stdout,
+		err:         os.Stderr,
+		terminalIn:  isTerminal(os.Stdin),
+		terminalOut: isTerminal(os.Stdout),
+		terminalErr: isTerminal(os.Stderr),
+		now:         time.Now,
+		storage:     storageTypes(),
+		planNode:    planNode,
+		apply:       apply,
+	}
+}
+
+// open returns what plans are made and carried out with. A command that changes things needs its log.
+func (a *app) open(changes bool) (*control.Env, error) {
+	log, err := a.openLog()
+	if err != nil && changes {
+		return nil, err
+	}
+	return a.environment(log)
+}
+
+// openLog opens the log of what was run where. Without a file it returns one that keeps nothing.
+func (a *app) openLog() (*slog.Logger, error) {
+	log := slog.New(slog.DiscardHandler)
+	if a.config.LogFile == "" {
+		return log, nil
+	}
+	file, err := os.OpenFile(a.config.LogFile, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return log, fmt.Errorf("open the log (log.file): %w", err)
+	}
+	a.logFile = file
+	handler := slog.NewJSONHandler(file, &slog.HandlerOptions{Level: a.config.level})
+	return slog.New(handler).With("pid", os.Getpid(), "by", userName()), nil
+}
+
+func (a *app) close() {
+	if a.logFile != nil {
+		_ = a.logFile.Close() // what was written is written
+	}
+}
+
+// command returns what was typed.
+func (a *app) command() string {
+	words := []string{program}
+	for _, arg := range a.args {
+		words = append(words, quote(arg))
+	}
+	return strings.Join(words, " ")
+}
+
+// quote returns a word as a shell reads it.
+func quote(word string) string {
+	if word != "" && !strings.ContainsFunc(word, special) {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}
+
+func special(r rune) bool {
+	letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
+	return !letter && !strings.ContainsRune("-_=:,./@%+", r)
+}
+
+func userName() string {
+	if u, err := user.Current(); err == nil {
+		return u.Username
+	}
+	return ""
+}
+
+// cluster returns the inventory of a command that only reads.
+func (a *app) cluster(ctx context.Context) (control.Cluster, *control.Env, error) {
+	env, err := a.open(false)
+	if err != nil {
+		return control.Cluster{}, nil, err
+	}
+	c, err := env.Inventory.Cluster(ctx)
+	return c, env, err
+}

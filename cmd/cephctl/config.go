@@ -1,0 +1,108 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/cmd/internal/settings"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
+)
+
+// config is every global setting. Each is a flag, a key of the configuration file and an environment variable, but for
+// those that rules name.
+type config struct {
+	File   string
+	Output string
+
+	StateDir    string
+	Inventory   string
+	SSHUser     string
+	SSHCommand  string
+	SSHOptions  []string
+	Parallel    int
+	NodeTimeout time.Duration
+	LogFile     string
+	LogLevel    string
+
+	flags *pflag.FlagSet
+	level slog.Level
+}
+
+// rules say how the flags become keys and variables.
+func rules() *settings.Rules {
+	return &settings.Rules{
+		Prefix: "CEPHCTL_",
+		File:   "config",
+		Key: func(flag string) string {
+			switch flag {
+			case "config", "output", "help":
+				return ""
+			}
+			return flag
+		},
+		Mistake: control.ErrUsage,
+	}
+}
+
+// register declares the flags with their defaults.
+func (c *config) register(f *pflag.FlagSet) {
+	f.SortFlags = false
+	f.StringVar(&c.File, "config", "/etc/cephctl.yml", "YAML file with the same settings as these flags; flags and environment win over it")
+	f.StringVarP(&c.Output, "output", "o", outputTable, "table, json or yaml")
+	f.StringVar(&c.StateDir, "state-dir", "/var/lib/cephctl", "folder of what has to be remembered")
+	f.StringVar(&c.Inventory, "inventory", "auto", "where nodes and groups are kept: local, or auto for what there is")
+	f.StringVar(&c.SSHUser, "ssh.user", "root", "user on the other nodes")
+	f.StringVar(&c.SSHCommand, "ssh.command", "ssh", "program that reaches the other nodes")
+	f.StringArrayVar(&c.SSHOptions, "ssh.options", nil, "option for ssh as in ssh_config(5), for example Port=2222; may be repeated")
+	f.IntVar(&c.Parallel, "parallel", 8, "nodes at once")
+	f.DurationVar(&c.NodeTimeout, "node-timeout", 30*time.Second, "how long a node may take to answer")
+	f.StringVar(&c.LogFile, "log.file", "/var/log/cephctl.log", "file that tells what was run where, a line of JSON each; none when empty")
+	f.StringVar(&c.LogLevel, "log.level", "info", "lowest level that is logged: debug, info, warn or error")
+	c.flags = f
+}
+
+// complete fills in what no flag has said, from the environment, then from the file, and checks the whole.
+func (c *config) complete() error {
+	if err := rules().Read(c.flags); err != nil {
+		return err
+	}
+	if err := c.validate(); err != nil {
+		return fmt.Errorf("%w: %w", control.ErrUsage, err)
+	}
+	return nil
+}
+
+func (c *config) validate() error {
+	switch {
+	case !slices.Contains(outputs, c.Output):
+		return fmt.Errorf("output %q: give %s", c.Output, either(outputs))
+	case !slices.Contains(inventories, c.Inventory):
+		return fmt.Errorf("inventory %q: give %s", c.Inventory, either(inventories))
+	case !filepath.IsAbs(c.StateDir):
+		return fmt.Errorf("state-dir %q: give an absolute path", c.StateDir)
+	case c.Parallel < 1:
+		return fmt.Errorf("parallel %d: give a number over zero", c.Parallel)
+	case c.NodeTimeout <= 0:
+		return fmt.Errorf("node-timeout %s: give a duration over zero, for example 30s", c.NodeTimeout)
+	case c.SSHUser == "" || strings.HasPrefix(c.SSHUser, "-"):
+		return fmt.Errorf("ssh.user %q: give the name of a user", c.SSHUser)
+	case c.SSHCommand == "":
+		return fmt.Errorf("ssh.command %q: give a program, for example ssh", c.SSHCommand)
+	}
+	if err := c.level.UnmarshalText([]byte(c.LogLevel)); err != nil {
+		return fmt.Errorf("log.level %q: give debug, info, warn or error", c.LogLevel)
+	}
+	return nil
+}
+
+// either lists words as a choice.
+func either(words []string) string {
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " or " + words[last]
+}

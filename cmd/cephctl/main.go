@@ -1,0 +1,79 @@
+// Command cephctl makes and keeps a storage cluster on the nodes of a node group.
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/prometheus/common/version"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
+)
+
+const program = "cephctl"
+
+// Exit codes. exitStatus is what help says about them.
+const (
+	exitFailure     = 1
+	exitUsage       = 2
+	exitBlocked     = 3
+	exitChanges     = 4
+	exitLocked      = 5
+	exitUnreachable = 6
+	exitInterrupted = 130
+)
+
+const exitStatus = `
+EXIT STATUS
+  0    done, or nothing to do
+  1    something went wrong
+  2    a flag, argument, variable or key is wrong
+  3    refused, with all reasons; nothing was changed
+  4    --plan: there are changes to be made
+  5    somebody else is changing things at the moment
+  6    a node can't be reached
+  130  interrupted; the same command goes on`
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends at once
+	version.Version = cmp.Or(version.Version, "devel")
+	a := newApp()
+	err := newRootCommand(a).ExecuteContext(ctx)
+	a.close()
+	tell(os.Stderr, err)
+	os.Exit(exitCode(err))
+}
+
+// tell says what went wrong, unless the output has said it already.
+func tell(w io.Writer, err error) {
+	if err != nil && !errors.Is(err, errChanges) {
+		fmt.Fprintf(w, "%s: %v\n", program, err)
+	}
+}
+
+func exitCode(err error) int {
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, context.Canceled):
+		return exitInterrupted
+	case errors.Is(err, control.ErrUsage), errors.Is(err, control.ErrUnknown):
+		return exitUsage
+	case errors.Is(err, control.ErrBlocked):
+		return exitBlocked
+	case errors.Is(err, errChanges):
+		return exitChanges
+	case errors.Is(err, control.ErrLocked):
+		return exitLocked
+	case errors.Is(err, control.ErrUnreachable):
+		return exitUnreachable
+	}
+	return exitFailure
+}
