@@ -105,7 +105,11 @@ func (r *Runner) Stream(ctx context.Context, s Stream) error {
 		_, _ = io.Copy(io.Discard, reader)
 	}()
 	err = p.waitOrLeave(ctx, s.Outlive)
-	reader.end()
+	if err != nil && ctx.Err() != nil {
+		reader.leave()
+	} else {
+		reader.end()
+	}
 	<-read
 	return err
 }

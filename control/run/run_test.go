@@ -228,7 +228,7 @@ func TestStreamWhenContextEnds(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			r := run.Runner{}
 			err := r.Stream(ctx, run.Stream{
-				Argv:    []string{"sh", "-c", "echo begun; until [ -e " + goOn + " ]; do sleep 0.05; done; touch " + done},
+				Argv:    []string{"sh", "-c", "trap '' PIPE; until [ -e " + goOn + " ]; do echo at it; sleep 0.02; done 2>&-; touch " + done},
 				Outlive: outlive,
 				Read: func(in io.Reader) {
 					_, _ = bufio.NewReader(in).ReadString('\n')
