@@ -46,10 +46,22 @@ func main() {
 	version.Version = cmp.Or(version.Version, "devel")
 	a := newApp()
 	err := newRootCommand(a).ExecuteContext(ctx)
+	if err != nil && ctx.Err() != nil {
+		err = interrupted{err}
+	}
 	a.close()
 	tell(os.Stderr, err)
 	os.Exit(exitCode(err))
 }
+
+// interrupted is an error that comes of a signal.
+type interrupted struct{ error }
+
+// Unwrap returns what the signal has broken off.
+func (e interrupted) Unwrap() error { return e.error }
+
+// Error says so, and what was broken off.
+func (e interrupted) Error() string { return "interrupted: " + e.error.Error() }
 
 // tell says what went wrong, unless the output has said it already.
 func tell(w io.Writer, err error) {
@@ -62,7 +74,7 @@ func exitCode(err error) int {
 	switch {
 	case err == nil:
 		return 0
-	case errors.Is(err, context.Canceled):
+	case errors.As(err, new(interrupted)):
 		return exitInterrupted
 	case errors.Is(err, control.ErrUsage), errors.Is(err, control.ErrUnknown):
 		return exitUsage
