@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -8,6 +9,8 @@ import (
 	"os"
 	"os/user"
 	"time"
+
+	"github.com/prometheus/common/version"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/run"
@@ -32,6 +35,7 @@ type app struct {
 }
 
 func newApp() *app {
+	version.Version = cmp.Or(version.Version, "devel")
 	return &app{
 		args:        os.Args[1:],
 		in:          os.Stdin,

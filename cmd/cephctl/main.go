@@ -2,7 +2,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,7 +10,7 @@ import (
 	"os/signal"
 	"syscall"
 
-	"github.com/prometheus/common/version"
+	"github.com/spf13/cobra"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
 )
@@ -41,17 +40,21 @@ EXIT STATUS
   130  interrupted; the same command goes on`
 
 func main() {
+	a := newApp()
+	os.Exit(execute(a, newRootCommand(a)))
+}
+
+// execute runs a command until it ends or a signal comes, says what went wrong, and returns the exit code.
+func execute(a *app, cmd *cobra.Command) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends at once
-	version.Version = cmp.Or(version.Version, "devel")
-	a := newApp()
-	err := newRootCommand(a).ExecuteContext(ctx)
+	err := cmd.ExecuteContext(ctx)
 	if err != nil && ctx.Err() != nil {
 		err = interrupted{err}
 	}
 	a.close()
-	tell(os.Stderr, err)
-	os.Exit(exitCode(err))
+	tell(a.err, err)
+	return exitCode(err)
 }
 
 // interrupted is an error that comes of a signal.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -31,13 +32,15 @@ never answer again is removed with --dead, and what the storage cluster knows of
 	}
 	cmd.Flags().BoolVar(&opts.force, "force", false, "remove it although it is part of distributed storage")
 	cmd.Flags().BoolVar(&opts.dead, "dead", false, "the node will never answer again")
-	cmd.MarkFlagsMutuallyExclusive("force", "dead")
 	opts.register(cmd)
 	opts.registerYes(cmd)
 	return cmd
 }
 
 func runNodeRemove(ctx context.Context, a *app, opts nodeRemoveOptions, name string) error {
+	if opts.force && opts.dead {
+		return fmt.Errorf("%w: give one of --force and --dead", control.ErrUsage)
+	}
 	c, _, err := a.cluster(ctx)
 	if err != nil {
 		return err
