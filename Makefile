@@ -1,8 +1,16 @@
+<<<<<<< HEAD
 # make demo, make test and make e2e do all their own set-up; see README.md.
 BIN     := bin
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 LDFLAGS := -X github.com/prometheus/common/version.Version=$(VERSION)
 SUDO    := $(if $(filter-out 0,$(shell id -u)),sudo)
+=======
+# make demo and make test do all their own set-up; see README.md.
+BIN      := bin
+PROGRAMS := $(BIN)/ceph-ganeti-exporter $(BIN)/cephctl
+VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+LDFLAGS  := -X github.com/prometheus/common/version.Version=$(VERSION)
+>>>>>>> 01f0086abda72335ca0c2e73e0226a3687a2a9f7
 
 GOLANGCI_LINT_VERSION := v2.15.0
 GOLANGCI_LINT         := .tools/$(GOLANGCI_LINT_VERSION)/golangci-lint
@@ -13,12 +21,13 @@ build:
 	@e2e/setup.sh build
 	@mkdir -p $(BIN)
 	go build -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/ceph-ganeti-exporter
+	CGO_ENABLED=0 go build -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/cephctl
 
 # After make build, as root needs no Go then. Where to: DESTDIR, PREFIX (/usr/local), SYSCONFDIR (/etc).
-install: $(BIN)/ceph-ganeti-exporter
-	@VERSION=$(VERSION) packaging/install.sh $(BIN)/ceph-ganeti-exporter
+install: $(PROGRAMS)
+	@for program in $(PROGRAMS); do VERSION=$(VERSION) packaging/install.sh $$program || exit; done
 
-$(BIN)/ceph-ganeti-exporter:
+$(PROGRAMS):
 	@$(MAKE) --no-print-directory build
 
 setup:
@@ -52,7 +61,7 @@ bench: setup
 	go test -run '^$$' -bench . -benchmem ./...
 
 docs: setup
-	go test ./cmd/ceph-ganeti-exporter -run 'Reference|Example|ManPages' -update
+	go test ./cmd/ceph-ganeti-exporter ./cmd/cephctl -run 'Reference|Example|ManPages' -update
 
 clean:
 	rm -rf $(BIN) .tools

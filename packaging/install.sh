@@ -1,11 +1,11 @@
 #!/bin/sh
-# Installs BINARY with its unit, manual, completions and examples. A configuration file that is there stays.
+# Installs BINARY, one of the programs, with its manual, completions, examples and unit. A configuration file that is there stays.
 #   DESTDIR= PREFIX=/usr/local SYSCONFDIR=/etc packaging/install.sh BINARY
 # With VERSION=, that of the source, it warns when the binary is of another one.
 set -eu
 binary=$1
 here=$(dirname "$0")
-name=ceph-ganeti-exporter
+name=$(basename "$binary")
 prefix=${PREFIX:-/usr/local}
 root=${DESTDIR:-}
 share=$root$prefix/share
@@ -27,18 +27,20 @@ trap 'rm -rf "$work"' EXIT
 for shell in bash zsh fish; do
     "$binary" completion "$shell" > "$work/$shell"
 done
-sed -e "s#/usr/local/bin#$prefix/bin#g" -e "s#/etc/$name.yml#$config#" "$here/$name.service" > "$work/unit"
 
 put 755 "$binary" "$root$prefix/bin/$name"
-put 644 "$work/unit" "$root$prefix/lib/systemd/system/$name.service"
-for page in "$here"/man/*.8; do
+if [ -e "$here/$name.service" ]; then
+    sed -e "s#/usr/local/bin#$prefix/bin#g" -e "s#/etc/$name.yml#$config#" "$here/$name.service" > "$work/unit"
+    put 644 "$work/unit" "$root$prefix/lib/systemd/system/$name.service"
+    put 644 "$here/prometheus.yml" "$share/doc/$name/prometheus.yml"
+fi
+for page in "$here"/man/"$name"*.8; do
     put 644 "$page" "$share/man/man8/$(basename "$page")"
 done
 put 644 "$work/bash" "$share/bash-completion/completions/$name"
 put 644 "$work/zsh" "$share/zsh/site-functions/_$name"
 put 644 "$work/fish" "$share/fish/vendor_completions.d/$name.fish"
 put 644 "$here/$name.yml" "$share/doc/$name/$name.yml"
-put 644 "$here/prometheus.yml" "$share/doc/$name/prometheus.yml"
 if [ -e "$root$config" ]; then
     echo "left $root$config as it is"
 else

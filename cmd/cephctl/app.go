@@ -1,16 +1,19 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"os/user"
-	"strings"
 	"time"
 
+	"github.com/prometheus/common/version"
+
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/run"
 )
 
 // app is what all commands share.
@@ -25,15 +28,14 @@ type app struct {
 	now                                  func() time.Time
 
 	storage []control.StorageType
-	// planNode plans changes of nodes that have to do with a storage group.
-	planNode nodePlanner
-	// apply carries out plans.
-	apply applier
+	// changeNode plans changes of nodes that have to do with a storage group.
+	changeNode nodePlanner
 
 	logFile io.Closer
 }
 
 func newApp() *app {
+	version.Version = cmp.Or(version.Version, "devel")
 	return &app{
 		args:        os.Args[1:],
 		in:          os.Stdin,
@@ -44,8 +46,7 @@ func newApp() *app {
 		terminalErr: isTerminal(os.Stderr),
 		now:         time.Now,
 		storage:     storageTypes(),
-		planNode:    planNode,
-		apply:       apply,
+		changeNode:  changeNode,
 	}
 }
 
@@ -79,27 +80,8 @@ func (a *app) close() {
 	}
 }
 
-// command returns what was typed.
-func (a *app) command() string {
-	words := []string{program}
-	for _, arg := range a.args {
-		words = append(words, quote(arg))
-	}
-	return strings.Join(words, " ")
-}
-
-// quote returns a word as a shell reads it.
-func quote(word string) string {
-	if word != "" && !strings.ContainsFunc(word, special) {
-		return word
-	}
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
-}
-
-func special(r rune) bool {
-	letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
-	return !letter && !strings.ContainsRune("-_=:,./@%+", r)
-}
+// command returns what was typed, to be typed again.
+func (a *app) command() string { return run.Quote(append([]string{program}, a.args...)) }
 
 func userName() string {
 	if u, err := user.Current(); err == nil {

@@ -5,11 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/state"
 )
 
 // errChanges is returned by --plan when there is something to be done.
@@ -18,8 +19,6 @@ var errChanges = errors.New("there are changes to be made")
 // changeOptions are the flags of every command that changes something.
 type changeOptions struct {
 	plan, yes bool
-	// target is what the change is about. Its name is typed to consent.
-	target string
 }
 
 func (o *changeOptions) register(cmd *cobra.Command) {
@@ -31,68 +30,77 @@ func (o *changeOptions) registerYes(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&o.yes, "yes", false, "consent to what is destroyed, without being asked")
 }
 
-// planning makes a plan from what there is.
-type planning func(ctx context.Context, env *control.Env) (control.Plan, error)
-
-// change makes a plan and, unless --plan says otherwise, carries it out. Nobody else changes anything meanwhile.
-func (a *app) change(ctx context.Context, opts *changeOptions, makePlan planning) error {
+// change carries out a change, or with --plan prints its plan.
+func (a *app) change(ctx context.Context, opts changeOptions, newChange func(*control.Env) control.Change) error {
 	env, err := a.open(!opts.plan)
 	if err != nil {
 		return err
 	}
-	if !opts.plan {
-		release, err := env.Store.Lock(ctx, a.command())
-		if err != nil {
-			return err
-		}
-		defer release()
+	change := newChange(env)
+	change.Command = a.command()
+	if opts.plan {
+		plan, err := env.Preview(ctx, change)
+		return a.show(plan, err)
 	}
-	plan, err := makePlan(ctx, env)
+	env.Log.Info("begin", "command", change.Command)
+	ui := &ui{app: a, target: change.Target, yes: opts.yes, progress: a.newProgress()}
+	plan, err := env.Execute(ctx, change, ui)
+	ui.close()
+	env.Log.Info("end", "command", change.Command, "error", err)
+	switch {
+	case errors.Is(err, control.ErrBlocked):
+		return a.refuse(plan, err)
+	case err != nil:
+		return err
+	}
+	return a.report(plan)
+}
+
+// ui stands between a change and the person who has asked for it.
+type ui struct {
+	*progress
+	app    *app
+	target string
+	yes    bool
+}
+
+var _ control.UI = (*ui)(nil)
+
+// Consent implements control.UI.
+func (u *ui) Consent(ctx context.Context, plan *control.Plan) error {
+	return u.app.consent(ctx, plan, u.target, u.yes)
+}
+
+// Resuming implements control.UI.
+func (u *ui) Resuming(op *state.Operation) {
+	fmt.Fprintf(u.app.err, "going on with what %s began at %s\n", op.By, op.Started.Local().Format(time.DateTime))
+}
+
+// show prints a plan that is not carried out.
+func (a *app) show(plan *control.Plan, err error) error {
 	if err != nil {
 		return err
 	}
-	if plan.Steps == nil {
-		plan.Steps = []control.Step{} // an empty list, not null
+	if err := a.print(listed(plan), func(w io.Writer) { writePlan(w, plan) }); err != nil {
+		return err
 	}
 	switch {
 	case len(plan.Blockers) > 0:
-		return a.refuse(opts, &plan)
-	case opts.plan:
-		return a.show(&plan)
-	case len(plan.Steps) == 0:
-		return a.report(&plan)
-	}
-	if err := a.consent(ctx, &plan, opts); err != nil {
-		return err
-	}
-	if err := a.carryOut(ctx, env, &plan); err != nil {
-		return err
-	}
-	return a.report(&plan)
-}
-
-// refuse prints the plan with its blockers and returns the error.
-func (a *app) refuse(opts *changeOptions, plan *control.Plan) error {
-	text := func(w io.Writer) { writePlan(w, plan) }
-	if a.config.Output == outputTable && !opts.plan {
-		writeBlockers(a.err, plan)
-		text = func(io.Writer) {}
-	}
-	if err := a.print(plan, text); err != nil {
-		return err
-	}
-	return fmt.Errorf("%s: %w, nothing was changed", plan.Title, control.ErrBlocked)
-}
-
-// show prints the plan.
-func (a *app) show(plan *control.Plan) error {
-	if err := a.print(plan, func(w io.Writer) { writePlan(w, plan) }); err != nil {
-		return err
-	}
-	if len(plan.Steps) > 0 {
+		return fmt.Errorf("%s: %w", plan.Title, control.ErrBlocked)
+	case len(plan.Steps) > 0:
 		return errChanges
 	}
 	return nil
+}
+
+// refuse prints the blockers of a plan: for people beside the error, for programs as the output.
+func (a *app) refuse(plan *control.Plan, err error) error {
+	if a.config.Output == outputTable {
+		writeBlockers(a.err, plan)
+	} else if err := a.print(listed(plan), nil); err != nil {
+		return err
+	}
+	return fmt.Errorf("%s: %w; nothing was changed", plan.Title, err)
 }
 
 // report says what was done.
@@ -100,7 +108,7 @@ func (a *app) report(plan *control.Plan) error {
 	done := struct {
 		*control.Plan
 		Changed bool `json:"changed"`
-	}{plan, len(plan.Steps) > 0}
+	}{listed(plan), len(plan.Steps) > 0}
 	return a.print(done, func(w io.Writer) {
 		writeNotes(w, plan)
 		if done.Changed {
@@ -111,38 +119,10 @@ func (a *app) report(plan *control.Plan) error {
 	})
 }
 
-// carryOut applies the plan and shows how far it is. Its errors name the command to go on with.
-func (a *app) carryOut(ctx context.Context, env *control.Env, plan *control.Plan) error {
-	env.Log.Info("begin", "command", a.command(), "title", plan.Title, "steps", len(plan.Steps))
-	p := a.newProgress(plan)
-	err := a.apply(ctx, env, plan, p)
-	p.close()
-	switch {
-	case err == nil:
-		env.Log.Info("end", "command", a.command(), "title", plan.Title)
-		return nil
-	case ctx.Err() != nil:
-		env.Log.Warn("interrupted", "command", a.command(), "title", plan.Title, "error", err)
-		return fmt.Errorf("%s: interrupted (%w); to go on: %s", plan.Title, ctx.Err(), a.command())
+// listed returns a plan whose steps are a list, if an empty one.
+func listed(plan *control.Plan) *control.Plan {
+	if plan.Steps == nil {
+		plan.Steps = []control.Step{}
 	}
-	env.Log.Error("broken off", "command", a.command(), "title", plan.Title, "error", err)
-	return fmt.Errorf("%w\nwhat was done is kept; to go on when that is mended: %s", err, a.command())
-}
-
-// step returns the step of a change of the inventory or the state alone.
-func step(c control.Cluster, id, title, sentence string, do func(ctx context.Context) error) control.Step {
-	return control.Step{
-		ID: id, Node: c.Master, Title: title, Commands: []string{sentence},
-		Do: func(ctx context.Context, _ func(string)) error { return do(ctx) },
-	}
-}
-
-// names returns the names of nodes.
-func names(nodes []control.Node) []string {
-	all := make([]string, len(nodes))
-	for i, n := range nodes {
-		all[i] = n.Name
-	}
-	slices.Sort(all)
-	return all
+	return plan
 }

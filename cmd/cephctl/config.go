@@ -24,7 +24,7 @@ type config struct {
 	Inventory   string
 	SSHUser     string
 	SSHCommand  string
-	SSHOptions  []string
+	SSHOptions  string
 	Parallel    int
 	NodeTimeout time.Duration
 	LogFile     string
@@ -59,9 +59,9 @@ func (c *config) register(f *pflag.FlagSet) {
 	f.StringVar(&c.Inventory, "inventory", "auto", "where nodes and groups are kept: local, or auto for what there is")
 	f.StringVar(&c.SSHUser, "ssh.user", "root", "user on the other nodes")
 	f.StringVar(&c.SSHCommand, "ssh.command", "ssh", "program that reaches the other nodes")
-	f.StringArrayVar(&c.SSHOptions, "ssh.options", nil, "option for ssh as in ssh_config(5), for example Port=2222; may be repeated")
+	f.StringVar(&c.SSHOptions, "ssh.options", "", "more options for ssh, for example \"-o Port=2222\"")
 	f.IntVar(&c.Parallel, "parallel", 8, "nodes at once")
-	f.DurationVar(&c.NodeTimeout, "node-timeout", 30*time.Second, "how long a node may take to answer")
+	f.DurationVar(&c.NodeTimeout, "node-timeout", 10*time.Second, "how long a node may take to let ssh in")
 	f.StringVar(&c.LogFile, "log.file", "/var/log/cephctl.log", "file that tells what was run where, a line of JSON each; none when empty")
 	f.StringVar(&c.LogLevel, "log.level", "info", "lowest level that is logged: debug, info, warn or error")
 	c.flags = f
@@ -88,8 +88,8 @@ func (c *config) validate() error {
 		return fmt.Errorf("state-dir %q: give an absolute path", c.StateDir)
 	case c.Parallel < 1:
 		return fmt.Errorf("parallel %d: give a number over zero", c.Parallel)
-	case c.NodeTimeout <= 0:
-		return fmt.Errorf("node-timeout %s: give a duration over zero, for example 30s", c.NodeTimeout)
+	case c.NodeTimeout < time.Second:
+		return fmt.Errorf("node-timeout %s: give a second or more, for example 10s", c.NodeTimeout)
 	case c.SSHUser == "" || strings.HasPrefix(c.SSHUser, "-"):
 		return fmt.Errorf("ssh.user %q: give the name of a user", c.SSHUser)
 	case c.SSHCommand == "":

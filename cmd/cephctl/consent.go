@@ -9,26 +9,23 @@ import (
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
 )
 
-// caseConsent is the refusal of what destroys when nobody can be asked.
-const caseConsent = "consent"
-
 // consent asks before something is lost for good. Where nobody can be asked, only --yes consents.
-func (a *app) consent(ctx context.Context, plan *control.Plan, opts *changeOptions) error {
+func (a *app) consent(ctx context.Context, plan *control.Plan, target string, yes bool) error {
 	switch {
-	case len(plan.Destroys) == 0 || opts.yes:
+	case len(plan.Destroys) == 0 || yes:
 		return nil
 	case !a.terminalIn || !a.terminalErr || a.config.Output != outputTable:
-		plan.Block("", caseConsent, "look at it with --plan, then give --yes", "%s for good", strings.Join(plan.Destroys, ", "))
-		return a.refuse(opts, plan)
+		plan.Block("", "consent", "look at it with --plan, then give --yes", "this is lost for good: %s", strings.Join(plan.Destroys, ", "))
+		return control.ErrBlocked
 	}
 	writePlan(a.err, plan)
-	fmt.Fprintf(a.err, "To consent, type %s: ", opts.target)
+	fmt.Fprintf(a.err, "To consent, type %s: ", target)
 	answer, err := a.readLine(ctx)
 	if err != nil {
 		return err
 	}
-	if answer != opts.target {
-		return fmt.Errorf("%s: %w: %q is not %s, nothing was changed", plan.Title, control.ErrBlocked, answer, opts.target)
+	if answer != target {
+		return fmt.Errorf("%w: %q is not %s", control.ErrBlocked, answer, target)
 	}
 	return nil
 }

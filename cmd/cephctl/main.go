@@ -2,7 +2,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,7 +10,7 @@ import (
 	"os/signal"
 	"syscall"
 
-	"github.com/prometheus/common/version"
+	"github.com/spf13/cobra"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
 )
@@ -41,15 +40,31 @@ EXIT STATUS
   130  interrupted; the same command goes on`
 
 func main() {
+	a := newApp()
+	os.Exit(execute(a, newRootCommand(a)))
+}
+
+// execute runs a command until it ends or a signal comes, says what went wrong, and returns the exit code.
+func execute(a *app, cmd *cobra.Command) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends at once
-	version.Version = cmp.Or(version.Version, "devel")
-	a := newApp()
-	err := newRootCommand(a).ExecuteContext(ctx)
+	err := cmd.ExecuteContext(ctx)
+	if err != nil && ctx.Err() != nil {
+		err = interrupted{err}
+	}
 	a.close()
-	tell(os.Stderr, err)
-	os.Exit(exitCode(err))
+	tell(a.err, err)
+	return exitCode(err)
 }
+
+// interrupted is an error that comes of a signal.
+type interrupted struct{ error }
+
+// Unwrap returns what the signal has broken off.
+func (e interrupted) Unwrap() error { return e.error }
+
+// Error says so, and what was broken off.
+func (e interrupted) Error() string { return "interrupted: " + e.error.Error() }
 
 // tell says what went wrong, unless the output has said it already.
 func tell(w io.Writer, err error) {
@@ -62,7 +77,7 @@ func exitCode(err error) int {
 	switch {
 	case err == nil:
 		return 0
-	case errors.Is(err, context.Canceled):
+	case errors.As(err, new(interrupted)):
 		return exitInterrupted
 	case errors.Is(err, control.ErrUsage), errors.Is(err, control.ErrUnknown):
 		return exitUsage

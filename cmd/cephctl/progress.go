@@ -4,21 +4,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
 )
-
-// watcher is told how far a plan is. Its methods may be called from several goroutines.
-type watcher interface {
-	// begin is told that a step begins.
-	begin(s *control.Step)
-	// say is told what takes a step its time.
-	say(s *control.Step, text string)
-	// end is told that a step has ended, with an error when it was not done.
-	end(s *control.Step, err error)
-}
 
 // redrawn is how often the line on a terminal is written anew.
 const redrawn = 500 * time.Millisecond
@@ -29,12 +20,11 @@ type progress struct {
 	live  bool
 	width int
 	now   func() time.Time
-	// numbers are those of the steps, by their ids.
-	numbers map[string]int
-	stop    chan struct{}
-	stopped sync.WaitGroup
+	stop  chan struct{}
+	ended sync.WaitGroup
 
 	mu      sync.Mutex
+	plan    *control.Plan
 	running []running
 }
 
@@ -45,16 +35,11 @@ type running struct {
 	text  string
 }
 
-func (a *app) newProgress(plan *control.Plan) *progress {
-	p := &progress{w: a.err, live: a.terminalErr, width: 80, now: a.now, numbers: make(map[string]int), stop: make(chan struct{})}
-	for i, s := range plan.Steps {
-		p.numbers[s.ID] = i + 1
-	}
+func (a *app) newProgress() *progress {
+	p := &progress{w: a.err, live: a.terminalErr, now: a.now, stop: make(chan struct{})}
 	if f, ok := a.err.(*os.File); ok && p.live {
 		p.width = terminalWidth(f)
-	}
-	if p.live {
-		p.stopped.Go(p.tick)
+		p.ended.Go(p.tick)
 	}
 	return p
 }
@@ -75,9 +60,11 @@ func (p *progress) tick() {
 	}
 }
 
-func (p *progress) begin(s *control.Step) {
+// Started implements control.UI.
+func (p *progress) Started(plan *control.Plan, s *control.Step) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.plan = plan
 	p.running = append(p.running, running{step: s, since: p.now()})
 	if p.live {
 		p.draw()
@@ -86,7 +73,8 @@ func (p *progress) begin(s *control.Step) {
 	fmt.Fprintln(p.w, p.title(s))
 }
 
-func (p *progress) say(s *control.Step, text string) {
+// Progress implements control.UI.
+func (p *progress) Progress(s *control.Step, text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if i := p.find(s); i >= 0 {
@@ -99,7 +87,8 @@ func (p *progress) say(s *control.Step, text string) {
 	fmt.Fprintf(p.w, "%s: %s\n", p.title(s), text)
 }
 
-func (p *progress) end(s *control.Step, err error) {
+// Finished implements control.UI.
+func (p *progress) Finished(s *control.Step, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	i := p.find(s)
@@ -121,7 +110,7 @@ func (p *progress) end(s *control.Step, err error) {
 // close takes the line away.
 func (p *progress) close() {
 	close(p.stop)
-	p.stopped.Wait()
+	p.ended.Wait()
 	if p.live {
 		fmt.Fprint(p.w, "\r\x1b[K")
 	}
@@ -145,16 +134,12 @@ func (p *progress) draw() {
 }
 
 func (p *progress) title(s *control.Step) string {
-	return fmt.Sprintf("[%d/%d] %s", p.numbers[s.ID], len(p.numbers), place(*s))
+	number := 1 + slices.IndexFunc(p.plan.Steps, func(o control.Step) bool { return o.ID == s.ID })
+	return fmt.Sprintf("[%d/%d] %s", number, len(p.plan.Steps), place(*s))
 }
 
 func (p *progress) find(s *control.Step) int {
-	for i, r := range p.running {
-		if r.step.ID == s.ID {
-			return i
-		}
-	}
-	return -1
+	return slices.IndexFunc(p.running, func(r running) bool { return r.step.ID == s.ID })
 }
 
 // short returns a duration for people: in whole seconds once there are some.

@@ -24,11 +24,14 @@ flag wins over the environment, that over the file, that over the default.
   cephctl node add node2
   cephctl node list -o json`,
 		Version:           version.Version,
+		Args:              rules().NoCommand,
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		PersistentPreRunE: func(*cobra.Command, []string) error { return a.config.complete() },
 	}
 	a.config.register(cmd.PersistentFlags())
+	cmd.Flags().SortFlags = false
 	cmd.SetVersionTemplate(version.Print(program) + "\n")
 	cmd.SetFlagErrorFunc(rules().FlagError)
 	cmd.SetIn(a.in)
@@ -38,6 +41,8 @@ flag wins over the environment, that over the file, that over the default.
 		newClusterCommand(a),
 		newGroupCommand(a),
 		newNodeCommand(a),
+		newStorageCommand(a),
+		newPoolCommand(a),
 		newNodeAgentCommand(a),
 	)
 	completeValues(cmd, "output", outputs...)

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/node"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/agent"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/cephstorage"
 )
 
@@ -10,12 +12,26 @@ func storageTypes() []control.StorageType {
 	return []control.StorageType{cephstorage.Type{}}
 }
 
-// storageType returns the storage type that something is marked with, or false when it is not marked.
-func (a *app) storageType(mark string) (control.StorageType, bool) {
-	for _, t := range a.storage {
-		if t.Name() == mark {
-			return t, true
+// agentHandlers are what a node is asked for, by storage type.
+func agentHandlers(runner control.Runner) map[string]agent.Handler {
+	return map[string]agent.Handler{cephstorage.Name: node.Handler{Host: node.New(runner)}}
+}
+
+// changeNode implements nodePlanner. There is one storage type.
+func changeNode(env *control.Env, c nodeChange) control.Change {
+	s := cephstorage.New(env)
+	switch c.kind {
+	case nodeAdd:
+		return s.AddNode(c.node, "")
+	case nodeReadd:
+		return s.Readd(c.node.Name, "")
+	case nodeOffline:
+		return s.Offline(c.node.Name, "", cephstorage.OfflineOptions{NoDrain: c.noDrain})
+	case nodeRemove:
+		if c.dead {
+			return s.RemoveDead(c.node.Name, "")
 		}
+		return s.RemoveNode(c.node.Name, "", cephstorage.RemoveOptions{Force: c.force})
 	}
-	return nil, false
+	return s.Assign(c.group, c.nodes, "")
 }

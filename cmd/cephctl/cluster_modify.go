@@ -1,0 +1,59 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/state"
+)
+
+// clusterModifyOptions are the flags of cluster modify.
+type clusterModifyOptions struct {
+	changeOptions
+	storage storageOptions
+}
+
+func newClusterModifyCommand(a *app) *cobra.Command {
+	opts := clusterModifyOptions{}
+	cmd := &cobra.Command{
+		Use:   "modify -S TYPE:OPTION=VALUE,...",
+		Short: "Change the storage options of the cluster",
+		Long: `Changes the storage options that hold for all nodes, as long as there is no storage cluster that was made by them.
+A value takes the place of the one before, of an option that may be repeated all of them; "option=" brings the default
+back.
+` + a.optionHelp() + exitStatus,
+		Example: `  cephctl cluster modify -S ceph:size=2,min_size=`,
+		Args:    rules().NoArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runClusterModify(cmd.Context(), a, opts)
+		},
+	}
+	opts.storage.register(cmd)
+	opts.register(cmd)
+	return cmd
+}
+
+func runClusterModify(ctx context.Context, a *app, opts clusterModifyOptions) error {
+	if len(opts.storage) == 0 {
+		return fmt.Errorf("%w: give -S TYPE:option=value", control.ErrUsage)
+	}
+	given, err := a.parseStorage(opts.storage)
+	if err != nil {
+		return err
+	}
+	return a.change(ctx, opts.changeOptions, func(env *control.Env) control.Change {
+		return inventoryChange(env, "cluster-modify", "", "change the storage options", func(plan *control.Plan, c control.Cluster, _ bool) error {
+			return a.planOptions(env, plan, c, given, func(t control.StorageType, known state.Storage) bool {
+				if known.ID == "" && known.Initialised.IsZero() {
+					return true
+				}
+				plan.Block("", "cluster-modify-initialised", "see what holds: cephctl cluster info",
+					"the storage cluster of group %s was made by these options of %s and would not follow them", known.Group, t.Name())
+				return false
+			})
+		})
+	})
+}

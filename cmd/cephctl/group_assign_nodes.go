@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
+)
+
+func newGroupAssignNodesCommand(a *app) *cobra.Command {
+	opts := changeOptions{}
+	cmd := &cobra.Command{
+		Use:   "assign-nodes GROUP NODE...",
+		Short: "Move nodes into a group",
+		Long: `Moves nodes into a group. Nothing is configured on them. A node goes into the storage group offline, and leaves it
+when it carries no daemons any more.
+` + exitStatus,
+		Example:           `  cephctl group assign-nodes storage node4 node5`,
+		Args:              arguments(2, 0, "the name of the group and those of the nodes"),
+		ValidArgsFunction: a.completeGroupNodes,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runGroupAssignNodes(cmd.Context(), a, opts, args[0], args[1:])
+		},
+	}
+	opts.register(cmd)
+	return cmd
+}
+
+func runGroupAssignNodes(ctx context.Context, a *app, opts changeOptions, group string, nodes []string) error {
+	c, _, err := a.cluster(ctx)
+	if err != nil {
+		return err
+	}
+	to, err := findGroup(c, group)
+	if err != nil {
+		return err
+	}
+	storage := to.Mark
+	for _, name := range nodes {
+		n, err := findNode(c, name)
+		if err != nil {
+			return err
+		}
+		if storage == "" {
+			storage = storageMark(c, n)
+		}
+	}
+	return a.change(ctx, opts, func(env *control.Env) control.Change {
+		if storage != "" {
+			return a.changeNode(env, nodeChange{kind: nodeAssign, storage: storage, group: group, nodes: nodes})
+		}
+		return assignNodes(env, group, nodes)
+	})
+}
+
+// storageMark returns the storage type that a node or its group is enabled for, or nothing.
+func storageMark(c control.Cluster, n control.Node) string {
+	if n.Mark != "" {
+		return n.Mark
+	}
+	g, _ := c.Group(n.Group)
+	return g.Mark
+}
+
+// assignNodes moves nodes that have nothing to do with storage.
+func assignNodes(env *control.Env, group string, nodes []string) control.Change {
+	return inventoryChange(env, "assign-nodes", group, "assign nodes to group "+group, func(plan *control.Plan, c control.Cluster, _ bool) error {
+		var moved []string
+		for _, name := range nodes {
+			if n, ok := c.Node(name); ok && n.Group != group {
+				moved = append(moved, name)
+			}
+		}
+		if len(moved) == 0 {
+			return nil
+		}
+		list := strings.Join(moved, ", ")
+		add(plan, c, "assign", "move "+list+" to group "+group, "inventory: "+list+" in group "+group, func(ctx context.Context) error {
+			return env.Inventory.AssignNodes(ctx, group, moved...)
+		})
+		return nil
+	})
+}

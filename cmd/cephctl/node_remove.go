@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/state"
+)
+
+// nodeRemoveOptions are the flags of node remove.
+type nodeRemoveOptions struct {
+	changeOptions
+	force, dead bool
+}
+
+func newNodeRemoveCommand(a *app) *cobra.Command {
+	opts := nodeRemoveOptions{}
+	cmd := &cobra.Command{
+		Use:   "remove NODE",
+		Short: "Remove a node",
+		Long: `Removes a node from the inventory. A node that is part of distributed storage must be offline first. One that will
+never answer again is removed with --dead, and what the storage cluster knows of it too.
+` + exitStatus,
+		Example: `  cephctl node remove node3
+  cephctl node remove --dead node3`,
+		Args:              arguments(1, 1, "the name of the node"),
+		ValidArgsFunction: a.completeNodes,
+		RunE:              func(cmd *cobra.Command, args []string) error { return runNodeRemove(cmd.Context(), a, opts, args[0]) },
+	}
+	cmd.Flags().BoolVar(&opts.force, "force", false, "remove it although it is part of distributed storage")
+	cmd.Flags().BoolVar(&opts.dead, "dead", false, "the node will never answer again")
+	opts.register(cmd)
+	opts.registerYes(cmd)
+	return cmd
+}
+
+func runNodeRemove(ctx context.Context, a *app, opts nodeRemoveOptions, name string) error {
+	if opts.force && opts.dead {
+		return fmt.Errorf("%w: give one of --force and --dead", control.ErrUsage)
+	}
+	c, _, err := a.cluster(ctx)
+	if err != nil {
+		return err
+	}
+	n, known := c.Node(name)
+	return a.change(ctx, opts.changeOptions, func(env *control.Env) control.Change {
+		if storage := storageMark(c, n); known && storage != "" {
+			return a.changeNode(env, nodeChange{kind: nodeRemove, storage: storage, node: n, force: opts.force, dead: opts.dead})
+		}
+		return removeNode(env, name)
+	})
+}
+
+// removeNode removes a node that has nothing to do with storage, and the storage options that it has of its own.
+func removeNode(env *control.Env, name string) control.Change {
+	return inventoryChange(env, "node-remove", name, "remove node "+name, func(plan *control.Plan, c control.Cluster, again bool) error {
+		if _, err := findNode(c, name); err != nil && !again {
+			return err
+		}
+		if name == c.Master {
+			plan.Block(name, "node-master", "remove it from another node", "is the node that this runs on")
+		}
+		add(plan, c, "options", "forget the storage options of "+name, "state: no storage options of "+name, func(context.Context) error {
+			return env.Store.Update(func(s *state.State) error {
+				for _, storage := range s.Storage {
+					delete(storage.Nodes, name)
+				}
+				return nil
+			})
+		})
+		if _, ok := c.Node(name); ok {
+			add(plan, c, "remove", "take node "+name+" out of the inventory", "inventory: no node "+name, func(ctx context.Context) error {
+				return env.Inventory.RemoveNode(ctx, name)
+			})
+		}
+		return nil
+	})
+}
