@@ -1,16 +1,9 @@
-<<<<<<< HEAD
 # make demo, make test and make e2e do all their own set-up; see README.md.
-BIN     := bin
-VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
-LDFLAGS := -X github.com/prometheus/common/version.Version=$(VERSION)
-SUDO    := $(if $(filter-out 0,$(shell id -u)),sudo)
-=======
-# make demo and make test do all their own set-up; see README.md.
 BIN      := bin
 PROGRAMS := $(BIN)/ceph-ganeti-exporter $(BIN)/cephctl
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 LDFLAGS  := -X github.com/prometheus/common/version.Version=$(VERSION)
->>>>>>> 01f0086abda72335ca0c2e73e0226a3687a2a9f7
+SUDO     := $(if $(filter-out 0,$(shell id -u)),sudo)
 
 GOLANGCI_LINT_VERSION := v2.15.0
 GOLANGCI_LINT         := .tools/$(GOLANGCI_LINT_VERSION)/golangci-lint
