@@ -25,7 +25,8 @@ func (c claim) do(ctx context.Context, h *Host) error {
 		if err := c.osd.owns(c.device, found, c.fsid); err != nil {
 			return err
 		}
-		if err := h.overwriteLabels(ctx, c.device); err != nil {
+		// The mkfs may still be at it, and takes its time on a slow disk.
+		if err := h.overwriteLabels(ctx, c.device, forever); err != nil {
 			return fmt.Errorf("wipe what a broken off mkfs left on %s: %w", c.device, err)
 		}
 	case !errors.Is(err, errNoLabel):

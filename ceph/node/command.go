@@ -7,6 +7,12 @@ import (
 	"strings"
 )
 
+// attempts is how often something is tried that is in the way of others for a moment.
+const attempts = 30
+
+// forever is for what ends by itself, or with the context.
+const forever = 0
+
 // unknownID stands for the number of an OSD that does not exist yet.
 const unknownID = "<id>"
 
@@ -33,7 +39,6 @@ func (c command) lines() []string {
 }
 
 func (c command) do(ctx context.Context, h *Host) error {
-	const attempts = 30
 	for attempt := 1; ; attempt++ {
 		_, err := h.Runner.Run(ctx, c.stdin, c.argv...)
 		switch {

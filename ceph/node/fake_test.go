@@ -56,7 +56,7 @@ func (f *fakeTools) Run(_ context.Context, stdin []byte, argv ...string) ([]byte
 	case "monmaptool":
 		return nil, os.WriteFile(argv[len(argv)-1], []byte("monmap"), 0o644)
 	case "ceph-mon":
-		return nil, os.Mkdir(filepath.Join(argument(argv, "--mon-data"), "store.db"), 0o755)
+		return nil, os.Mkdir(filepath.Join(argument(argv, "--mon-data"), "store.db"), 0o700)
 	case "ceph-osd":
 		return nil, fakeMkfs(argv, string(stdin))
 	case "ceph-bluestore-tool":

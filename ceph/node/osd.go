@@ -43,9 +43,10 @@ func mkfsStage(l layout, fsid string, osd OSD, prepare operation) stage {
 			link{target: osd.block(), path: filepath.Join(scratch, "block")},
 			give{path: osd.block()},
 			command{
-				// The mons are not asked: they may not be reachable from here yet, and all it needs is given.
+				// The mons are not asked: they may not be reachable from here yet, and all it needs is given. Without
+				// -f it would be a child of what is run, and go on when that is killed.
 				argv: []string{
-					"ceph-osd", "--cluster", "ceph", "--mkfs", "-i", osd.id(), "--fsid", fsid,
+					"ceph-osd", "-f", "--cluster", "ceph", "--mkfs", "-i", osd.id(), "--fsid", fsid,
 					"--osd-objectstore", "bluestore", "--osd-uuid", osd.UUID, "--osd-data", scratch,
 					"--keyfile", "-", "--no-mon-config", "--setuser", cephUser, "--setgroup", cephUser,
 				},

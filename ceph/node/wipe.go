@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // wipeLength is how much is overwritten wherever a label can be.
@@ -38,7 +40,7 @@ func (w wipe) do(ctx context.Context, h *Host) error {
 	if err := w.osd.owns(w.device, found, w.fsid); err != nil {
 		return err
 	}
-	if err := h.overwriteLabels(ctx, w.device); err != nil {
+	if err := h.overwriteLabels(ctx, w.device, attempts); err != nil {
 		return fmt.Errorf("wipe %s: %w", w.device, err)
 	}
 	_, err = h.run(ctx, "wipefs", "-a", w.device)
@@ -62,16 +64,12 @@ func (o OSD) owns(device string, found label, fsid string) error {
 
 // overwriteLabels writes zeros wherever BlueStore, a partition table or a RAID would keep a label: first where copies
 // are and the beginning last, so that a device that was left in the middle of it still says whose it is.
-func (h *Host) overwriteLabels(ctx context.Context, path string) (err error) {
-	file, err := os.OpenFile(path, os.O_RDWR|syscall.O_EXCL, 0)
+func (h *Host) overwriteLabels(ctx context.Context, path string, patience int) (err error) {
+	file, err := h.openAlone(ctx, path, patience)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
-	// A mkfs of a run that was killed may still be at it, and it holds this lock.
-	if err := h.flock(ctx, file); err != nil {
-		return fmt.Errorf("wait for who has it: %w", err)
-	}
 	size, err := file.Seek(0, io.SeekEnd)
 	if err != nil {
 		return err
@@ -83,6 +81,41 @@ func (h *Host) overwriteLabels(ctx context.Context, path string) (err error) {
 		}
 	}
 	return file.Sync()
+}
+
+// openAlone opens a device that nobody else uses, and tries that so often at most. Udev and a mkfs of a run that was
+// killed go away by themselves, an OSD that runs does not.
+func (h *Host) openAlone(ctx context.Context, path string, patience int) (*os.File, error) {
+	for attempt := 1; ; attempt++ {
+		file, err := tryOpenAlone(path)
+		if err == nil {
+			return file, nil
+		}
+		if attempt == patience || !errors.Is(err, syscall.EBUSY) && !errors.Is(err, syscall.EAGAIN) {
+			return nil, err
+		}
+		if err := h.sleep(ctx); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// tryOpenAlone takes all the locks that Ceph takes: release 16 one of fcntl, later ones that of flock.
+func tryOpenAlone(path string) (*os.File, error) {
+	file, err := os.OpenFile(path, os.O_RDWR|syscall.O_EXCL, 0)
+	if err != nil {
+		return nil, err
+	}
+	whole := unix.Flock_t{Type: unix.F_WRLCK}
+	err = errors.Join(
+		unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB),
+		unix.FcntlFlock(file.Fd(), unix.F_OFD_SETLK, &whole),
+	)
+	if err != nil {
+		file.Close()
+		return nil, fmt.Errorf("lock %s: %w", path, err)
+	}
+	return file, nil
 }
 
 func wipePositions(size int64) []int64 {
