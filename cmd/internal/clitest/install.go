@@ -47,7 +47,7 @@ func Install(t *testing.T, program string, more map[string]string) {
 
 func install(t *testing.T, binary, dest, version string) string {
 	t.Helper()
-	cmd := exec.Command("../../packaging/install.sh", binary)
+	cmd := exec.CommandContext(t.Context(), "../../packaging/install.sh", binary)
 	cmd.Env = append(os.Environ(), "DESTDIR="+dest, "PREFIX=/usr", "SYSCONFDIR=/etc", "VERSION="+version)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
