@@ -1,13 +1,14 @@
-# make demo and make test do all their own set-up; see README.md.
+# make demo, make test and make e2e do all their own set-up; see README.md.
 BIN      := bin
 PROGRAMS := $(BIN)/ceph-ganeti-exporter $(BIN)/cephctl
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 LDFLAGS  := -X github.com/prometheus/common/version.Version=$(VERSION)
+SUDO     := $(if $(filter-out 0,$(shell id -u)),sudo)
 
 GOLANGCI_LINT_VERSION := v2.15.0
 GOLANGCI_LINT         := .tools/$(GOLANGCI_LINT_VERSION)/golangci-lint
 
-.PHONY: build install setup demo test lint bench docs clean
+.PHONY: build install setup demo test e2e lint bench docs clean
 
 build:
 	@e2e/setup.sh build
@@ -32,7 +33,15 @@ demo: setup
 	@$(BIN)/demo
 
 test: setup
-	go test -timeout 20m ./...
+	go test -timeout 20m $$(go list ./... | grep -v '/e2e/nodes$$')
+
+# The tests on nodes, as root. The first time, this makes the folder that the nodes are overlays of.
+e2e:
+	@e2e/setup.sh e2e
+	@mkdir -p $(BIN)
+	go build -o $(BIN)/ ./cmd/...
+	go test -c -o $(BIN)/nodes.test ./e2e/nodes
+	cd e2e/nodes && $(SUDO) env CI=true ../../$(BIN)/nodes.test -test.v -test.timeout 40m
 
 lint: setup $(GOLANGCI_LINT)
 	$(GOLANGCI_LINT) run

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Installs what `make demo` and `make test` need on Debian 12 or later or, as `setup.sh build`, what `make build` needs.
-# Says what that is, asks for sudo when not root, and is done at once when nothing is missing.
+# Installs what `make demo` and `make test` need on Debian 12 or later or, as `setup.sh build`, what `make build` needs
+# or, as `setup.sh e2e`, what `make e2e` needs besides. Says what that is, asks for sudo when not root, and is done at
+# once when nothing is missing.
 set -eu
 
 # The compiler and headers for librados and librbd.
@@ -11,6 +12,8 @@ LAB_PACKAGES="ceph-common ceph-mon ceph-mgr ceph-osd
 	qemu-system-x86 qemu-block-extra
 	prometheus
 	openssh-client openssh-server"
+# Nodes: containers, and what makes and connects them.
+NODE_PACKAGES="systemd-container debootstrap debian-archive-keyring iproute2 util-linux"
 # What these packages would start at the next boot. Prometheus' port is also the demo's.
 SERVICES="ceph-crash.service ceph.target prometheus.service rbdmap.service ssh.service ssh.socket"
 MIN_GO_MINOR=21
@@ -20,6 +23,7 @@ main() {
 	check_go
 	case ${1:-all} in
 	build) missing=$(missing_packages $BUILD_PACKAGES) ;;
+	e2e) missing=$(missing_packages $BUILD_PACKAGES $LAB_PACKAGES $NODE_PACKAGES) ;;
 	*) missing=$(missing_packages $BUILD_PACKAGES $LAB_PACKAGES) ;;
 	esac
 	[ -n "$missing" ] || exit 0

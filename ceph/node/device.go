@@ -146,7 +146,7 @@ func openedByOthers(real string) string {
 // inspectFile says what is at the path of an OSD that is to be in a file.
 func inspectFile(path string) (DeviceFacts, error) {
 	facts := DeviceFacts{Path: path, Stable: path}
-	if folder, err := os.Stat(filepath.Dir(path)); err != nil || !folder.IsDir() {
+	if !isDir(filepath.Dir(path)) {
 		return facts, nil
 	}
 	facts.Exists = true
@@ -173,4 +173,9 @@ func inspectFile(path string) (DeviceFacts, error) {
 		facts.OSD, facts.Content = &osd, osd.describe()
 	}
 	return facts, nil
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
 }

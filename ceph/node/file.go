@@ -108,16 +108,17 @@ func (m makeDir) lines() []string {
 	})}
 }
 
-func (m makeDir) do(_ context.Context, h *Host) error {
+func (m makeDir) do(ctx context.Context, h *Host) error {
+	if isDir(m.path) {
+		return nil
+	}
 	uid, gid, err := h.ids(m.owner)
 	if err != nil {
 		return err
 	}
-	if info, err := os.Lstat(m.path); err == nil && info.IsDir() {
-		return nil
-	}
-	if err := os.MkdirAll(filepath.Dir(m.path), 0o755); err != nil {
-		return fmt.Errorf("make folder: %w", err)
+	parent := makeDir{path: filepath.Dir(m.path), mode: 0o755, owner: rootUser}
+	if err := parent.do(ctx, h); err != nil {
+		return err
 	}
 	// Under another name first, so that it is there with its owner and mode or not at all.
 	temporary := temporaryName(m.path)
@@ -187,9 +188,18 @@ func (g give) do(_ context.Context, h *Host) error {
 }
 
 // remove takes a file, or a folder with all that is in it, away.
-type remove struct{ path string }
+type remove struct {
+	path string
+	file bool
+}
 
-func (r remove) lines() []string { return []string{quote([]string{"rm", "-rf", r.path})} }
+func (r remove) lines() []string {
+	flags := "-rf"
+	if r.file {
+		flags = "-f"
+	}
+	return []string{quote([]string{"rm", flags, r.path})}
+}
 
 func (r remove) do(context.Context, *Host) error {
 	for _, path := range []string{r.path, temporaryName(r.path)} {

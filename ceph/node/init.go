@@ -55,7 +55,7 @@ func configure(l layout, obj Object) stage {
 	for _, name := range slices.Sorted(maps.Keys(obj.Keyrings)) {
 		content, path := obj.Keyrings[name], l.keyring(name)
 		if content == "" {
-			operations = append(operations, remove{path: path})
+			operations = append(operations, remove{path: path, file: true})
 			continue
 		}
 		operations = append(operations, writeFile{path: path, content: []byte(content), mode: 0o600, owner: rootUser})

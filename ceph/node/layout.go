@@ -1,6 +1,7 @@
 package node
 
 import (
+	"os"
 	"path/filepath"
 	"strconv"
 )
@@ -30,6 +31,7 @@ func (l layout) varCephctl() string          { return l.path("var/lib/cephctl") 
 func (l layout) nodeInfo() string            { return l.path("var/lib/cephctl/node.json") }
 func (l layout) run() string                 { return l.path("run/cephctl") }
 func (l layout) lock() string                { return l.path("run/cephctl/lock") }
+func (l layout) pvs() string                 { return l.path("usr/sbin/pvs") }
 
 // scratch is a private folder that is gone after a boot.
 func (l layout) scratch(d Daemon) string { return l.path("run/cephctl", d.Role+"-"+d.ID) }
@@ -80,3 +82,9 @@ func (o OSD) daemon() Daemon { return Daemon{Role: RoleOSD, ID: o.id()} }
 func (d Daemon) unit() string       { return "ceph-" + d.Role + "@" + d.ID }
 func activation(id string) string   { return "cephctl-osd@" + id }
 func (o OSD) volumeTrigger() string { return "ceph-volume@lvm-" + o.id() + "-" + o.UUID }
+
+// exists tells whether there is anything at a path.
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}

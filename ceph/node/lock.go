@@ -11,8 +11,8 @@ import (
 // lock keeps a second process from changing the host until unlock is called or this process ends. A master that lost
 // its connection may start again while the first process is still at it.
 func (h *Host) lock(ctx context.Context) (unlock func(), err error) {
-	if err := os.MkdirAll(h.layout().run(), 0o755); err != nil {
-		return nil, fmt.Errorf("make folder: %w", err)
+	if err := (makeDir{path: h.layout().run(), mode: 0o755, owner: rootUser}).do(ctx, h); err != nil {
+		return nil, err
 	}
 	file, err := os.OpenFile(h.layout().lock(), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {

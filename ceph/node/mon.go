@@ -93,10 +93,7 @@ func monIsMade(data, fsid string) func(context.Context, *Host) (bool, error) {
 	}
 }
 
-func isMadeMon(data string) bool {
-	info, err := os.Stat(filepath.Join(data, "store.db"))
-	return err == nil && info.IsDir()
-}
+func isMadeMon(data string) bool { return isDir(filepath.Join(data, "store.db")) }
 
 // markFile says of which cluster a data folder is. OSDs have it from Ceph; for mons and mgrs we write it.
 const markFile = "ceph_fsid"

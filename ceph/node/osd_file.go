@@ -80,7 +80,7 @@ func fillFromFile(l layout, osd OSD) stage {
 		already: isFilled(l, osd),
 		operations: []operation{
 			makeDir{path: data, mode: 0o750, owner: cephUser},
-			remove{path: block},
+			remove{path: block, file: true},
 			run("ceph-bluestore-tool", "prime-osd-dir", "--no-mon-config", "--dev", osd.Device, "--path", data),
 			run("chown", "-R", "ceph:ceph", data),
 			link{target: osd.Device, path: block},

@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 )
@@ -92,10 +91,8 @@ func activateVolume(l layout, osd OSD) stage {
 	return stage{
 		title: "activate " + osd.daemon().String(),
 		already: func(ctx context.Context, h *Host) (bool, error) {
-			if _, err := os.Lstat(l.wanted("multi-user", osd.volumeTrigger()+".service")); err != nil {
-				return false, nil
-			}
-			return filled(ctx, h)
+			done, err := filled(ctx, h)
+			return done && exists(l.wanted("multi-user", osd.volumeTrigger()+".service")), err
 		},
 		operations: []operation{
 			start{

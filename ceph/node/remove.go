@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -101,7 +100,7 @@ func osdOf(osds []OSD, d Daemon) *OSD {
 func stopStage(l layout, fsid string, d Daemon, osd *OSD) stage {
 	operations := []operation{checkData{path: l.data(d), fsid: fsid}}
 	if osd != nil && osd.Backend == BackendLVM {
-		operations = append(operations, run("systemctl", "disable", osd.volumeTrigger()))
+		operations = append(operations, stop{unit: osd.volumeTrigger()})
 	}
 	operations = append(operations, stop{unit: d.unit()})
 	if osd != nil && osd.Backend == BackendRaw {
@@ -126,7 +125,7 @@ func removeDataStage(l layout, fsid string, d Daemon, osd *OSD) stage {
 	operations = append(operations, remove{path: l.scratch(d)})
 	if osd != nil && osd.Backend == BackendRaw {
 		operations = append(operations,
-			remove{path: l.dropIn(d.ID)}, removeEmpty{path: l.dropInDir(d.ID)}, remove{path: l.osdSetting(d.ID)},
+			remove{path: l.dropIn(d.ID), file: true}, removeEmpty{path: l.dropInDir(d.ID)}, remove{path: l.osdSetting(d.ID), file: true},
 			run("systemctl", "daemon-reload"))
 	}
 	return stage{title: "remove the data of " + d.String(), operations: operations}
@@ -139,7 +138,7 @@ func wipeOperations(osd OSD, fsid string) []operation {
 	case osd.Backend == BackendLVM:
 		return []operation{removeVolume{osd: osd, fsid: fsid}}
 	case osd.Backend == BackendFile:
-		return []operation{wipe{device: osd.Device, osd: osd, fsid: fsid}, remove{path: osd.Device}}
+		return []operation{wipe{device: osd.Device, osd: osd, fsid: fsid}, remove{path: osd.Device, file: true}}
 	}
 	return []operation{wipe{device: osd.Device, osd: osd, fsid: fsid}}
 }
@@ -153,9 +152,9 @@ func removeEverything(l layout) stage {
 			removeEmpty{path: l.osdSettings()},
 			removeActivation{unit: l.activationUnit(), settings: l.osdSettings()},
 			removeEmpty{path: l.etcCephctl()},
-			remove{path: l.nodeInfo()},
+			remove{path: l.nodeInfo(), file: true},
 			removeEmpty{path: l.varCephctl()},
-			remove{path: l.conf()},
+			remove{path: l.conf(), file: true},
 		},
 	}
 }
@@ -171,7 +170,7 @@ func (r removeKeyrings) do(ctx context.Context, h *Host) error {
 		return fmt.Errorf("find keyrings: %w", err)
 	}
 	for _, path := range paths {
-		if err := (remove{path: path}).do(ctx, h); err != nil {
+		if err := (remove{path: path, file: true}).do(ctx, h); err != nil {
 			return err
 		}
 	}
@@ -186,13 +185,10 @@ func (r removeActivation) lines() []string {
 }
 
 func (r removeActivation) do(ctx context.Context, h *Host) error {
-	if _, err := os.Stat(r.settings); err == nil {
+	if exists(r.settings) || !exists(r.unit) {
 		return nil
 	}
-	if _, err := os.Lstat(r.unit); err != nil {
-		return nil
-	}
-	if err := (remove{path: r.unit}).do(ctx, h); err != nil {
+	if err := (remove{path: r.unit, file: true}).do(ctx, h); err != nil {
 		return err
 	}
 	return run("systemctl", "daemon-reload").do(ctx, h)

@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 )
@@ -54,7 +53,7 @@ func (r refill) do(ctx context.Context, h *Host) error {
 	if filled(l.data(r.daemon), uid) {
 		return nil
 	}
-	if _, err := os.Stat(l.osdSetting(r.daemon.ID)); err == nil {
+	if exists(l.osdSetting(r.daemon.ID)) {
 		unit := activation(r.daemon.ID)
 		return start{unit: unit, argv: []string{"systemctl", "restart", unit}}.do(ctx, h)
 	}

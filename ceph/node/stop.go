@@ -2,7 +2,9 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -48,12 +50,17 @@ func (s stop) do(ctx context.Context, h *Host) error {
 // unmount takes the tmpfs off a data folder.
 type unmount struct{ path string }
 
-func (u unmount) lines() []string { return []string{quote([]string{"umount", u.path}) + "  # if it is a tmpfs"} }
+func (u unmount) lines() []string {
+	return []string{quote([]string{"umount", u.path}) + "  # if something is mounted there"}
+}
 
 func (u unmount) do(ctx context.Context, h *Host) error {
 	real, err := filepath.EvalSymlinks(u.path)
-	if err != nil {
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("resolve path: %w", err)
 	}
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {

@@ -18,8 +18,11 @@ type volume struct {
 
 func (v volume) path() string { return "/dev/" + v.VG + "/" + v.LV }
 
-// volumes lists what LVM has on all devices.
+// volumes lists what LVM has on all devices: nothing where it is not installed.
 func (h *Host) volumes(ctx context.Context) ([]volume, error) {
+	if !exists(h.layout().pvs()) {
+		return nil, nil
+	}
 	answer, err := h.run(ctx, "pvs", "--reportformat", "json", "-o", "pv_name,vg_name,lv_name,lv_tags")
 	if err != nil {
 		return nil, err

@@ -7,5 +7,6 @@ func newClusterCommand(a *app) *cobra.Command {
 		newClusterInitCommand(a),
 		newClusterModifyCommand(a),
 		newClusterInfoCommand(a),
+		newClusterVerifyCommand(a),
 	)
 }

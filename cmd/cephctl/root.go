@@ -41,6 +41,8 @@ flag wins over the environment, that over the file, that over the default.
 		newClusterCommand(a),
 		newGroupCommand(a),
 		newNodeCommand(a),
+		newStorageCommand(a),
+		newPoolCommand(a),
 		newNodeAgentCommand(a),
 	)
 	completeValues(cmd, "output", outputs...)

@@ -111,12 +111,14 @@ func (b *builder) step(s control.Step) { b.plan.Steps = append(b.plan.Steps, s) 
 func (b *builder) bootstrap() {
 	first := b.g.member(b.g.mons[0])
 	b.g.memory.Keep("first-mon", first.host)
+	shown := b.objectFor("")
+	shown.Keyrings = map[string]string{adminKeyring: "key"}
 	keys := control.Step{
 		ID: "keys", Node: b.v.master.Name, Title: "make the keys of mons and admin, and write ceph.conf",
 		Commands: append([]string{
 			"ceph-authtool --gen-print-key    # twice: for mon. and client.admin",
 			"write " + monKeyringPath + " (0600 root), until the cluster stands",
-		}, node.InitCommands(b.objectFor(b.v.master.Name))...),
+		}, node.InitCommands(shown)...),
 		Do: func(ctx context.Context, progress func(string)) error {
 			keyring, err := b.firstKeyring(ctx)
 			if err != nil {
@@ -235,7 +237,8 @@ func (b *builder) configure() {
 		}
 		object := b.objectFor(n.host())
 		known := object
-		known.Keyrings = map[string]string{keyringFile(exporterEntity): "", keyringFile(instanceEntity): ""}
+		// Any content: what is shown is only that they are written.
+		known.Keyrings = map[string]string{keyringFile(exporterEntity): "key", keyringFile(instanceEntity): "key"}
 		step := b.initStep(n.Node, "conf "+n.host(), "write ceph.conf and the keyrings of exporter and instances", known, nil,
 			func(ctx context.Context) (node.Object, error) { return b.withKeyrings(ctx, object) })
 		step.Together = "conf"

@@ -13,9 +13,9 @@ import (
 
 // Status is what `cephctl storage status` shows.
 type Status struct {
-	// Group is the storage group, or empty; FSID the id of its Ceph cluster.
+	// Group is the storage group, or empty; ID the fsid of its Ceph cluster.
 	Group string `json:"group"`
-	FSID  string `json:"fsid,omitempty"`
+	ID    string `json:"fsid,omitempty"`
 	// Health is for example HEALTH_OK, or empty when the cluster does not answer: Problem says why.
 	Health  string   `json:"health,omitempty"`
 	Checks  []string `json:"checks,omitempty"`
@@ -52,7 +52,7 @@ func (s *Storage) Status(ctx context.Context) (*Status, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &Status{Group: v.state.Group, FSID: v.state.ID}
+	out := &Status{Group: v.state.Group, ID: v.state.ID}
 	if st.Operation != nil {
 		out.Operation = st.Operation.Command
 	}
@@ -74,7 +74,7 @@ func (s *Storage) Status(ctx context.Context) (*Status, error) {
 func (o *Status) describe(v *view) {
 	switch {
 	case v.ceph != nil:
-		o.FSID = v.ceph.quorum.Monmap.FSID
+		o.ID = v.ceph.quorum.Monmap.FSID
 		o.Health, o.Mons, o.Quorum = v.ceph.health.Status, v.ceph.quorum.names(), v.ceph.quorum.Names
 		for name, c := range v.ceph.health.Checks {
 			o.Checks = append(o.Checks, name+": "+c.Summary.Message)

@@ -50,6 +50,18 @@ type Storage struct {
 // New returns what plans with an environment.
 func New(env *control.Env) *Storage { return &Storage{env: env} }
 
+// ID returns the fsid of the Ceph cluster, or "" when there is none that cephctl has made.
+func (s *Storage) ID() (string, error) {
+	st, err := s.env.Store.Load()
+	if err != nil {
+		return "", err
+	}
+	if own := st.Storage[Name]; own != nil {
+		return own.ID, nil
+	}
+	return "", nil
+}
+
 // ceph runs a command of Ceph's as client.admin on the master and returns what it prints.
 func (s *Storage) ceph(ctx context.Context, args ...string) ([]byte, error) {
 	return s.cephInput(ctx, nil, args...)

@@ -16,11 +16,17 @@ import (
 type Finding struct {
 	// Node is empty when it is the cluster's.
 	Node string `json:"node,omitempty"`
-	// Severity is "error" or "warning".
+	// Severity is SeverityError or SeverityWarning.
 	Severity string `json:"severity"`
 	Text     string `json:"text"`
 	Cure     string `json:"cure,omitempty"`
 }
+
+// How bad a finding is.
+const (
+	SeverityError   = "error"
+	SeverityWarning = "warning"
+)
 
 // Verify looks at everything on every node and lists all that is not as it should be.
 func (s *Storage) Verify(ctx context.Context) ([]Finding, error) {
@@ -34,18 +40,18 @@ func (s *Storage) Verify(ctx context.Context) ([]Finding, error) {
 	}
 	var f findings
 	if op := st.Operation; op != nil {
-		f.add("", "error", "run it again: "+op.Command, "an operation was begun and not finished")
+		f.add("", SeverityError, "run it again: "+op.Command, "an operation was begun and not finished")
 	}
 	s.verifyCluster(&f, v)
 	s.verifyNodes(&f, v)
 	if v.state.Group != "" {
 		plan := s.next(v, st.Operation)
 		for _, b := range plan.Blockers {
-			f.add(b.Node, "error", b.Cure, "%s", b.Text)
+			f.add(b.Node, SeverityError, b.Cure, "%s", b.Text)
 		}
 		for _, step := range plan.Steps {
 			if step.ID != "settle" {
-				f.add(step.Node, "warning", "cephctl storage init-distributed-storage -s "+Name+" "+v.state.Group, "not done yet: %s", step.Title)
+				f.add(step.Node, SeverityWarning, "cephctl storage init-distributed-storage -s "+Name+" "+v.state.Group, "not done yet: %s", step.Title)
 			}
 		}
 	}
@@ -65,31 +71,31 @@ func (s *Storage) verifyCluster(f *findings, v *view) {
 	c := v.ceph
 	if c == nil {
 		if !v.state.Initialised.IsZero() {
-			f.add(v.master.Name, "error", "see \"cephctl storage status\"", "the Ceph cluster does not answer: %v", v.cephErr)
+			f.add(v.master.Name, SeverityError, "see \"cephctl storage status\"", "the Ceph cluster does not answer: %v", v.cephErr)
 		}
 		return
 	}
 	if v.state.ID != "" && c.quorum.Monmap.FSID != v.state.ID {
-		f.add(v.master.Name, "error", "nothing is changed while that is so", "%s is of another cluster (fsid %s) than the inventory's (%s)",
+		f.add(v.master.Name, SeverityError, "nothing is changed while that is so", "%s is of another cluster (fsid %s) than the inventory's (%s)",
 			defaultConfig, c.quorum.Monmap.FSID, v.state.ID)
 	}
 	for name, check := range c.health.Checks {
-		severity := "warning"
+		severity := SeverityWarning
 		if check.Severity == "HEALTH_ERR" {
-			severity = "error"
+			severity = SeverityError
 		}
 		if !check.Muted {
 			f.add("", severity, "see \"ceph health detail\"", "%s: %s", name, check.Summary.Message)
 		}
 	}
 	if out := without(c.quorum.names(), c.quorum.Names); len(out) > 0 {
-		f.add("", "error", "see the journal of ceph-mon there", "mon.%s not in quorum", strings.Join(out, ", mon."))
+		f.add("", SeverityError, "see the journal of ceph-mon there", "mon.%s not in quorum", strings.Join(out, ", mon."))
 	}
 	if n := len(c.quorum.names()); n%2 == 0 {
-		f.add("", "warning", "add a node to the storage group", "%d mons: one that is lost stops the cluster like with %d", n, n-1)
+		f.add("", SeverityWarning, "add a node to the storage group", "%d mons: one that is lost stops the cluster like with %d", n, n-1)
 	}
 	if len(c.mgrs.names()) < 2 {
-		f.add("", "warning", "add a node to the storage group", "no mgr stands by")
+		f.add("", SeverityWarning, "add a node to the storage group", "no mgr stands by")
 	}
 }
 
@@ -100,22 +106,22 @@ func (s *Storage) verifyNodes(f *findings, v *view) {
 		case seen == nil:
 			continue
 		case seen.err != nil:
-			f.add(n.Name, "error", "", "%v", seen.err)
+			f.add(n.Name, SeverityError, "", "%v", seen.err)
 			continue
 		}
 		s.verifyMarks(f, v, seen)
 		s.verifyKeyrings(f, v, seen)
 		for _, d := range seen.facts.Daemons {
 			if d.Active == "active" && !d.Enabled {
-				f.add(n.Name, "warning", "systemctl enable ceph-"+d.Role+"@"+d.ID, "%s does not start at the next boot", d.Daemon)
+				f.add(n.Name, SeverityWarning, "systemctl enable ceph-"+d.Role+"@"+d.ID, "%s does not start at the next boot", d.Daemon)
 			}
 		}
 		for _, problem := range seen.facts.Problems {
-			f.add(n.Name, "warning", "", "%s", problem)
+			f.add(n.Name, SeverityWarning, "", "%s", problem)
 		}
 	}
 	if _, err := os.Stat(s.path(monKeyringPath)); err == nil && !v.state.Initialised.IsZero() {
-		f.add(v.master.Name, "warning", "rm "+monKeyringPath, "the first keys still lie in %s", monKeyringPath)
+		f.add(v.master.Name, SeverityWarning, "rm "+monKeyringPath, "the first keys still lie in %s", monKeyringPath)
 	}
 }
 
@@ -123,11 +129,11 @@ func (s *Storage) verifyMarks(f *findings, v *view, n *nodeView) {
 	isMember := v.state.Group != "" && n.Group == v.state.Group && !v.state.Initialised.IsZero()
 	switch {
 	case isMember && n.Mark != Name:
-		f.add(n.Name, "error", "cephctl node add --readd "+n.Name, "is in the storage group and not enabled for it")
+		f.add(n.Name, SeverityError, "cephctl node add --readd "+n.Name, "is in the storage group and not enabled for it")
 	case !isMember && n.Mark != "":
-		f.add(n.Name, "error", "cephctl node modify --offline=yes "+n.Name, "is marked for %s and not in the storage group", n.Mark)
+		f.add(n.Name, SeverityError, "cephctl node modify --offline=yes "+n.Name, "is marked for %s and not in the storage group", n.Mark)
 	case !isMember && len(n.facts.Daemons) > 0 && v.state.ID != "" && ours(n.facts.Daemons, v.state.ID):
-		f.add(n.Name, "error", "cephctl node modify --offline=yes "+n.Name, "is not in the storage group and carries %s", daemonNames(n.facts.Daemons))
+		f.add(n.Name, SeverityError, "cephctl node modify --offline=yes "+n.Name, "is not in the storage group and carries %s", daemonNames(n.facts.Daemons))
 	}
 }
 
@@ -139,10 +145,10 @@ func ours(daemons []node.DaemonFacts, fsid string) bool {
 func (s *Storage) verifyKeyrings(f *findings, v *view, n *nodeView) {
 	for _, file := range n.facts.Keyrings {
 		if !strings.HasSuffix(file.Mode, "00") {
-			f.add(n.Name, "error", "chmod 600 "+etcCeph+"/"+file.Name, "%s/%s can be read by others (mode %s)", etcCeph, file.Name, file.Mode)
+			f.add(n.Name, SeverityError, "chmod 600 "+etcCeph+"/"+file.Name, "%s/%s can be read by others (mode %s)", etcCeph, file.Name, file.Mode)
 		}
 		if file.Name == adminKeyring && n != v.master {
-			f.add(n.Name, "warning", "remove it if nobody needs it there: rm "+defaultKeyring, "the admin's key lies here, and not only on the master")
+			f.add(n.Name, SeverityWarning, "remove it if nobody needs it there: rm "+defaultKeyring, "the admin's key lies here, and not only on the master")
 		}
 	}
 }

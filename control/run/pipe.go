@@ -12,14 +12,18 @@ import (
 // what the command has left behind (an ssh master, a daemon) can't keep the reader by holding the other end. A reader
 // that is slow loses nothing by it.
 type pipe struct {
-	file  *os.File
-	ended atomic.Bool
+	file *os.File
+	// ended says that the command has ended, left that nobody listens to it any more.
+	ended, left atomic.Bool
 }
 
 // Read reads from the pipe.
 func (p *pipe) Read(buf []byte) (int, error) {
+	if p.left.Load() {
+		return 0, io.EOF
+	}
 	if p.ended.Load() {
-		p.bound()
+		p.bound(pipeDelay)
 	}
 	n, err := p.file.Read(buf)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
@@ -28,12 +32,18 @@ func (p *pipe) Read(buf []byte) (int, error) {
 	return n, err
 }
 
-// end says that the command has ended, or is no longer listened to.
+// end says that the command has ended: what it has printed is still read.
 func (p *pipe) end() {
 	p.ended.Store(true)
-	p.bound()
+	p.bound(pipeDelay)
 }
 
-func (p *pipe) bound() {
-	_ = p.file.SetReadDeadline(time.Now().Add(pipeDelay)) // a pipe that can't have one is at its end
+// leave ends reading at once, whoever still writes.
+func (p *pipe) leave() {
+	p.left.Store(true)
+	p.bound(0)
+}
+
+func (p *pipe) bound(d time.Duration) {
+	_ = p.file.SetReadDeadline(time.Now().Add(d)) // a pipe that can't have one is at its end
 }

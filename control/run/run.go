@@ -47,7 +47,7 @@ func (r *Runner) Run(ctx context.Context, stdin []byte, argv ...string) ([]byte,
 		return nil, err
 	}
 	err = p.wait(ctx)
-	return out.Bytes(), err
+	return out.buf.Bytes(), err
 }
 
 func (r *Runner) limit() int {
@@ -59,7 +59,7 @@ func (r *Runner) limit() int {
 
 // limited is a buffer that refuses what is beyond its limit and then calls full.
 type limited struct {
-	bytes.Buffer
+	buf  bytes.Buffer // not embedded: its ReadFrom would go round the limit
 	left int
 	full func()
 }
@@ -71,7 +71,7 @@ func (l *limited) Write(data []byte) (int, error) {
 		return 0, errTooMuch
 	}
 	l.left -= len(data)
-	return l.Buffer.Write(data)
+	return l.buf.Write(data)
 }
 
 // Stream is a command whose standard output is read while it runs.
@@ -105,7 +105,11 @@ func (r *Runner) Stream(ctx context.Context, s Stream) error {
 		_, _ = io.Copy(io.Discard, reader)
 	}()
 	err = p.waitOrLeave(ctx, s.Outlive)
-	reader.end()
+	if err != nil && ctx.Err() != nil {
+		reader.leave()
+	} else {
+		reader.end()
+	}
 	<-read
 	return err
 }

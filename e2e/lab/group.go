@@ -22,14 +22,23 @@ const stopTimeout = 10 * time.Second
 const maxDir = 55
 
 // reaperScript waits for its standard input to end, which happens when the process that holds the other end closes
-// it or dies in any way. Then it leaves the process group, kills it (SIGKILL also ends what was stopped by SIGSTOP)
-// and removes the folder. A process that is just dying may still make a file in it, hence the tries.
+// it or dies in any way. Then it leaves the process group, kills it (SIGKILL also ends what was stopped by SIGSTOP),
+// cleans up and removes the folder. A process that is just dying may still hold something or make a file, hence the
+// tries.
 const reaperScript = `trap '' HUP INT TERM
 read -r _
 exec setsid --fork --wait sh -c '
 	kill -KILL "-$1"
-	for try in 1 2 3 4 5 6 7 8 9; do rm -rf -- "$2" && exit; sleep 0.1; done
-	rm -rf -- "$2"' sh "$$" "$1"`
+	for try in $(seq 100); do sh -c "$3" && rm -rf -- "$2" && exit; sleep 0.1; done' sh "$$" "$1" "$2"`
+
+// groupOptions is the part of a group that not all have alike.
+type groupOptions struct {
+	// Parent is where the folder is made. Default: os.TempDir().
+	Parent string
+	// Cleanup is a shell script that undoes what neither is a process nor in the folder. It runs when the processes
+	// have been killed, and again while it fails.
+	Cleanup string
+}
 
 // group is a folder and the processes that work in it. Both end with the process that made the group.
 //
@@ -38,6 +47,7 @@ type group struct {
 	// Dir is a new folder.
 	Dir string
 
+	cleanup  string
 	reaper   *exec.Cmd
 	lifeline io.Closer
 	running  sync.WaitGroup
@@ -45,18 +55,28 @@ type group struct {
 	closeErr error
 }
 
-// newGroup makes a folder and the reaper that outlives this process just long enough to clean up.
+// newGroup makes a folder, in which sockets can be, and the reaper that outlives this process just long enough to clean
+// up.
 func newGroup() (*group, error) {
-	dir, err := os.MkdirTemp("", "lab")
+	g, err := newGroupWith(groupOptions{})
+	if err != nil {
+		return nil, err
+	}
+	if len(g.Dir) > maxDir {
+		err := fmt.Errorf("make folder: %s is too long a name for sockets in it: set TMPDIR to a shorter one", g.Dir)
+		return nil, errors.Join(err, g.close())
+	}
+	return g, nil
+}
+
+// newGroupWith is newGroup for what is not like the others.
+func newGroupWith(options groupOptions) (*group, error) {
+	dir, err := os.MkdirTemp(options.Parent, "lab")
 	if err != nil {
 		return nil, fmt.Errorf("make folder: %w", err)
 	}
-	if len(dir) > maxDir {
-		os.RemoveAll(dir)
-		return nil, fmt.Errorf("make folder: %s is too long a name for sockets in it: set TMPDIR to a shorter one", dir)
-	}
-	reaper := exec.CommandContext(context.Background(), "sh", "-c", reaperScript, "lab-reaper", dir)
-	g := &group{Dir: dir, reaper: reaper}
+	reaper := exec.CommandContext(context.Background(), "sh", "-c", reaperScript, "lab-reaper", dir, options.Cleanup)
+	g := &group{Dir: dir, cleanup: options.Cleanup, reaper: reaper}
 	g.reaper.Dir = "/"
 	g.reaper.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	g.lifeline, err = g.reaper.StdinPipe()
@@ -70,8 +90,8 @@ func newGroup() (*group, error) {
 	return g, nil
 }
 
-// close kills all processes of the group at once, the reaper among them, and removes the folder. It does so once:
-// later the number of the group may be another's.
+// close kills all processes of the group at once, the reaper among them, cleans up and removes the folder. It does so
+// once: later the number of the group may be another's.
 func (g *group) close() error {
 	g.once.Do(func() { g.closeErr = g.killAndRemove() })
 	return g.closeErr
@@ -84,8 +104,32 @@ func (g *group) killAndRemove() error {
 	// They were killed, which is all that their exit says.
 	_ = g.reaper.Wait()
 	g.running.Wait()
+	if err := g.cleanUp(); err != nil {
+		return err
+	}
 	if err := os.RemoveAll(g.Dir); err != nil {
 		return fmt.Errorf("remove folder: %w", err)
+	}
+	return nil
+}
+
+// cleanUp runs the group's script until it succeeds.
+func (g *group) cleanUp() error {
+	if g.cleanup == "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	var last error
+	err := waitFor(ctx, "all that is to be cleaned up", quickPoll, func() (bool, error) {
+		out, err := exec.CommandContext(ctx, "sh", "-c", g.cleanup).CombinedOutput()
+		if err != nil {
+			last = fmt.Errorf("clean up: %w: %s", err, bytes.TrimSpace(out))
+		}
+		return err == nil, nil
+	})
+	if err != nil {
+		return errors.Join(err, last)
 	}
 	return nil
 }

@@ -1,5 +1,6 @@
 // Package lab starts and stops the real things that tests and the demo run against: a Ceph cluster, QEMU guests
-// with RBD disks, Prometheus and the exporter. Nothing in it needs root.
+// with RBD disks, Prometheus and the exporter, and nodes, which are machines with their own systemd, sshd and Ceph's
+// packages. Nothing in it needs root but the nodes.
 //
 // Whatever it starts lives in a folder of its own under [os.TempDir], and ends and vanishes with the process that
 // started it, also when that process panics or is killed.

@@ -31,3 +31,15 @@ func RequireGuest(t testing.TB) {
 	t.Helper()
 	Require(t, "qemu-system-x86_64")
 }
+
+// RequireNodes is Require for what StartNodes needs, and requires root.
+func RequireNodes(t testing.TB) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("nodes need root, and CI=true")
+		}
+		t.Skip("nodes need root: run make e2e")
+	}
+	Require(t, "systemd-nspawn", "debootstrap", "ip", "nsenter", "unshare", "setsid")
+}

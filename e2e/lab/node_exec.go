@@ -1,0 +1,104 @@
+package lab
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// nodeEnv is the environment of what is run in a node.
+var nodeEnv = []string{
+	"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "USER=root", "LANG=C.UTF-8",
+}
+
+// Command returns a command that will run as root in the node, in /root. It needs neither the network nor sshd. When
+// ctx ends it is killed. It may be changed before it is started, but not its SysProcAttr.
+func (n *Node) Command(ctx context.Context, args ...string) (*exec.Cmd, error) {
+	m, err := n.current()
+	if err != nil {
+		return nil, err
+	}
+	pid, err := n.init(m)
+	if err != nil {
+		return nil, err
+	}
+	enter := []string{
+		"--target", strconv.Itoa(pid), "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--",
+		// nsenter stays outside and is what is killed. With it goes what it has started.
+		"setpriv", "--pdeathsig", "KILL", "env", "--chdir=/root", "-i",
+	}
+	return n.lab.outside(ctx, append(append(enter, nodeEnv...), args...)), nil
+}
+
+// outside returns nsenter with arguments, for a process that is no member of the group: it is in the lab's PID
+// namespace, which ends it, and must not reach the group by a signal to its own process group.
+func (n *Nodes) outside(ctx context.Context, args []string) *exec.Cmd {
+	cmd := n.group.command(ctx, "nsenter", args...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	return cmd
+}
+
+// Exec runs a command as root in the node and returns what it prints on standard output. An error carries what it
+// printed on standard error, and is an *exec.ExitError when the command ran and failed.
+func (n *Node) Exec(ctx context.Context, args ...string) ([]byte, error) {
+	return n.ExecInput(ctx, nil, args...)
+}
+
+// ExecInput is Exec for a command that reads its standard input.
+func (n *Node) ExecInput(ctx context.Context, input io.Reader, args ...string) ([]byte, error) {
+	cmd, err := n.Command(ctx, args...)
+	if err != nil {
+		return nil, fmt.Errorf("run %s: %w", args[0], err)
+	}
+	cmd.Stdin = input
+	out, err := cmd.Output()
+	if err != nil {
+		return out, fmt.Errorf("run %s on %s: %w", strings.Join(args, " "), n.Name, withStderr(ctx, err))
+	}
+	return out, nil
+}
+
+// WriteFile replaces or makes a file of the node, which may be off, and makes the folders that it is in.
+func (n *Node) WriteFile(ctx context.Context, path string, content []byte, mode os.FileMode) error {
+	return n.put(ctx, bytes.NewReader(content), path, mode)
+}
+
+// CopyFile is WriteFile with the content of a file of the host.
+func (n *Node) CopyFile(ctx context.Context, source, path string, mode os.FileMode) error {
+	file, err := os.Open(source)
+	if err != nil {
+		return fmt.Errorf("copy to %s: %w", n.Name, err)
+	}
+	defer file.Close()
+	return n.put(ctx, file, path, mode)
+}
+
+// putScript replaces the file at once, so that a program that runs can be replaced too.
+const putScript = `set -e
+umask 022
+mkdir -p -- "$1"
+cat >"$1/.$2.lab"
+chmod "$3" "$1/.$2.lab"
+mv -f -- "$1/.$2.lab" "$1/$2"`
+
+func (n *Node) put(ctx context.Context, content io.Reader, file string, mode os.FileMode) error {
+	args := []string{"sh", "-c", putScript, "lab-put", path.Dir(file), path.Base(file), fmt.Sprintf("%04o", mode.Perm())}
+	cmd, err := n.Command(ctx, args...)
+	if err != nil {
+		// It is off, or not far enough. Its root folder is the same.
+		args = append([]string{"chroot", n.root(), "env", "-i"}, append(nodeEnv, args...)...)
+		cmd = n.lab.outside(ctx, n.lab.namespace.args(args[0], args[1:]))
+	}
+	cmd.Stdin = content
+	if _, err := cmd.Output(); err != nil {
+		return fmt.Errorf("write %s of %s: %w", file, n.Name, withStderr(ctx, err))
+	}
+	return nil
+}

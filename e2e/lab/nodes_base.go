@@ -1,0 +1,158 @@
+package lab
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	_ "embed"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// baseScript makes the base: nodes_base.sh FOLDER SUITE makes FOLDER/base.
+//
+//go:embed nodes_base.sh
+var baseScript string
+
+// progressInterval is how often one who waits for the base is told how far it is.
+const progressInterval = 10 * time.Second
+
+// cacheDir returns the folder in which bases are kept, $LAB_CACHE or one of the user's cache, and makes it.
+func cacheDir() (string, error) {
+	dir := os.Getenv("LAB_CACHE")
+	if dir == "" {
+		cache, err := os.UserCacheDir()
+		if err != nil {
+			return "", fmt.Errorf("find cache: %w: set LAB_CACHE to a folder", err)
+		}
+		dir = filepath.Join(cache, "ceph-ganeti-lab")
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fmt.Errorf("make cache: %w", err)
+	}
+	return dir, nil
+}
+
+// nodeBase returns the folder that nodes are overlays of, and makes it when the cache does not have it.
+func nodeBase(ctx context.Context, progress func(string)) (string, error) {
+	release, err := os.ReadFile("/etc/os-release")
+	if err != nil {
+		return "", fmt.Errorf("read the host's release: %w", err)
+	}
+	suite, err := debianSuite(string(release))
+	if err != nil {
+		return "", err
+	}
+	cache, err := cacheDir()
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256([]byte(baseScript))
+	base := filepath.Join(cache, fmt.Sprintf("node-%s-%x", suite, sum[:6]))
+	lock, err := lockFile(ctx, base+".lock", func() { progress("waiting for another, who makes the base of the nodes") })
+	if err != nil {
+		return "", fmt.Errorf("make base: %w", err)
+	}
+	defer lock.Close()
+	if _, err := os.Stat(base); !errors.Is(err, fs.ErrNotExist) {
+		return base, err
+	}
+	if err := buildBase(ctx, cache, suite, base, progress); err != nil {
+		return "", fmt.Errorf("make base: %w", err)
+	}
+	return base, nil
+}
+
+// debianSuite returns the name of the Debian release that /etc/os-release describes.
+func debianSuite(release string) (string, error) {
+	values := map[string]string{}
+	for line := range strings.Lines(release) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+		values[name] = strings.Trim(value, `"`)
+	}
+	if values["ID"] != "debian" || values["VERSION_CODENAME"] == "" {
+		return "", fmt.Errorf("find the host's release: %q is not a release of Debian", values["PRETTY_NAME"])
+	}
+	return values["VERSION_CODENAME"], nil
+}
+
+// lockFile locks a file for as long as it is open. It calls wait when another has it.
+func lockFile(ctx context.Context, path string, wait func()) (*os.File, error) {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock: %w", err)
+	}
+	told := false
+	err = waitFor(ctx, path, quickPoll, func() (bool, error) {
+		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if !errors.Is(err, syscall.EWOULDBLOCK) {
+			return err == nil, err
+		}
+		if !told {
+			told = true
+			wait()
+		}
+		return false, nil
+	})
+	if err != nil {
+		file.Close()
+		return nil, fmt.Errorf("lock: %w", err)
+	}
+	return file, nil
+}
+
+// buildBase makes the base beside where it will be, so that half a base never has its name.
+func buildBase(ctx context.Context, cache, suite, base string, progress func(string)) (err error) {
+	progress("making the base of the nodes, once: takes some minutes")
+	group, err := newGroupWith(groupOptions{Parent: cache})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, group.close()) }()
+	namespace, err := newNamespace(ctx, group, "")
+	if err != nil {
+		return err
+	}
+	log := group.path("log")
+	out, err := os.Create(log)
+	if err != nil {
+		return fmt.Errorf("make log: %w", err)
+	}
+	defer out.Close()
+	reader, writer := io.Pipe()
+	cmd := namespace.command(ctx, "sh", "-c", baseScript, "nodes_base.sh", group.Dir, suite)
+	cmd.Stdout, cmd.Stderr = writer, writer
+	go reportBase(io.TeeReader(reader, out), progress)
+	err = cmd.Run()
+	writer.Close()
+	if err != nil {
+		return fmt.Errorf("run nodes_base.sh: %w: %s", withStderr(ctx, err), tail(log, 2000))
+	}
+	if err := os.Rename(group.path("base"), base); err != nil {
+		return fmt.Errorf("keep base: %w", err)
+	}
+	return nil
+}
+
+// reportBase passes on what nodes_base.sh says that it does (lines that begin with #), and in between now and then what
+// the programs say that it runs. It reads to the end.
+func reportBase(r io.Reader, progress func(string)) {
+	last := time.Now()
+	scanner := bufio.NewScanner(r)
+	for scanner.Scan() {
+		step, ok := strings.CutPrefix(scanner.Text(), "# ")
+		if ok || time.Since(last) > progressInterval {
+			progress("base: " + step)
+			last = time.Now()
+		}
+	}
+	// A line that is too long for the scanner.
+	_, _ = io.Copy(io.Discard, r)
+}
