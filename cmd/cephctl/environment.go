@@ -56,6 +56,7 @@ func (a *app) environment(log *slog.Logger) (*control.Env, error) {
 		Log:       log,
 		Version:   version.Version,
 		Parallel:  c.Parallel,
+		Points:    points(),
 	}, nil
 }
 

@@ -1,0 +1,193 @@
+package nodes
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/e2e/lab"
+)
+
+// commandTimeout bounds a run of cephctl: a drain on a busy machine takes its time.
+const commandTimeout = 12 * time.Minute
+
+// site is nodes with cephctl on them, of which the first is the master.
+type site struct {
+	*lab.Nodes
+	t      *testing.T
+	master *lab.Node
+	// disks are the devices of each node, by its name.
+	disks map[string][]string
+}
+
+// newSite starts nodes with disks of 3 GiB and installs cephctl, which can be told to kill itself.
+func newSite(t *testing.T, count, disks int) *site {
+	t.Helper()
+	s := &site{Nodes: startNodes(t, lab.NodesOptions{Count: count}), t: t, disks: map[string][]string{}}
+	s.master = s.Node("node1")
+	if err := s.InstallBinary(t.Context(), buildCephctl(t), "/usr/sbin/cephctl"); err != nil {
+		t.Fatal(err)
+	}
+	for _, node := range s.List() {
+		s.addDisks(node, disks)
+	}
+	return s
+}
+
+func (s *site) addDisks(node *lab.Node, count int) {
+	s.t.Helper()
+	for range count {
+		device, err := node.Disk(s.t.Context(), 3072)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		s.disks[node.Name] = append(s.disks[node.Name], device)
+	}
+}
+
+// buildCephctl builds cephctl with its points of failure, or takes the binary that TEST_CEPHCTL names.
+func buildCephctl(t *testing.T) string {
+	t.Helper()
+	if path := os.Getenv("TEST_CEPHCTL"); path != "" {
+		abs, err := filepath.Abs(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return abs
+	}
+	path := filepath.Join(t.TempDir(), "cephctl")
+	build := exec.CommandContext(t.Context(), "go", "build", "-tags", "faults", "-o", path, "../../cmd/cephctl")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build cephctl: %v: %s", err, out)
+	}
+	return path
+}
+
+// result is how a run of cephctl ended.
+type result struct {
+	args           []string
+	stdout, stderr string
+	code           int
+}
+
+// cephctl runs cephctl on the master. It may fail.
+func (s *site) cephctl(args ...string) result {
+	s.t.Helper()
+	return s.cephctlOn(s.master, nil, args...)
+}
+
+func (s *site) cephctlOn(node *lab.Node, env []string, args ...string) result {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), commandTimeout)
+	defer cancel()
+	start := time.Now()
+	cmd, err := node.Command(ctx, append(append([]string{"env"}, env...), append([]string{"cephctl"}, args...)...)...)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	r := result{args: args, stdout: string(out), stderr: stderr.String()}
+	var exit *exec.ExitError
+	switch {
+	case errors.As(err, &exit):
+		r.code = exit.ExitCode()
+	case err != nil:
+		s.t.Fatalf("cephctl %s: %v", strings.Join(args, " "), err)
+	}
+	s.t.Logf("cephctl %s: exit status %d after %s", strings.Join(args, " "), r.code, time.Since(start).Round(time.Second/10))
+	return r
+}
+
+// do runs cephctl on the master, which has to succeed.
+func (s *site) do(args ...string) result {
+	s.t.Helper()
+	r := s.cephctl(args...)
+	if r.code != 0 {
+		s.t.Fatalf("cephctl %s: exit status %d\n%s%s", strings.Join(args, " "), r.code, r.stdout, r.stderr)
+	}
+	return r
+}
+
+// refused runs cephctl on the master, which has to refuse for these cases and no others, and returns what it says.
+func (s *site) refused(cases []string, args ...string) result {
+	s.t.Helper()
+	r := s.cephctl(append(args, "-o", "json")...)
+	var plan struct {
+		Blockers []struct {
+			Case string `json:"case"`
+		} `json:"blockers"`
+	}
+	if err := json.Unmarshal([]byte(r.stdout), &plan); err != nil {
+		s.t.Fatalf("cephctl %s: %v\n%s%s", strings.Join(args, " "), err, r.stdout, r.stderr)
+	}
+	var got []string
+	for _, b := range plan.Blockers {
+		got = append(got, b.Case)
+	}
+	if fmt.Sprint(got) != fmt.Sprint(cases) || r.code != 3 {
+		s.t.Errorf("cephctl %s: refused for %v with exit status %d, want %v and 3\n%s%s",
+			strings.Join(args, " "), got, r.code, cases, r.stdout, r.stderr)
+	}
+	return r
+}
+
+// nothingToDo runs cephctl on the master, which has to say that there is nothing to do.
+func (s *site) nothingToDo(args ...string) {
+	s.t.Helper()
+	if r := s.do(args...); !strings.Contains(r.stdout, "nothing to do") {
+		s.t.Errorf("cephctl %s has done something again:\n%s%s", strings.Join(args, " "), r.stdout, r.stderr)
+	}
+}
+
+// answer runs a command of Ceph's on the master and decodes its JSON.
+func answer[T any](s *site, script string) T {
+	s.t.Helper()
+	var v T
+	out := run(s.t, s.master, script+" -f json")
+	if err := json.Unmarshal([]byte(out), &v); err != nil {
+		s.t.Fatalf("%s: %v: %s", script, err, out)
+	}
+	return v
+}
+
+// cephStatus is what the tests need of `ceph status`.
+type cephStatus struct {
+	Health struct {
+		Status string         `json:"status"`
+		Checks map[string]any `json:"checks"`
+	} `json:"health"`
+	QuorumNames []string `json:"quorum_names"`
+	Mgrmap      struct {
+		Available   bool `json:"available"`
+		NumStandbys int  `json:"num_standbys"`
+	} `json:"mgrmap"`
+	Osdmap struct {
+		Total int `json:"num_osds"`
+		Up    int `json:"num_up_osds"`
+		In    int `json:"num_in_osds"`
+	} `json:"osdmap"`
+}
+
+// wantCluster waits until Ceph says HEALTH_OK with so many mons, mgrs and OSDs, and no more.
+func (s *site) wantCluster(mons, mgrs, osds int) {
+	s.t.Helper()
+	var last cephStatus
+	for deadline := time.Now().Add(4 * time.Minute); time.Now().Before(deadline); time.Sleep(2 * time.Second) {
+		last = answer[cephStatus](s, "ceph status")
+		if last.Health.Status == "HEALTH_OK" && len(last.QuorumNames) == mons && last.Mgrmap.Available &&
+			last.Mgrmap.NumStandbys+1 == mgrs && last.Osdmap.Total == osds && last.Osdmap.Up == osds && last.Osdmap.In == osds {
+			return
+		}
+	}
+	s.t.Fatalf("want HEALTH_OK with %d mons, %d mgrs and %d OSDs, got %+v\n%s", mons, mgrs, osds, last, run(s.t, s.master, "ceph health detail; ceph osd tree"))
+}
