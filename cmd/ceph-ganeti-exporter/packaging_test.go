@@ -46,51 +46,10 @@ func TestUnit(t *testing.T) {
 }
 
 func TestInstall(t *testing.T) {
-	binary, err := exec.LookPath(program)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dest := t.TempDir()
-	install := func(env ...string) string {
-		cmd := exec.Command("../../packaging/install.sh", binary)
-		cmd.Env = append(append(os.Environ(), "DESTDIR="+dest, "PREFIX=/usr", "SYSCONFDIR=/etc"), env...)
-		out, err := cmd.CombinedOutput()
-		if err != nil {
-			t.Fatalf("install.sh: %v\n%s", err, out)
-		}
-		return string(out)
-	}
-	if out := install("VERSION=devel"); !strings.Contains(out, "installing "+program+" devel\n") || strings.Contains(out, "warning") {
-		t.Errorf("it says\n%s", out)
-	}
-	for name, want := range map[string]string{
-		"usr/bin/" + program:                                       "",
-		"usr/lib/systemd/system/" + program + ".service":           "ExecStart=/usr/bin/" + program + " --config.file=/etc/" + program + ".yml\n",
-		"usr/share/man/man8/" + program + ".8":                     ".TH",
-		"usr/share/man/man8/" + program + "-capture.8":             ".TH",
-		"usr/share/bash-completion/completions/" + program:         program,
-		"usr/share/zsh/site-functions/_" + program:                 program,
-		"usr/share/fish/vendor_completions.d/" + program + ".fish": program,
-		"usr/share/doc/" + program + "/prometheus.yml":             "honor_labels: true",
-		"etc/" + program + ".yml":                                  "#collector:",
-	} {
-		text, err := os.ReadFile(filepath.Join(dest, name))
-		if err != nil || !strings.Contains(string(text), want) {
-			t.Errorf("%s: error %v, or %q is not in it", name, err, want)
-		}
-	}
-	config := filepath.Join(dest, "etc", program+".yml")
-	if err := os.WriteFile(config, []byte("mine"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	out := install("VERSION=v9.9.9")
-	if !strings.Contains(out, "warning: "+binary+" is of devel and the source of v9.9.9") {
-		t.Errorf("of a stale binary it says\n%s", out)
-	}
-	if !strings.Contains(out, "left "+config+" as it is") {
-		t.Errorf("the second time it says\n%s", out)
-	}
-	if text, err := os.ReadFile(config); err != nil || string(text) != "mine" {
-		t.Errorf("configuration is %q, error %v", text, err)
-	}
+	clitest.Install(t, program, map[string]string{
+		"usr/lib/systemd/system/" + program + ".service": "ExecStart=/usr/bin/" + program + " --config.file=/etc/" + program + ".yml\n",
+		"usr/share/man/man8/" + program + "-capture.8":   ".TH",
+		"usr/share/doc/" + program + "/prometheus.yml":   "honor_labels: true",
+		"etc/" + program + ".yml":                        "#collector:",
+	})
 }

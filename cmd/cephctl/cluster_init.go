@@ -59,7 +59,7 @@ func runClusterInit(ctx context.Context, a *app, opts clusterInitOptions) error 
 	return a.change(ctx, opts.changeOptions, func(env *control.Env) control.Change {
 		return inventoryChange(env, "cluster-init", "", "initialise the cluster", func(plan *control.Plan, c control.Cluster, again bool) error {
 			return errors.Join(
-				a.planOptions(env, plan, c, given, func(t control.StorageType, known state.Storage) bool {
+				a.planOptions(env, plan, given, func(t control.StorageType, known state.Storage) bool {
 					if again || len(known.Options) == 0 {
 						return true
 					}
@@ -83,7 +83,7 @@ func planName(env *control.Env, plan *control.Plan, c control.Cluster, name stri
 	case c.Name != "":
 		plan.Block("", "cluster-init-named", "leave out --name", "the cluster is called %s already", c.Name)
 	}
-	add(plan, c, "name", "name the cluster "+name, "inventory: cluster "+name, func(ctx context.Context) error {
+	add(plan, "name", "name the cluster "+name, "inventory: cluster "+name, func(ctx context.Context) error {
 		return inventory.SetName(ctx, name)
 	})
 	return nil
@@ -91,7 +91,7 @@ func planName(env *control.Env, plan *control.Plan, c control.Cluster, name stri
 
 // planOptions plans to store options of the cluster, of each type that may take them.
 func (a *app) planOptions(
-	env *control.Env, plan *control.Plan, c control.Cluster, given map[string]control.Values,
+	env *control.Env, plan *control.Plan, given map[string]control.Values,
 	may func(control.StorageType, state.Storage) bool,
 ) error {
 	s, err := env.Store.Load()
@@ -107,7 +107,7 @@ func (a *app) planOptions(
 		if err := checkTogether(t, merged, known.Nodes); err != nil {
 			return err
 		}
-		add(plan, c, "options "+t.Name(), "store the storage options of "+t.Name(), sentence("all nodes", t, merged), func(context.Context) error {
+		add(plan, "options "+t.Name(), "store the storage options of "+t.Name(), sentence("all nodes", t, merged), func(context.Context) error {
 			return storeStorage(env.Store, t.Name(), func(s *state.Storage) { s.Options = merged })
 		})
 	}

@@ -45,8 +45,8 @@ func runClusterModify(ctx context.Context, a *app, opts clusterModifyOptions) er
 		return err
 	}
 	return a.change(ctx, opts.changeOptions, func(env *control.Env) control.Change {
-		return inventoryChange(env, "cluster-modify", "", "change the storage options", func(plan *control.Plan, c control.Cluster, _ bool) error {
-			return a.planOptions(env, plan, c, given, func(t control.StorageType, known state.Storage) bool {
+		return inventoryChange(env, "cluster-modify", "", "change the storage options", func(plan *control.Plan, _ control.Cluster, _ bool) error {
+			return a.planOptions(env, plan, given, func(t control.StorageType, known state.Storage) bool {
 				if known.ID == "" && known.Initialised.IsZero() {
 					return true
 				}

@@ -107,3 +107,31 @@ func TestRefusals(t *testing.T) {
 		t.Errorf("scripts and rows of docs/refusals.md (-scripts +rows):\n%s", diff)
 	}
 }
+
+func TestInstall(t *testing.T) {
+	clitest.Install(t, program, map[string]string{
+		"usr/share/man/man8/cephctl-node-add.8": ".TH",
+		"etc/cephctl.yml":                       "#state-dir:",
+	})
+}
+
+// TestWords holds the commands to knowing no storage type: only the files that wire them may.
+func TestWords(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		if file == "storagetypes.go" || file == "storagecluster.go" || strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rest := regexp.MustCompile(`(?i)ceph-ganeti/|ceph-ganeti-exporter|cephctl|ceph:[a-z]|-s ceph|example ceph`).ReplaceAllString(string(text), "")
+		if strings.Contains(strings.ToLower(rest), "ceph") {
+			t.Errorf("%s knows a storage type", file)
+		}
+	}
+}

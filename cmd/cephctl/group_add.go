@@ -32,7 +32,7 @@ func runGroupAdd(ctx context.Context, a *app, opts changeOptions, name string) e
 				plan.Note("group %s is there already", name)
 				return nil
 			}
-			add(plan, c, "add", "put group "+name+" into the inventory", "inventory: group "+name, func(ctx context.Context) error {
+			add(plan, "add", "put group "+name+" into the inventory", "inventory: group "+name, func(ctx context.Context) error {
 				return env.Inventory.AddGroup(ctx, name)
 			})
 			return nil

@@ -77,7 +77,7 @@ func assignNodes(env *control.Env, group string, nodes []string) control.Change 
 			return nil
 		}
 		list := strings.Join(moved, ", ")
-		add(plan, c, "assign", "move "+list+" to group "+group, "inventory: "+list+" in group "+group, func(ctx context.Context) error {
+		add(plan, "assign", "move "+list+" to group "+group, "inventory: "+list+" in group "+group, func(ctx context.Context) error {
 			return env.Inventory.AssignNodes(ctx, group, moved...)
 		})
 		return nil

@@ -35,7 +35,7 @@ func runGroupRemove(ctx context.Context, a *app, opts changeOptions, name string
 				return err
 			}
 			blockGroupRemove(plan, c, g)
-			add(plan, c, "remove", "take group "+name+" out of the inventory", "inventory: no group "+name, func(ctx context.Context) error {
+			add(plan, "remove", "take group "+name+" out of the inventory", "inventory: no group "+name, func(ctx context.Context) error {
 				return env.Inventory.RemoveGroup(ctx, name)
 			})
 			return nil

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"fmt"
+	"os"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
 )
@@ -24,15 +27,30 @@ func inventoryChange(env *control.Env, kind, target, title string, fill inventor
 			if err != nil {
 				return nil, err
 			}
-			return plan, fill(plan, c, s.Operation != nil)
+			if err := fill(plan, c, s.Operation != nil); err != nil {
+				return nil, err
+			}
+			return plan, setPlace(plan, c.Master)
 		},
 	}
 }
 
-// add adds a step that happens on this host.
-func add(plan *control.Plan, c control.Cluster, id, title, sentence string, do func(ctx context.Context) error) {
+// setPlace says where the steps happen: on this host, which need not be one of the nodes.
+func setPlace(plan *control.Plan, master string) error {
+	host, err := os.Hostname()
+	if err != nil {
+		return fmt.Errorf("find the name of this host: %w", err)
+	}
+	for i := range plan.Steps {
+		plan.Steps[i].Node = cmp.Or(master, host)
+	}
+	return nil
+}
+
+// add adds a step to a change of the inventory. It happens on this host.
+func add(plan *control.Plan, id, title, sentence string, do func(ctx context.Context) error) {
 	plan.Steps = append(plan.Steps, control.Step{
-		ID: id, Node: c.Master, Title: title, Commands: []string{sentence},
+		ID: id, Title: title, Commands: []string{sentence},
 		Do: func(ctx context.Context, _ func(string)) error { return do(ctx) },
 	})
 }

@@ -95,7 +95,7 @@ func addNode(env *control.Env, node control.Node) control.Change {
 			}
 			return nil
 		}
-		add(plan, c, "add", "put node "+node.Name+" into the inventory", "inventory: node "+node.Name+" at "+node.Address+" in group "+node.Group, func(ctx context.Context) error {
+		add(plan, "add", "put node "+node.Name+" into the inventory", "inventory: node "+node.Name+" at "+node.Address+" in group "+node.Group, func(ctx context.Context) error {
 			return env.Inventory.AddNode(ctx, node)
 		})
 		return nil
@@ -126,7 +126,7 @@ func setOffline(env *control.Env, kind, name string, offline bool) control.Chang
 		if err != nil || n.Offline == offline {
 			return err
 		}
-		add(plan, c, word, "mark node "+name+" "+word, "inventory: node "+name+" "+word, func(ctx context.Context) error {
+		add(plan, word, "mark node "+name+" "+word, "inventory: node "+name+" "+word, func(ctx context.Context) error {
 			return env.Inventory.SetOffline(ctx, name, offline)
 		})
 		return nil

@@ -147,7 +147,7 @@ func (a *app) nodeOptions(env *control.Env, name string, given map[string]contro
 			if err := checkTogether(t, known.Options, map[string]map[string][]string{name: merged}); err != nil {
 				return err
 			}
-			add(plan, c, "options "+t.Name(), "store the storage options of "+name, sentence(name, t, merged), func(context.Context) error {
+			add(plan, "options "+t.Name(), "store the storage options of "+name, sentence(name, t, merged), func(context.Context) error {
 				return storeStorage(env.Store, t.Name(), func(s *state.Storage) { setNodeOptions(s, name, merged) })
 			})
 		}

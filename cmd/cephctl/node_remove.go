@@ -63,7 +63,7 @@ func removeNode(env *control.Env, name string) control.Change {
 		if name == c.Master {
 			plan.Block(name, "node-master", "remove it from another node", "is the node that this runs on")
 		}
-		add(plan, c, "options", "forget the storage options of "+name, "state: no storage options of "+name, func(context.Context) error {
+		add(plan, "options", "forget the storage options of "+name, "state: no storage options of "+name, func(context.Context) error {
 			return env.Store.Update(func(s *state.State) error {
 				for _, storage := range s.Storage {
 					delete(storage.Nodes, name)
@@ -72,7 +72,7 @@ func removeNode(env *control.Env, name string) control.Change {
 			})
 		})
 		if _, ok := c.Node(name); ok {
-			add(plan, c, "remove", "take node "+name+" out of the inventory", "inventory: no node "+name, func(ctx context.Context) error {
+			add(plan, "remove", "take node "+name+" out of the inventory", "inventory: no node "+name, func(ctx context.Context) error {
 				return env.Inventory.RemoveNode(ctx, name)
 			})
 		}

@@ -35,7 +35,6 @@ before anything is changed anywhere. Run again, it does what is still lacking.
 		RunE:              func(cmd *cobra.Command, args []string) error { return runStorageInit(cmd.Context(), a, opts, args[0]) },
 	}
 	cmd.Flags().StringVarP(&opts.storage, "storage-type", "s", "", "storage type, for example ceph")
-	_ = cmd.MarkFlagRequired("storage-type") // fails without such a flag only
 	completeValues(cmd, "storage-type", a.storageNames()...)
 	opts.register(cmd)
 	return cmd

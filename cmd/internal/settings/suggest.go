@@ -1,20 +1,15 @@
 package settings
 
-import "github.com/agnivade/levenshtein"
+import (
+	"maps"
+	"slices"
 
-// Suggest returns words that name the nearest known setting, or nothing when none is near. A beginning of a
-// name is near it.
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/internal/near"
+)
+
+// Suggest returns words that name the nearest known setting, or nothing when none is near.
 func Suggest[V any](name string, known map[string]V) string {
-	best, least := "", len(name)/2+1
-	for k := range known {
-		d := levenshtein.ComputeDistance(name, k)
-		if len(k) > len(name) {
-			d = min(d, 1+levenshtein.ComputeDistance(name, k[:len(name)]))
-		}
-		if d < least || d == least && k < best {
-			best, least = k, d
-		}
-	}
+	best := near.Name(name, slices.Collect(maps.Keys(known)))
 	if best == "" {
 		return ""
 	}
