@@ -60,7 +60,7 @@ func (n *Node) ExecInput(ctx context.Context, input io.Reader, args ...string) (
 	cmd.Stdin = input
 	out, err := cmd.Output()
 	if err != nil {
-		return out, fmt.Errorf("run %s on %s: %w", strings.Join(args, " "), n.Name, withStderr(ctx, err))
+		return out, fmt.Errorf("run %.100s on %s: %w", strings.Join(args, " "), n.Name, withStderr(ctx, err))
 	}
 	return out, nil
 }

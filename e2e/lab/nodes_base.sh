@@ -9,7 +9,7 @@ dir=$folder/root
 
 # What a node of a Ganeti cluster with Ceph has, and for tests faketime and what makes a guest. No time daemon: the
 # nodes have the host's clock.
-PACKAGES="systemd systemd-sysv dbus kmod procps iproute2 iputils-ping openssh-server python3 faketime
+PACKAGES="systemd systemd-sysv udev dbus kmod procps iproute2 iputils-ping openssh-server python3 faketime
 	ceph-mon ceph-mgr ceph-osd ceph-common lvm2 e2fsprogs xfsprogs gdisk parted
 	qemu-system-x86 qemu-block-extra"
 # Debian 12 has it in ceph-osd.
