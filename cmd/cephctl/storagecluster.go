@@ -10,7 +10,6 @@ type (
 	storageCluster = cephstorage.Storage
 	storageStatus  = cephstorage.Status
 	storageFinding = cephstorage.Finding
-	storagePool    = cephstorage.Pool
 	poolOptions    = cephstorage.PoolOptions
 )
 

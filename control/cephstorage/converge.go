@@ -50,7 +50,7 @@ func setGoal(plan *control.Plan, v *view, group, fsid string, members []*nodeVie
 	g.mons = placeMons(hosts, haveMons, options.Mons)
 	g.mgrs = placeMgrs(hosts, haveMgrs, g.mons)
 	for _, mon := range g.mons {
-		g.monHost = append(g.monHost, g.addressesOf(plan, v, mon))
+		g.monHost = append(g.monHost, g.addressesOf(v, mon))
 	}
 	c := conf{FSID: fsid, MonHost: g.monHost, settings: options}
 	g.conf = c.String()
@@ -58,7 +58,7 @@ func setGoal(plan *control.Plan, v *view, group, fsid string, members []*nodeVie
 }
 
 // addressesOf returns the addresses of a mon that runs, or those that it will have.
-func (g *goal) addressesOf(plan *control.Plan, v *view, host string) string {
+func (g *goal) addressesOf(v *view, host string) string {
 	if v.ceph != nil {
 		for _, m := range v.ceph.quorum.Monmap.Mons {
 			if m.Name == host {

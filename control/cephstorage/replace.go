@@ -50,7 +50,7 @@ func (s *Storage) planReplace(ctx context.Context, id int, device string, memory
 	}
 	if n.err != nil {
 		plan.Block(n.Name, "node-unreachable", "", "%v", n.err)
-		return plan, nil
+		return plan, nil //nolint:nilerr // it is in the plan
 	}
 	if b.g, err = setGoal(plan, v, v.state.Group, v.state.ID, v.members(v.state.Group), memory); err != nil {
 		return nil, err

@@ -51,21 +51,13 @@ func (s *Storage) initStep(n control.Node, id, title string, known node.Object, 
 }
 
 // removeStep is a step that stops daemons on a node and, when the removal says so, takes away their data.
-func (s *Storage) removeStep(n control.Node, id, title string, removal node.Removal, before ...[]string) control.Step {
-	step := control.Step{ID: id, Node: n.Name, Title: title}
-	for _, c := range before {
-		step.Commands = append(step.Commands, cephLine(c))
+func (s *Storage) removeStep(n control.Node, id, title string, removal node.Removal) control.Step {
+	return control.Step{
+		ID: id, Node: n.Name, Title: title, Commands: node.RemoveCommands(removal, nil),
+		Do: func(ctx context.Context, progress func(string)) error {
+			return s.call(ctx, n, nodeTimeout, node.ActionRemove, removal, nil, progress)
+		},
 	}
-	step.Commands = append(step.Commands, node.RemoveCommands(removal, nil)...)
-	step.Do = func(ctx context.Context, progress func(string)) error {
-		for _, c := range before {
-			if _, err := s.ceph(ctx, c...); err != nil {
-				return err
-			}
-		}
-		return s.call(ctx, n, nodeTimeout, "remove", removal, nil, progress)
-	}
-	return step
 }
 
 // poll calls done every pollInterval until it returns an empty text, which says what is lacking, or an error, or time

@@ -118,8 +118,8 @@ func (s *site) do(args ...string) result {
 	return r
 }
 
-// refused runs cephctl on the master, which has to refuse for these cases and no others, and returns what it says.
-func (s *site) refused(cases []string, args ...string) result {
+// refused runs cephctl on the master, which has to refuse for these cases and no others.
+func (s *site) refused(cases []string, args ...string) {
 	s.t.Helper()
 	r := s.cephctl(append(args, "-o", "json")...)
 	var plan struct {
@@ -138,7 +138,6 @@ func (s *site) refused(cases []string, args ...string) result {
 		s.t.Errorf("cephctl %s: refused for %v with exit status %d, want %v and 3\n%s%s",
 			strings.Join(args, " "), got, r.code, cases, r.stdout, r.stderr)
 	}
-	return r
 }
 
 // nothingToDo runs cephctl on the master, which has to say that there is nothing to do.
