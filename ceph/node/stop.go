@@ -24,7 +24,12 @@ func (s stop) command() command {
 	return run("systemctl", "disable", "--now", s.unit)
 }
 
-func (s stop) lines() []string { return s.command().lines() }
+// settle makes systemd forget how the unit ended.
+func (s stop) settle() command {
+	return command{argv: []string{"systemctl", "reset-failed", s.unit}, mayFail: true}
+}
+
+func (s stop) lines() []string { return append(s.command().lines(), s.settle().lines()...) }
 
 func (s stop) do(ctx context.Context, h *Host) error {
 	failed := s.command().do(ctx, h)
@@ -44,7 +49,7 @@ func (s stop) do(ctx context.Context, h *Host) error {
 	if failed != nil {
 		return failed
 	}
-	return command{argv: []string{"systemctl", "reset-failed", s.unit}, mayFail: true}.do(ctx, h)
+	return s.settle().do(ctx, h)
 }
 
 // unmount takes the tmpfs off a data folder.

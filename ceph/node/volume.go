@@ -136,11 +136,12 @@ type removeVolume struct {
 }
 
 func (r removeVolume) lines() []string {
-	return []string{
+	return append(
+		wipe{device: "/dev/" + r.osd.volume(), osd: r.osd, fsid: r.fsid}.lines(),
 		quote([]string{"lvremove", "--yes", r.osd.volume()}),
 		quote([]string{"vgremove", "--yes", r.osd.volumeGroup()}),
 		quote([]string{"pvremove", "--yes", r.osd.Device}),
-	}
+	)
 }
 
 func (r removeVolume) do(ctx context.Context, h *Host) error {

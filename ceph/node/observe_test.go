@@ -1,0 +1,110 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"strings"
+	"testing"
+)
+
+func TestObserve(t *testing.T) {
+	h, tools := testHost(t)
+	device := h.Root + "/srv-osd"
+	if err := h.Init(t.Context(), testObject(device), nil); err != nil {
+		t.Fatal(err)
+	}
+	write(t, h.layout().wanted("ceph-osd", "ceph-osd@3.service"), "")
+	write(t, h.layout().data(Daemon{RoleMon, "left.new"})+"/store.db/x", "")
+	tools.answers["dpkg-query"] = string(read(t, "dpkg-query", "1.21", "bookworm"))
+	tools.answers["systemctl show"] = "Id=ceph-osd@3.service\nActiveState=active\n\n" +
+		"Id=ceph-osd@12.service\nActiveState=failed\n\nId=ceph-osd@7.service\nActiveState=inactive\n"
+	facts, err := h.Observe(t.Context(), Query{Devices: []string{device, h.Root + "/new", "/none/x"}, Backend: BackendFile})
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(t, "16.2.15", facts.Release)
+	check(t, testFSID, facts.Conf.FSID)
+	check(t, []File{{Name: "ceph.client.admin.keyring", Mode: "0600"}}, facts.Keyrings)
+	check(t, []DaemonFacts{
+		{Daemon: Daemon{RoleMon, "node1"}, Data: true, FSID: testFSID},
+		{Daemon: Daemon{RoleMgr, "node1"}, Data: true, FSID: testFSID},
+		{
+			Daemon: Daemon{RoleOSD, "3"}, Active: "active", Enabled: true, Data: true, FSID: testFSID, UUID: testUUID,
+			Device: device, Backend: BackendFile,
+		},
+		{Daemon: Daemon{RoleOSD, "12"}, Active: "failed"},
+	}, facts.Daemons)
+	check(t, []DeviceFacts{
+		{
+			Path: device, Stable: device, Exists: true, SizeBytes: 1 << 30, Content: "osd.3 of cluster " + testFSID,
+			OSD: &DeviceOSD{ID: 3, UUID: testUUID, FSID: testFSID, Complete: true},
+		},
+		{Path: h.Root + "/new", Stable: h.Root + "/new", Exists: true, Pristine: true},
+		{Path: "/none/x", Stable: "/none/x"},
+	}, facts.Devices)
+	text, err := json.Marshal(facts)
+	if err != nil || strings.Contains(string(text), testKey) {
+		t.Errorf("the facts hold a secret (%v)", err)
+	}
+}
+
+// Where nothing can be read, there are problems and no error; and nothing is said to be pristine.
+func TestObserveProblems(t *testing.T) {
+	h, tools := testHost(t)
+	for _, program := range []string{"dpkg-query", "systemctl", "wipefs"} {
+		tools.errs[program] = errBroken
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	facts, err := h.Observe(ctx, Query{Devices: []string{os.DevNull, "/dev/does-not-exist"}, Backend: BackendRaw})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, device := range facts.Devices {
+		if device.Pristine {
+			t.Errorf("%s is said to be pristine", device.Path)
+		}
+	}
+	for _, want := range []string{"read packages: broken", "read state of units: broken"} {
+		if !strings.Contains(strings.Join(facts.Problems, "\n"), want) {
+			t.Errorf("want %q in %q", want, facts.Problems)
+		}
+	}
+}
+
+func TestBoundedLeavesAlone(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	hangs := make(chan int)
+	_, err := bounded(ctx, "look at x", func() (int, error) { return <-hangs, nil })
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	close(hangs)
+}
+
+func TestHandler(t *testing.T) {
+	h, _ := testHost(t)
+	handler := Handler{Host: h}
+	handle := func(action, payload string) (any, error) {
+		return handler.Handle(t.Context(), action, json.RawMessage(payload), func(string) {})
+	}
+	if _, err := handle(ActionNodeInfo, `{"group":"g1"}`); err != nil {
+		t.Error(err)
+	}
+	check(t, `-rw-r--r-- "{\"group\":\"g1\"}"`, tree(t, h.Root)["var/lib/cephctl/node.json"])
+	if facts, err := handle(ActionObserve, ""); err != nil || facts.(Facts).Host == "" {
+		t.Errorf("got %v, %v", facts, err)
+	}
+	for _, action := range []string{ActionInit, ActionRemove, ActionStart, ActionObserve} {
+		_, err := handle(action, `"`+testKey+`"`)
+		wantError(t, err, "read payload")
+		if err != nil && strings.Contains(err.Error(), testKey) {
+			t.Errorf("%s: a secret is in the error", action)
+		}
+	}
+	_, err := handle("reboot", "")
+	wantError(t, err, `unknown action "reboot": known are observe, init, remove, start, node-info`)
+}
