@@ -169,7 +169,7 @@ func (b *builder) addMons() {
 		}
 		object := b.objectFor(host)
 		object.Roles = []string{node.RoleMon}
-		object.Mon = &node.Mon{Addresses: b.g.monHost[i], Monmap: []byte{}}
+		object.Mon = &node.Mon{Addresses: b.g.monHost[i], Monmap: []byte("of the running cluster")}
 		b.step(b.initStep(n.Node, "mon "+host, "add mon."+host, object, []string{
 			"ceph mon getmap    # sent to the node",
 			"ceph auth get mon.    # sent to the node",

@@ -55,10 +55,11 @@ type HeldError struct{ Holder Holder }
 // Error says who.
 func (e *HeldError) Error() string { return "held by " + e.Holder.String() }
 
-// Take takes the lock in the file at path, which it makes together with its folder, or returns a *HeldError. It does
+// Take takes the lock in the file at path, which it makes together with its folder (the folder holds more than locks, so
+// others may look into it), or returns a *HeldError. It does
 // not wait. The lock is freed by release, or when the process ends.
 func Take(path string, holder Holder) (release func(), err error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)

@@ -11,7 +11,7 @@ import (
 // at path: the old or the new one.
 func write(path, previous string, data []byte) error {
 	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
 	temp := path + ".new"
