@@ -371,9 +371,9 @@ func (b *builder) settle() {
 	b.step(control.Step{
 		ID: "settle", Node: b.v.master.Name,
 		Title:    "wait until all daemons are up and all placement groups are active",
-		Commands: []string{"ceph status    # again and again, for " + settleTimeout.String() + " at most"},
+		Commands: []string{"ceph status    # again and again, for " + b.Settle.String() + " at most"},
 		Do: func(ctx context.Context, progress func(string)) error {
-			return poll(ctx, settleTimeout, progress, func(ctx context.Context) (string, error) {
+			return b.poll(ctx, b.Settle, progress, func(ctx context.Context) (string, error) {
 				status, err := b.status(ctx)
 				if err != nil {
 					return "", err

@@ -149,7 +149,7 @@ func (b *builder) waitHealed(l *leaving) control.Step {
 		Commands: []string{"ceph status    # again and again, for as long as it takes"},
 		Do: func(ctx context.Context, progress func(string)) error {
 			calm := 0
-			return poll(ctx, drainTimeout, progress, func(ctx context.Context) (string, error) {
+			return b.poll(ctx, drainTimeout, progress, func(ctx context.Context) (string, error) {
 				status, err := b.status(ctx)
 				if err != nil {
 					return "", err

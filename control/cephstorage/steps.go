@@ -68,9 +68,9 @@ func (s *Storage) removeStep(n control.Node, id, title string, removal node.Remo
 	return step
 }
 
-// poll calls done every pollInterval until it returns an empty text, which says what is lacking, or an error, or time
+// poll calls done again and again until it returns an empty text, which says what is lacking, or an error, or time
 // is up.
-func poll(ctx context.Context, timeout time.Duration, progress func(string), done func(context.Context) (lack string, err error)) error {
+func (s *Storage) poll(ctx context.Context, timeout time.Duration, progress func(string), done func(context.Context) (lack string, err error)) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	last := ""
@@ -87,7 +87,7 @@ func poll(ctx context.Context, timeout time.Duration, progress func(string), don
 			last = lack
 		}
 		select {
-		case <-time.After(pollInterval):
+		case <-time.After(s.Poll):
 		case <-ctx.Done():
 			return fmt.Errorf("wait (%s): %w", last, context.Cause(ctx))
 		}
