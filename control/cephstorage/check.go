@@ -168,7 +168,7 @@ func judgeDevice(v *view, n *nodeView, d *node.DeviceFacts, fsid string, memory 
 }
 
 // osdKey is where an operation remembers the uuid of the OSD on a device.
-func osdKey(n *nodeView, d *node.DeviceFacts) string { return "osd-uuid " + n.Name + " " + d.Stable }
+func osdKey(n *nodeView, d *node.DeviceFacts) string { return "osd-uuid " + n.Name + " " + d.Path }
 
 // benign are the health checks that do not speak against taking something away.
 var benign = []string{
@@ -183,10 +183,8 @@ var benign = []string{
 func checkHealth(plan *control.Plan, h *health, excused ...string) {
 	var bad []string
 	for name, c := range h.Checks {
-		if c.Muted || slices.Contains(excused, name) {
-			continue
-		}
-		if c.Severity == "HEALTH_ERR" || !slices.Contains(benign, name) {
+		harmless := slices.Contains(benign, name) || slices.Contains(excused, name)
+		if !c.Muted && (c.Severity == "HEALTH_ERR" || !harmless) {
 			bad = append(bad, name+" ("+c.Summary.Message+")")
 		}
 	}

@@ -19,7 +19,7 @@ func (b *builder) removeMon(l *leaving) {
 		step := b.cephStep(b.v, "mon-out "+l.host(), "take mon."+l.host()+" out of the map", []string{"mon", "remove", l.host()})
 		step.Check = func(ctx context.Context) error { return b.checkMajority(ctx, l.host()) }
 		remove := step.Do
-		stay := b.g.mons
+		stay := b.g.here(b.g.mons)
 		step.Do = func(ctx context.Context, progress func(string)) error {
 			if err := remove(ctx, progress); err != nil {
 				return err
@@ -39,7 +39,7 @@ func (s *Storage) checkMajority(ctx context.Context, host string) error {
 	if err := ask(ctx, s, &q, "quorum_status"); err != nil {
 		return err
 	}
-	if text := q.losing(host, without(q.names(), []string{host})); text != "" {
+	if text := q.losing(host, nil); text != "" {
 		return errors.New(text)
 	}
 	return nil
