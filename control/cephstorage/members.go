@@ -32,10 +32,12 @@ func (s *Storage) planAdd(ctx context.Context, n control.Node, memory *control.M
 	if exists && memory.Get("adding") == "" {
 		return nil, fmt.Errorf("node %s %w: to bring an offline node back: cephctl node add --readd %s", n.Name, control.ErrExists, n.Name)
 	}
-	if _, ok := cluster.Group(n.Group); !ok {
+	g, ok := cluster.Group(n.Group)
+	if !ok {
 		return nil, fmt.Errorf("group %s: %w: see \"cephctl group list\"", n.Group, control.ErrUnknown)
 	}
 	memory.Keep("adding", yes)
+	n.Offline = n.Offline || g.Mark == Name // until it has become what it is to be
 	v, err := s.observe(ctx, func(m control.Node, st state.Storage) bool {
 		return m.Name == n.Name || m.Group == st.Group && !m.Offline
 	}, n)
@@ -49,11 +51,8 @@ func (s *Storage) planAdd(ctx context.Context, n control.Node, memory *control.M
 	return plan, b.join(v.nodes[n.Name], memory)
 }
 
-// enter is a step that puts a node into the inventory. It is offline there until it has become what it is to be.
+// enter is a step that puts a node into the inventory.
 func (b *builder) enter(n control.Node) control.Step {
-	if g, _ := b.v.cluster.Group(n.Group); g.Mark == Name {
-		n.Offline = true
-	}
 	return control.Step{
 		ID: "enter " + n.Name, Node: b.v.master.Name, Title: "put node " + n.Name + " into the inventory",
 		Commands: []string{"inventory: node " + n.Name + " in group " + n.Group},

@@ -183,7 +183,7 @@ func (n *simNode) device(path string) node.DeviceFacts {
 // disk finds a disk by its path or its stable name.
 func (n *simNode) disk(name string) *simDisk {
 	for path, d := range n.Disks {
-		if (path == name || d.stable == name) && !d.missing {
+		if name != "" && (path == name || d.stable == name) && !d.missing {
 			return d
 		}
 	}
