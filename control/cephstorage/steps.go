@@ -82,13 +82,16 @@ func (s *Storage) poll(ctx context.Context, timeout time.Duration, progress func
 		if err != nil && ctx.Err() == nil {
 			return err
 		}
-		if lack != "" && lack != last {
+		if lack != "" && lack != last && ctx.Err() == nil {
 			progress("waiting: " + lack)
 			last = lack
 		}
 		select {
 		case <-time.After(s.Poll):
 		case <-ctx.Done():
+			if last == "" {
+				return fmt.Errorf("wait: %w", context.Cause(ctx))
+			}
 			return fmt.Errorf("wait (%s): %w", last, context.Cause(ctx))
 		}
 	}
