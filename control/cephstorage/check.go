@@ -159,6 +159,8 @@ func judgeDevice(v *view, n *nodeView, d *node.DeviceFacts, fsid string, memory 
 		return "", "", "" // half made by us, or made and not yet started
 	case d.OSD != nil && v.ceph != nil && v.ceph.osds.byUUID(d.OSD.UUID) != nil:
 		return "", "", ""
+	case d.OSD != nil && v.ceph == nil && !v.state.Initialised.IsZero():
+		return "", "", "" // nobody can tell; that the cluster does not answer is a blocker of its own
 	case d.OSD != nil:
 		return "device-old-osd", fmt.Sprintf("holds an OSD (%s) that the cluster does not know", d.OSD.UUID), wipe + d.Path
 	case !d.Pristine:
