@@ -49,12 +49,12 @@ func (s *Storage) CreatePool(name, command string, opts PoolOptions) control.Cha
 	return control.Change{
 		Kind: "pool-create", Target: name, Command: command,
 		Plan: func(ctx context.Context, memory *control.Memory) (*control.Plan, error) {
-			return s.planCreatePool(ctx, name, opts)
+			return s.planCreatePool(ctx, name, opts, memory)
 		},
 	}
 }
 
-func (s *Storage) planCreatePool(ctx context.Context, name string, opts PoolOptions) (*control.Plan, error) {
+func (s *Storage) planCreatePool(ctx context.Context, name string, opts PoolOptions, memory *control.Memory) (*control.Plan, error) {
 	plan := &control.Plan{Title: "make the pool " + name}
 	if err := checkPool(name); err != nil {
 		return nil, fmt.Errorf("%w: pool %q: %w", control.ErrUsage, name, err)
@@ -72,6 +72,13 @@ func (s *Storage) planCreatePool(ctx context.Context, name string, opts PoolOpti
 		size = opts.Size
 	}
 	p := v.ceph.osds.pool(name)
+	switch {
+	case size == 1 && options.Size != 1:
+		return nil, fmt.Errorf("%w: a pool with one copy loses data with every disk: Ceph makes none unless told on its own", control.ErrUsage)
+	case p != nil && p.Size != size && opts.Size > 0 && memory.Get("creating") == "":
+		return nil, fmt.Errorf("pool %s %w, with %d copies: to change that: ceph osd pool set %s size %d", name, control.ErrExists, p.Size, name, size)
+	}
+	memory.Keep("creating", yes)
 	var commands [][]string
 	if p == nil {
 		rule := wantedRule(len(v.ceph.tree.hosts()), size)
