@@ -20,7 +20,11 @@ func (e *Env) apply(ctx context.Context, plan *Plan, ui UI) error {
 		for _, steps := range byNode(stage) {
 			jobs.Go(func() error {
 				for _, step := range steps {
-					if err := e.applyStep(stageCtx, plan, step, ui); err != nil {
+					if err := context.Cause(stageCtx); err != nil {
+						return fmt.Errorf("before %q on %s: %w", step.Title, step.Node, err)
+					}
+					// Not stageCtx: what has begun on one node is not broken off because another node fails.
+					if err := e.applyStep(ctx, plan, step, ui); err != nil {
 						return err
 					}
 				}
@@ -35,9 +39,6 @@ func (e *Env) apply(ctx context.Context, plan *Plan, ui UI) error {
 }
 
 func (e *Env) applyStep(ctx context.Context, plan *Plan, step *Step, ui UI) error {
-	if err := context.Cause(ctx); err != nil {
-		return fmt.Errorf("before %q on %s: %w", step.Title, step.Node, err)
-	}
 	e.point("begin", step)
 	ui.Started(plan, step)
 	start := time.Now()

@@ -4,21 +4,22 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
 // errNoAddress is returned when none of a node's addresses fits.
 var errNoAddress = errors.New("has no address")
 
-// publicAddress returns the address by which a node is reached by mons and clients: the first in the public network
-// or, without one, the one by which the inventory knows the node, or else its only one.
+// publicAddress returns the address by which a node is reached by mons and clients: the one by which the inventory knows
+// the node, or else its only one. With a public network, it has to be in that, and the first that is will do.
 func publicAddress(addresses []string, inventory, network string) (netip.Addr, error) {
 	all, err := parseAddresses(addresses)
 	if err != nil {
 		return netip.Addr{}, err
 	}
 	if network != "" {
-		return inNetwork(all, network)
+		return inNetwork(all, inventory, network)
 	}
 	if addr, err := netip.ParseAddr(inventory); err == nil {
 		for _, p := range all {
@@ -36,7 +37,12 @@ func publicAddress(addresses []string, inventory, network string) (netip.Addr, e
 	return netip.Addr{}, fmt.Errorf("has several addresses (%s), and none of them is its address in the inventory", strings.Join(addresses, ", "))
 }
 
-func inNetwork(all []netip.Prefix, networks string) (netip.Addr, error) {
+func inNetwork(all []netip.Prefix, inventory, networks string) (netip.Addr, error) {
+	// An address that moves from node to node, such as a master's, may stand before the node's own.
+	all = slices.Clone(all)
+	slices.SortStableFunc(all, func(a, b netip.Prefix) int {
+		return strings.Compare(isOther(a, inventory), isOther(b, inventory))
+	})
 	for network := range strings.SplitSeq(networks, ",") {
 		prefix, err := netip.ParsePrefix(strings.TrimSpace(network))
 		if err != nil {
@@ -49,6 +55,14 @@ func inNetwork(all []netip.Prefix, networks string) (netip.Addr, error) {
 		}
 	}
 	return netip.Addr{}, fmt.Errorf("%w in %s", errNoAddress, networks)
+}
+
+// isOther sorts the address of the inventory before others.
+func isOther(p netip.Prefix, inventory string) string {
+	if p.Addr().String() == inventory {
+		return ""
+	}
+	return "other"
 }
 
 // parseAddresses reads addresses as "10.0.0.1/24". Those that only hold on one link are left out.

@@ -131,6 +131,14 @@ func (m *osdMap) byUUID(uuid string) *osdInfo {
 }
 
 // pool returns the pool with this name, or nil.
+func (c *cephView) pool(name string) *poolInfo {
+	if c == nil {
+		return nil
+	}
+	return c.osds.pool(name)
+}
+
+// pool returns the pool with this name, or nil.
 func (m *osdMap) pool(name string) *poolInfo {
 	for i := range m.Pools {
 		if m.Pools[i].Name == name {
@@ -201,6 +209,27 @@ func (r *crushRule) domain() string {
 		}
 	}
 	return "osd"
+}
+
+// configEntry is an element of the answer to `ceph config dump -f json`.
+type configEntry struct {
+	Section string `json:"section"`
+	Mask    string `json:"mask"`
+	Name    string `json:"name"`
+	Value   string `json:"value"`
+}
+
+// setting returns the value that was given to an option in a section of the cluster's configuration, or "".
+func (c *cephView) setting(section, name string) string {
+	if c == nil {
+		return ""
+	}
+	for _, e := range c.config {
+		if e.Section == section && e.Name == name && e.Mask == "" {
+			return e.Value
+		}
+	}
+	return ""
 }
 
 // parse decodes an answer of Ceph's.

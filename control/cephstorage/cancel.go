@@ -48,7 +48,8 @@ func (s *Storage) restoreWeights(ctx context.Context, op *state.Operation) error
 	}
 	for key, weight := range op.Data {
 		id, ok := strings.CutPrefix(key, "weight ")
-		if !ok || !slices.ContainsFunc(m.OSDs, func(o osdInfo) bool { return numbers([]int{o.ID})[0] == id }) {
+		isThere := func(o osdInfo) bool { return numbers([]int{o.ID})[0] == id && !slices.Contains(o.State, "destroyed") }
+		if !ok || !slices.ContainsFunc(m.OSDs, isThere) {
 			continue
 		}
 		if _, err := s.ceph(ctx, "osd", "reweight", id, weight); err != nil {
@@ -73,7 +74,9 @@ func advice(op *state.Operation) string {
 	case "offline":
 		return "to have all daemons of " + op.Target + " back: cephctl node add --readd " + op.Target
 	case "init-distributed-storage":
-		return "to begin anew, take down what was made: cephctl storage destroy"
+		return "to go on all the same: " + op.Command + "\nto begin anew, take down what was made: cephctl storage destroy"
+	case "node-add", "node-readd":
+		return "to have it in: cephctl node add --readd " + op.Target + "\nto have it out: cephctl node modify --offline=yes " + op.Target
 	}
 	return "see what is lacking: cephctl storage status"
 }

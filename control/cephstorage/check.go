@@ -159,6 +159,8 @@ func judgeDevice(v *view, n *nodeView, d *node.DeviceFacts, fsid string, memory 
 		return "", "", "" // half made by us, or made and not yet started
 	case d.OSD != nil && v.ceph != nil && v.ceph.osds.byUUID(d.OSD.UUID) != nil:
 		return "", "", ""
+	case d.OSD != nil && v.ceph == nil && !v.state.Initialised.IsZero():
+		return "", "", "" // nobody can tell; that the cluster does not answer is a blocker of its own
 	case d.OSD != nil:
 		return "device-old-osd", fmt.Sprintf("holds an OSD (%s) that the cluster does not know", d.OSD.UUID), wipe + d.Path
 	case !d.Pristine:
@@ -168,7 +170,7 @@ func judgeDevice(v *view, n *nodeView, d *node.DeviceFacts, fsid string, memory 
 }
 
 // osdKey is where an operation remembers the uuid of the OSD on a device.
-func osdKey(n *nodeView, d *node.DeviceFacts) string { return "osd-uuid " + n.Name + " " + d.Stable }
+func osdKey(n *nodeView, d *node.DeviceFacts) string { return "osd-uuid " + n.Name + " " + d.Path }
 
 // benign are the health checks that do not speak against taking something away.
 var benign = []string{
@@ -183,10 +185,8 @@ var benign = []string{
 func checkHealth(plan *control.Plan, h *health, excused ...string) {
 	var bad []string
 	for name, c := range h.Checks {
-		if c.Muted || slices.Contains(excused, name) {
-			continue
-		}
-		if c.Severity == "HEALTH_ERR" || !slices.Contains(benign, name) {
+		harmless := slices.Contains(benign, name) || slices.Contains(excused, name)
+		if !c.Muted && (c.Severity == "HEALTH_ERR" || !harmless) {
 			bad = append(bad, name+" ("+c.Summary.Message+")")
 		}
 	}

@@ -27,6 +27,11 @@ func (c *conf) String() string {
 	line("auth service required", "cephx")
 	line("auth client required", "cephx")
 	line("auth allow insecure global id reclaim", false)
+	if strings.Contains(strings.Join(c.MonHost, ","), "[v2:[") {
+		// Ceph takes IPv4 unless it is told.
+		line("ms bind ipv4", false)
+		line("ms bind ipv6", true)
+	}
 	if c.settings.PublicNetwork != "" {
 		line("public network", c.settings.PublicNetwork)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/node"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/state"
 )
 
 // goal is what the storage group is to look like, and what there is of it already.
@@ -17,12 +18,15 @@ type goal struct {
 	fsid    string
 	group   string
 	members []*nodeView
+	// away are members that do not answer: what they have counts, and nothing is done on them.
+	away    []*nodeView
 	options settings
-	// mons and mgrs are the hosts that are to have one; monHost the addresses of those mons, in the same order.
+	// mons and mgrs are the hosts that are to have one; addresses those of the mons, by host.
 	mons, mgrs []string
-	monHost    []string
-	conf       string
-	memory     *control.Memory
+	addresses  map[string]string
+	// confs are the contents of ceph.conf by host, and under "" that of hosts without daemons.
+	confs  map[string]string
+	memory *control.Memory
 }
 
 // builder makes the steps that bring the members to the goal, leaving out what is so already.
@@ -34,28 +38,59 @@ type builder struct {
 }
 
 // setGoal decides who runs what. It adds blockers where that can't be decided.
-func setGoal(plan *control.Plan, v *view, group, fsid string, members []*nodeView, memory *control.Memory) (*goal, error) {
+func setGoal(v *view, group, fsid string, nodes []*nodeView, memory *control.Memory) (*goal, error) {
 	options, err := v.optionsOf("")
 	if err != nil {
 		return nil, err
 	}
-	g := &goal{fsid: fsid, group: group, members: members, options: options, memory: memory}
-	hosts := hostsOf(members)
+	g := &goal{fsid: fsid, group: group, options: options, memory: memory, addresses: map[string]string{}}
+	g.members = keep(nodes, func(n *nodeView) bool { return n.err == nil })
+	g.away = keep(nodes, func(n *nodeView) bool { return n.err != nil })
+	hosts := hostsOf(g.members)
 	var haveMons, haveMgrs []string
 	if v.ceph != nil {
 		haveMons, haveMgrs = v.ceph.quorum.names(), v.ceph.mgrs.names()
 	} else if first := memory.Get("first-mon"); first != "" {
 		haveMons = []string{first}
 	}
-	g.mons = placeMons(hosts, haveMons, options.Mons)
+	g.mons = placeMons(hosts, hostsOf(g.away), haveMons, options.Mons)
 	g.mgrs = placeMgrs(hosts, haveMgrs, g.mons)
 	for _, mon := range g.mons {
-		g.monHost = append(g.monHost, g.addressesOf(v, mon))
+		g.addresses[mon] = g.addressesOf(v, mon)
 	}
-	c := conf{FSID: fsid, MonHost: g.monHost, settings: options}
-	g.conf = c.String()
+	g.setConfs(v)
 	return g, nil
 }
+
+// setConfs decides what each ceph.conf says. They differ only where nodes have options of their own.
+func (g *goal) setConfs(v *view) {
+	c := conf{FSID: g.fsid, settings: g.options}
+	for _, mon := range slices.Sorted(slices.Values(g.mons)) { // the same whoever was first
+		c.MonHost = append(c.MonHost, g.addresses[mon])
+	}
+	g.confs = map[string]string{"": c.String()}
+	for _, n := range g.members {
+		own := c
+		if options, err := v.optionsOf(n.Name); err == nil { // else checkMembers has said so
+			own.settings.MemoryTarget = options.MemoryTarget
+		}
+		g.confs[n.host()] = own.String()
+	}
+}
+
+// conf returns the ceph.conf of a host.
+func (g *goal) conf(host string) string {
+	if content, ok := g.confs[host]; ok {
+		return content
+	}
+	return g.confs[""]
+}
+
+// hosts counts the hosts of the storage cluster.
+func (g *goal) hosts() int { return len(g.members) + len(g.away) }
+
+// here returns those of a list of hosts that answer.
+func (g *goal) here(hosts []string) []string { return without(hosts, hostsOf(g.away)) }
 
 // addressesOf returns the addresses of a mon that runs, or those that it will have.
 func (g *goal) addressesOf(v *view, host string) string {
@@ -66,13 +101,15 @@ func (g *goal) addressesOf(v *view, host string) string {
 			}
 		}
 	}
-	addr, err := publicAddress(g.member(host).facts.Addresses, g.member(host).Address, g.options.PublicNetwork)
+	n := g.member(host)
+	addr, err := publicAddress(n.facts.Addresses, n.Address, g.options.PublicNetwork)
 	if err != nil {
 		return "" // checkMembers has said so
 	}
 	return monAddresses(addr)
 }
 
+// member returns the member with this host name, which answers.
 func (g *goal) member(host string) *nodeView {
 	i := slices.IndexFunc(g.members, func(n *nodeView) bool { return n.host() == host })
 	return g.members[i]
@@ -91,18 +128,29 @@ func (b *builder) converge() {
 	if b.v.ceph == nil {
 		b.bootstrap()
 	}
+	b.shareSettings()
 	b.rules()
 	b.addMons()
 	b.keys()
 	b.configure()
 	b.addMgrs()
 	b.addOSDs()
+	b.movePools()
 	b.pools()
-	if len(b.plan.Steps) > 0 {
-		b.settle()
+	// What an interrupted run has made is not to be seen any more, and has to be waited for and told all the same.
+	changes := len(b.plan.Steps) > 0 || b.g.memory.Get("changes") != ""
+	if changes {
+		b.g.memory.Keep("changes", yes)
+		b.settle("settle")
 	}
-	b.mark()
+	b.mark(changes)
 }
+
+// yes is what an operation remembers of what has no value.
+func yes() string { return "yes" }
+
+// isInitialised tells whether the cluster was once made to the end.
+func (b *builder) isInitialised() bool { return !b.v.state.Initialised.IsZero() }
 
 // step adds a step.
 func (b *builder) step(s control.Step) { b.plan.Steps = append(b.plan.Steps, s) }
@@ -120,6 +168,10 @@ func (b *builder) bootstrap() {
 			"write " + monKeyringPath + " (0600 root), until the cluster stands",
 		}, node.InitCommands(shown)...),
 		Do: func(ctx context.Context, progress func(string)) error {
+			// From here on there is something to go on with, or to destroy.
+			if err := b.remember(func(st *state.Storage) { st.ID, st.Group = b.g.fsid, b.g.group }); err != nil {
+				return err
+			}
 			keyring, err := b.firstKeyring(ctx)
 			if err != nil {
 				return err
@@ -132,7 +184,7 @@ func (b *builder) bootstrap() {
 	b.step(keys)
 	object := b.objectFor(first.host())
 	object.Roles = []string{node.RoleMon}
-	object.Mon = &node.Mon{Addresses: b.g.monHost[0]}
+	object.Mon = &node.Mon{Addresses: b.g.addresses[first.host()]}
 	b.step(b.initStep(first.Node, "mon "+first.host(), "start the first mon, mon."+first.host(), object, nil,
 		func(ctx context.Context) (node.Object, error) {
 			keyring, err := b.firstKeyring(ctx)
@@ -142,13 +194,19 @@ func (b *builder) bootstrap() {
 			out.Mon = &mon
 			return out, err
 		}))
-	b.step(b.cephStep(b.v, "config", "set what all daemons of the cluster share",
-		[]string{"config", "set", "mon", "auth_allow_insecure_global_id_reclaim", "false"}))
+}
+
+// shareSettings sets what all daemons share in a cluster that is being made. Later it is the admin's.
+func (b *builder) shareSettings() {
+	const option = "auth_allow_insecure_global_id_reclaim"
+	if !b.isInitialised() && b.v.ceph.setting("mon", option) != "false" {
+		b.step(b.cephStep(b.v, "config", "set what all daemons of the cluster share", []string{"config", "set", "mon", option, "false"}))
+	}
 }
 
 // objectFor returns an object without roles and secrets.
 func (b *builder) objectFor(host string) node.Object {
-	return node.Object{FSID: b.g.fsid, Conf: b.g.conf, Name: host}
+	return node.Object{FSID: b.g.fsid, Conf: b.g.conf(host), Name: host}
 }
 
 // addMons adds mons one after the other: each joins before the next is made.
@@ -159,7 +217,7 @@ func (b *builder) addMons() {
 	} else {
 		have = b.g.mons[:1]
 	}
-	for i, host := range b.g.mons {
+	for _, host := range b.g.here(b.g.mons) {
 		n := b.g.member(host)
 		if slices.Contains(have, host) {
 			if b.v.ceph != nil && !n.isRunning(node.RoleMon, host) {
@@ -169,7 +227,7 @@ func (b *builder) addMons() {
 		}
 		object := b.objectFor(host)
 		object.Roles = []string{node.RoleMon}
-		object.Mon = &node.Mon{Addresses: b.g.monHost[i], Monmap: []byte("of the running cluster")}
+		object.Mon = &node.Mon{Addresses: b.g.addresses[host], Monmap: []byte("of the running cluster")}
 		b.step(b.initStep(n.Node, "mon "+host, "add mon."+host, object, []string{
 			"ceph mon getmap    # sent to the node",
 			"ceph auth get mon.    # sent to the node",
@@ -253,13 +311,13 @@ func (b *builder) configureMaster() {
 	if slices.Contains(b.g.members, master) || b.isConfigured(master) || b.v.ceph == nil {
 		return
 	}
-	b.step(b.initStep(master.Node, "conf master", "write ceph.conf", b.objectFor(""), nil,
+	b.step(b.initStep(master.Node, "conf of the master", "write ceph.conf", b.objectFor(""), nil,
 		func(context.Context) (node.Object, error) { return b.objectFor(""), nil }))
 }
 
 // isConfigured tells whether a node's ceph.conf is up to date.
 func (b *builder) isConfigured(n *nodeView) bool {
-	return n.facts.Conf != nil && n.facts.Conf.SHA256 == checksum(b.g.conf)
+	return n.facts.Conf != nil && n.facts.Conf.SHA256 == checksum(b.g.conf(n.host()))
 }
 
 func (b *builder) withKeyrings(ctx context.Context, object node.Object) (node.Object, error) {
@@ -321,7 +379,7 @@ func (b *builder) addOSD(n *nodeView, d *node.DeviceFacts) {
 	object.Roles = []string{node.RoleOSD}
 	known := object
 	known.OSDs = []node.OSD{osd}
-	step := b.initStep(n.Node, "osd "+n.Name+" "+d.Stable, "make an OSD on "+d.Path, known, []string{
+	step := b.initStep(n.Node, "osd "+n.Name+" "+d.Path, "make an OSD on "+d.Path, known, []string{
 		"ceph osd new " + uuid + "    # gives the id",
 		cephLine(authGet("osd.<id>", osdCaps)) + "    # sent to the node",
 	}, func(ctx context.Context) (node.Object, error) { return b.osdObject(ctx, object, osd) })
@@ -368,23 +426,35 @@ func (b *builder) osdObject(ctx context.Context, object node.Object, osd node.OS
 }
 
 // settle waits until what was started has come up.
-func (b *builder) settle() {
-	mons, mgrs := b.g.mons, len(b.g.mgrs)
-	osds := b.wantedOSDs()
+func (b *builder) settle(id string) {
+	up := wanted{mons: b.g.here(b.g.mons), mgrs: len(b.g.mgrs), osds: b.wantedOSDs(), active: !b.isShort()}
+	title := "wait until all daemons are up and all placement groups are active"
+	if !up.active {
+		title = "wait until all daemons are up"
+	}
 	b.step(control.Step{
-		ID: "settle", Node: b.v.master.Name,
-		Title:    "wait until all daemons are up and all placement groups are active",
-		Commands: []string{"ceph status    # again and again, for " + settleTimeout.String() + " at most"},
+		ID: id, Node: b.v.master.Name, Title: title,
+		Commands: []string{"ceph status    # again and again, for " + b.Settle.String() + " at most"},
 		Do: func(ctx context.Context, progress func(string)) error {
-			return poll(ctx, settleTimeout, progress, func(ctx context.Context) (string, error) {
+			return b.poll(ctx, b.Settle, progress, func(ctx context.Context) (string, error) {
 				status, err := b.status(ctx)
 				if err != nil {
-					return "", err
+					return "no answer: " + reason(err), nil // while mons elect, nobody answers; the poll is bounded
 				}
-				return status.lack(mons, mgrs, osds), nil
+				return status.lack(up), nil
 			})
 		},
 	})
+}
+
+// isShort tells whether there are too few places for copies to write anything.
+func (b *builder) isShort() bool {
+	places := b.wantedOSDs()
+	pool := b.v.ceph.pool(b.g.options.Pool)
+	if pool == nil && wantedRule(b.g.hosts(), b.g.options.Size) == hostRule || pool != nil && b.domainOf(pool) != "osd" {
+		places = min(places, b.g.hosts())
+	}
+	return places < b.g.options.MinSize
 }
 
 // wantedOSDs counts the OSDs that are up once the steps so far are done.
@@ -397,9 +467,22 @@ func (b *builder) wantedOSDs() int {
 }
 
 // mark says in the inventory and on the nodes what they are now.
-func (b *builder) mark() {
+func (b *builder) mark(changes bool) {
+	b.infos(changes)
 	for _, n := range b.g.members {
-		if n.Mark == Name && len(b.plan.Steps) == 0 {
+		if n.Mark != Name || n.Offline {
+			b.step(b.markNode(n))
+		}
+	}
+	if g, _ := b.v.cluster.Group(b.g.group); g.Mark != Name || !b.isInitialised() {
+		b.step(b.markGroup())
+	}
+}
+
+// infos says on the nodes what they are: on all, as with one the roles of others change, or on those that are new.
+func (b *builder) infos(all bool) {
+	for _, n := range b.g.members {
+		if n.Mark == Name && !all {
 			continue
 		}
 		info := b.nodeInfo(n)
@@ -410,14 +493,6 @@ func (b *builder) mark() {
 				return b.call(ctx, n.Node, nodeTimeout, "node-info", info(), nil, progress)
 			},
 		})
-	}
-	for _, n := range b.g.members {
-		if n.Mark != Name || n.Offline {
-			b.step(b.markNode(n))
-		}
-	}
-	if g, _ := b.v.cluster.Group(b.g.group); g.Mark != Name || b.v.state.Initialised.IsZero() {
-		b.step(b.markGroup())
 	}
 }
 

@@ -2,6 +2,7 @@ package cephstorage
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -30,12 +31,18 @@ func (s *Storage) planDead(ctx context.Context, name string, memory *control.Mem
 		return nil, err
 	}
 	dead := v.nodes[name]
-	if dead == nil {
+	switch {
+	case dead == nil && memory.Get("burying") != "":
+		return plan, nil // by the run that was interrupted
+	case dead == nil:
 		return nil, fmt.Errorf("node %s: %w: see \"cephctl node list\"", name, control.ErrUnknown)
 	}
 	b := &builder{Storage: s, v: v, plan: plan}
-	if dead.err == nil {
+	switch {
+	case dead.err == nil:
 		plan.Block(name, "node-answers", "cephctl node modify --offline=yes "+name, "is not dead: its agent answers")
+	case !errors.Is(dead.err, control.ErrUnreachable):
+		plan.Block(name, "node-answers", "cure that, or switch it off for good", "is not dead: it answers with an error: %v", dead.err)
 	}
 	if v.cluster.Master == name {
 		plan.Block(name, "node-is-master", "run this on another node", "is the node that this runs on")
@@ -44,6 +51,7 @@ func (s *Storage) planDead(ctx context.Context, name string, memory *control.Mem
 		b.bury(dead, memory)
 	}
 	if len(plan.Blockers) == 0 {
+		memory.Keep("burying", yes)
 		plan.Destroys = []string{"what is stored on " + name + " and nowhere else"}
 		b.step(b.forget(dead.Node))
 	}
@@ -72,26 +80,23 @@ func (b *builder) bury(dead *nodeView, memory *control.Memory) {
 	l := b.leavingOf(dead)
 	b.proveDead(l)
 	var err error
-	if b.g, err = setGoal(b.plan, b.v, b.v.state.Group, b.v.state.ID, rest, memory); err != nil {
+	if b.g, err = setGoal(b.v, b.v.state.Group, b.v.state.ID, rest, memory); err != nil {
 		b.plan.Block("", "options", "", "%v", err)
 	}
-	for _, n := range rest {
-		if n.err != nil {
-			b.plan.Note("%s does not answer (%v): its ceph.conf goes on naming the dead mon", n.Name, n.err)
-		}
-	}
-	b.g.members = slices.DeleteFunc(rest, func(n *nodeView) bool { return n.err != nil })
 	if len(b.plan.Blockers) > 0 {
 		return
 	}
-	if lack := b.cannotHeal(l); lack != "" {
-		b.plan.Note("%s: placement groups stay undersized until there is another node", lack)
+	for _, n := range b.g.away {
+		b.plan.Note("%s does not answer (%v): its ceph.conf goes on naming the dead mon", n.Name, n.err)
 	}
-	b.buryMonAndMgr(l)
-	b.buryOSDs(l)
+	b.buryMon(l)
+	// Before the wait for the data, which takes its time: until then the next failure could stop the cluster.
 	b.addMons()
 	b.addMgrs()
+	b.step(b.forgetMgr(l.host()))
 	b.configureRest()
+	b.infos(true)
+	b.buryOSDs(l)
 }
 
 // proveDead adds the reasons why a node is not dead.
@@ -106,24 +111,26 @@ func (b *builder) proveDead(l *leaving) {
 			alive = append(alive, osdName(id)+" is up")
 		}
 	}
+	if slices.Contains(c.mgrs.names(), l.host()) {
+		alive = append(alive, "mgr."+l.host()+" is in the mgr map")
+	}
 	if len(alive) > 0 {
 		b.plan.Block(l.Name, "daemons-up", "wait a minute if it died just now; else it can be reached by the other nodes: cephctl node modify --offline=yes "+l.Name,
 			"does not answer, but is not dead: %s", strings.Join(alive, ", "))
 	}
 	if l.mon {
-		if text := c.quorum.losing(l.host(), without(c.quorum.names(), []string{l.host()})); text != "" {
+		if text := c.quorum.losing(l.host(), nil); text != "" {
 			b.plan.Block(l.Name, "mon-majority", "bring the other mons back first", "%s", text)
 		}
 	}
 }
 
-func (b *builder) buryMonAndMgr(l *leaving) {
+func (b *builder) buryMon(l *leaving) {
 	if l.mon {
 		step := b.cephStep(b.v, "mon-out "+l.host(), "take mon."+l.host()+" out of the map", []string{"mon", "remove", l.host()})
 		step.Check = func(ctx context.Context) error { return b.checkMajority(ctx, l.host()) }
 		b.step(step)
 	}
-	b.step(b.forgetMgr(l.host()))
 }
 
 func (b *builder) buryOSDs(l *leaving) {
@@ -142,22 +149,27 @@ func (b *builder) buryOSDs(l *leaving) {
 	}
 }
 
-// waitHealed waits until the placement groups live without the dead OSDs. For lack of hosts they may stay undersized.
+// waitHealed waits until the placement groups live without OSDs that are down. For lack of places they may stay
+// undersized.
 func (b *builder) waitHealed(l *leaving) control.Step {
+	lack := b.cannotHeal(l)
+	if lack != "" {
+		b.plan.Note("%s: placement groups stay undersized until there is another node", lack)
+	}
 	return control.Step{
 		ID: "healed " + l.Name, Node: b.v.master.Name, Title: "wait until every placement group lives without " + names(l.osds),
 		Commands: []string{"ceph status    # again and again, for as long as it takes"},
 		Do: func(ctx context.Context, progress func(string)) error {
 			calm := 0
-			return poll(ctx, drainTimeout, progress, func(ctx context.Context) (string, error) {
+			return b.poll(ctx, drainTimeout, progress, func(ctx context.Context) (string, error) {
 				status, err := b.status(ctx)
 				if err != nil {
 					return "", err
 				}
-				lack := status.unhealed()
-				if lack != "" {
+				lacks := status.unhealed(lack != "")
+				if lacks != "" {
 					calm = 0
-					return lack, nil
+					return lacks, nil
 				}
 				// Twice in a row: right after the OSDs went out, recovery has not begun yet.
 				if calm++; calm < 2 {
@@ -169,17 +181,27 @@ func (b *builder) waitHealed(l *leaving) control.Step {
 	}
 }
 
-// unhealed says which placement groups are on their way, or need what is gone; nothing when none does.
-func (c *clusterStatus) unhealed() string {
+// unhealed says which placement groups are on their way, or need what is gone; nothing when none does. A group is well
+// when it is active, and clean or, where undersized ones are let pass, has all the copies that there is a place for.
+func (c *clusterStatus) unhealed(undersized bool) string {
 	for _, s := range c.Pgmap.States {
-		if !slices.Contains([]string{
-			"active+clean", "active+clean+scrubbing", "active+clean+scrubbing+deep",
-			"active+undersized", "active+undersized+degraded",
-		}, s.Name) {
+		flags := strings.Split(s.Name, "+")
+		has := func(flag string) bool { return slices.Contains(flags, flag) }
+		well := has("active") && (has("clean") || undersized && has("undersized")) && !slices.ContainsFunc(flags, isUnwell)
+		if !well {
 			return fmt.Sprintf("%d of %d placement groups are %s", s.Count, c.Pgmap.Total, s.Name)
 		}
 	}
 	return ""
+}
+
+// isUnwell tells of a flag of a placement group that it is on its way, or that nobody knows how it is.
+func isUnwell(flag string) bool {
+	switch flag {
+	case "stale", "peering", "activating", "down", "incomplete", "creating", "unknown", "inconsistent":
+		return true
+	}
+	return strings.HasPrefix(flag, "backfill") || strings.HasPrefix(flag, "recover") || strings.HasPrefix(flag, "forced_")
 }
 
 // daemonNames returns what an agent says runs on a node, for messages.

@@ -42,9 +42,13 @@ func (s *Storage) planDestroy(ctx context.Context, force bool, memory *control.M
 	if !force && memory.Get("begun") == "" {
 		b.checkImages(ctx)
 	}
-	memory.Keep("begun", func() string { return "yes" })
+	memory.Keep("begun", yes)
 	for _, n := range v.members(v.state.Group) {
-		if n.err != nil {
+		switch {
+		case n.err == nil:
+		case n.isApart():
+			plan.Note("%s does not answer, and has nothing of the storage cluster: it is left as it is", n.Name)
+		default:
 			plan.Block(n.Name, "node-unreachable", "remove it first: cephctl node remove --dead "+n.Name, "%v", n.err)
 		}
 	}
@@ -55,6 +59,9 @@ func (s *Storage) planDestroy(ctx context.Context, force bool, memory *control.M
 	b.destroy()
 	return plan, nil
 }
+
+// isApart tells of a node that it does not answer, and need not: it has left the storage cluster before.
+func (n *nodeView) isApart() bool { return n.err != nil && n.Offline && n.Mark == "" }
 
 // checkImages adds a blocker for every pool that holds images.
 func (b *builder) checkImages(ctx context.Context) {
@@ -103,13 +110,17 @@ func some(list []string) string {
 
 func (b *builder) destroy() {
 	for _, n := range b.v.members(b.g.group) {
+		if n.isApart() {
+			continue
+		}
 		removal := node.Removal{FSID: b.g.fsid, Data: true, Everything: true}
 		for _, d := range n.facts.Daemons {
-			if d.FSID == "" || d.FSID == b.g.fsid {
+			// One that is half made does not say whose it is; ceph.conf does.
+			if d.FSID == b.g.fsid || d.FSID == "" && n.facts.Conf != nil && n.facts.Conf.FSID == b.g.fsid {
 				removal.Daemons = append(removal.Daemons, d.Daemon)
 			}
 		}
-		if len(removal.Daemons) > 0 || n.facts.Conf != nil {
+		if len(removal.Daemons) > 0 || n.facts.Conf != nil && n.facts.Conf.FSID == b.g.fsid {
 			step := b.removeStep(n.Node, "destroy "+n.Name, "remove all daemons and their data", removal)
 			step.Together = "destroy"
 			b.step(step)

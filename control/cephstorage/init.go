@@ -2,6 +2,7 @@ package cephstorage
 
 import (
 	"context"
+	"slices"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/state"
@@ -37,7 +38,7 @@ func (s *Storage) planInit(ctx context.Context, group string, memory *control.Me
 		b.markEmpty(group)
 		return plan, nil
 	}
-	return plan, b.bringUp(group, members, memory)
+	return plan, b.bringUp(group, members, nil, memory)
 }
 
 // checkGroup adds the reasons why a group can't be the storage group.
@@ -50,32 +51,38 @@ func checkGroup(plan *control.Plan, v *view, group string) bool {
 			plan.Block("", "other-storage-group", "there is one storage group in a cluster", "group %s is the storage group already", g.Name)
 		}
 	}
+	if own := v.state.Group; own != "" && own != group && v.state.ID != "" && len(plan.Blockers) == 0 {
+		plan.Block("", "other-storage-group", "finish that, or take down what was made: cephctl storage destroy",
+			"making the storage cluster was begun with group %s", own)
+	}
 	return len(plan.Blockers) == 0
 }
 
 // markEmpty plans for a group without nodes: it is only marked. The first node that is added makes the cluster.
 func (b *builder) markEmpty(group string) {
 	b.plan.Note("group %s has no online node: it is only marked, and the first node added to it makes the cluster", group)
-	if g, _ := b.v.cluster.Group(group); g.Mark != Name {
+	if g, _ := b.v.cluster.Group(group); g.Mark != Name || b.v.state.Group != group {
 		b.g = &goal{group: group}
 		b.step(b.markGroupOnly(group, false))
 	}
 }
 
-// bringUp plans what makes the members of the storage group a Ceph cluster, or what they lack of it.
-func (b *builder) bringUp(group string, members []*nodeView, memory *control.Memory) error {
+// bringUp plans what makes the members of the storage group a Ceph cluster, or what they lack of it. Those that are away
+// are left as they are.
+func (b *builder) bringUp(group string, members, away []*nodeView, memory *control.Memory) error {
 	v := b.v
 	fsid := v.state.ID
 	if fsid == "" {
 		fsid = memory.Keep("fsid", newUUID)
 	}
 	b.checkCluster(fsid)
+	b.checkMaster(fsid, members)
 	checkMembers(b.plan, v, members, fsid, memory)
 	if len(b.plan.Blockers) > 0 {
 		return nil
 	}
 	var err error
-	b.g, err = setGoal(b.plan, v, group, fsid, members, memory)
+	b.g, err = setGoal(v, group, fsid, append(slices.Clone(members), away...), memory)
 	if err != nil || len(b.plan.Blockers) > 0 {
 		return err
 	}
@@ -91,8 +98,20 @@ func (b *builder) checkCluster(fsid string) {
 	case v.ceph != nil && v.ceph.quorum.Monmap.FSID != fsid:
 		b.plan.Block(v.master.Name, "foreign-conf", "nothing is overwritten; if that cluster is gone, move the file away",
 			"%s belongs to another Ceph cluster (fsid %s)", defaultConfig, v.ceph.quorum.Monmap.FSID)
-	case v.ceph == nil && !v.state.Initialised.IsZero():
+	case v.ceph == nil && b.isInitialised():
 		b.plan.Block(v.master.Name, "no-answer", "see \"cephctl storage status\"", "the Ceph cluster does not answer: %v", v.cephErr)
+	}
+}
+
+// checkMaster adds the reasons why the master, where it is no member, can't have the cluster's ceph.conf.
+func (b *builder) checkMaster(fsid string, members []*nodeView) {
+	m := b.v.master
+	switch {
+	case slices.Contains(members, m):
+	case m.err != nil:
+		b.plan.Block(m.Name, "node-unreachable", "", "%v", m.err)
+	case b.v.ceph == nil: // else checkCluster has looked
+		checkConf(b.plan, m, fsid)
 	}
 }
 
@@ -102,9 +121,12 @@ func (b *builder) noteSize() {
 	if osds < size {
 		b.plan.Note("there will be %d OSDs and pools keep %d copies: placement groups stay undersized until there are more", osds, size)
 	}
-	if len(b.g.members) < size {
+	if b.g.hosts() < size {
 		b.plan.Note("there are %d hosts and pools keep %d copies: copies are kept on different OSDs, not on different hosts, until there are enough hosts",
-			len(b.g.members), size)
+			b.g.hosts(), size)
+	}
+	if b.isShort() {
+		b.plan.Note("nothing can be stored until there are places for %d copies (min_size)", b.g.options.MinSize)
 	}
 	if len(b.g.mons) < 3 {
 		b.plan.Note("%d mon: the cluster stands still when its node does; from three nodes on there are three mons", len(b.g.mons))

@@ -19,7 +19,7 @@ func (b *builder) removeMon(l *leaving) {
 		step := b.cephStep(b.v, "mon-out "+l.host(), "take mon."+l.host()+" out of the map", []string{"mon", "remove", l.host()})
 		step.Check = func(ctx context.Context) error { return b.checkMajority(ctx, l.host()) }
 		remove := step.Do
-		stay := b.g.mons
+		stay := b.g.here(b.g.mons)
 		step.Do = func(ctx context.Context, progress func(string)) error {
 			if err := remove(ctx, progress); err != nil {
 				return err
@@ -39,7 +39,7 @@ func (s *Storage) checkMajority(ctx context.Context, host string) error {
 	if err := ask(ctx, s, &q, "quorum_status"); err != nil {
 		return err
 	}
-	if text := q.losing(host, without(q.names(), []string{host})); text != "" {
+	if text := q.losing(host, nil); text != "" {
 		return errors.New(text)
 	}
 	return nil
@@ -47,7 +47,7 @@ func (s *Storage) checkMajority(ctx context.Context, host string) error {
 
 // waitQuorum returns when the mons that stay are in quorum.
 func (s *Storage) waitQuorum(ctx context.Context, stay []string, progress func(string)) error {
-	return poll(ctx, 2*time.Minute, progress, func(ctx context.Context) (string, error) {
+	return s.poll(ctx, quorumTimeout, progress, func(ctx context.Context) (string, error) {
 		var q quorum
 		if err := ask(ctx, s, &q, "quorum_status"); err != nil {
 			return "the mons elect a leader", nil //nolint:nilerr // while they elect, nobody answers; the poll is bounded
@@ -76,7 +76,7 @@ func (b *builder) forgetMgr(host string) control.Step {
 	step := b.cephStep(b.v, "mgr-key "+host, "wait for another mgr, and take the key of mgr."+host+" away", []string{"auth", "del", "mgr." + host})
 	remove := step.Do
 	step.Do = func(ctx context.Context, progress func(string)) error {
-		err := poll(ctx, 2*time.Minute, progress, func(ctx context.Context) (string, error) {
+		err := b.poll(ctx, quorumTimeout, progress, func(ctx context.Context) (string, error) {
 			var m mgrMap
 			if err := ask(ctx, b.Storage, &m, "mgr", "dump"); err != nil {
 				return "", err
@@ -175,7 +175,7 @@ func (b *builder) waitSafe(l *leaving) control.Step {
 		ID: "safe " + l.Name, Node: b.v.master.Name, Title: "wait until nothing needs " + names(l.osds),
 		Commands: []string{cephLine(argv) + "    # again and again, for as long as it takes"},
 		Do: func(ctx context.Context, progress func(string)) error {
-			return poll(ctx, drainTimeout, progress, func(ctx context.Context) (string, error) {
+			return b.poll(ctx, drainTimeout, progress, func(ctx context.Context) (string, error) {
 				_, err := b.ceph(ctx, argv...)
 				return notYet(err)
 			})

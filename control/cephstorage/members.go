@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/node"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/state"
 )
@@ -30,10 +32,12 @@ func (s *Storage) planAdd(ctx context.Context, n control.Node, memory *control.M
 	if exists && memory.Get("adding") == "" {
 		return nil, fmt.Errorf("node %s %w: to bring an offline node back: cephctl node add --readd %s", n.Name, control.ErrExists, n.Name)
 	}
-	if _, ok := cluster.Group(n.Group); !ok {
+	g, ok := cluster.Group(n.Group)
+	if !ok {
 		return nil, fmt.Errorf("group %s: %w: see \"cephctl group list\"", n.Group, control.ErrUnknown)
 	}
-	memory.Keep("adding", func() string { return "yes" })
+	memory.Keep("adding", yes)
+	n.Offline = n.Offline || g.Mark == Name // until it has become what it is to be
 	v, err := s.observe(ctx, func(m control.Node, st state.Storage) bool {
 		return m.Name == n.Name || m.Group == st.Group && !m.Offline
 	}, n)
@@ -47,11 +51,8 @@ func (s *Storage) planAdd(ctx context.Context, n control.Node, memory *control.M
 	return plan, b.join(v.nodes[n.Name], memory)
 }
 
-// enter is a step that puts a node into the inventory. It is offline there until it has become what it is to be.
+// enter is a step that puts a node into the inventory.
 func (b *builder) enter(n control.Node) control.Step {
-	if g, _ := b.v.cluster.Group(n.Group); g.Mark == Name {
-		n.Offline = true
-	}
 	return control.Step{
 		ID: "enter " + n.Name, Node: b.v.master.Name, Title: "put node " + n.Name + " into the inventory",
 		Commands: []string{"inventory: node " + n.Name + " in group " + n.Group},
@@ -107,8 +108,9 @@ func (b *builder) join(n *nodeView, memory *control.Memory) error {
 			b.plan.Note("%s does not answer and is left as it is: %v", m.Name, m.err)
 		}
 	}
+	away := keep(members, func(m *nodeView) bool { return m != n && m.err != nil })
 	members = keep(members, func(m *nodeView) bool { return m == n || m.err == nil })
-	return b.bringUp(g.Name, members, memory)
+	return b.bringUp(g.Name, members, away, memory)
 }
 
 // setOnline is a step that marks a node online in the inventory.
@@ -141,22 +143,26 @@ type RemoveOptions struct {
 func (s *Storage) RemoveNode(name, command string, opts RemoveOptions) control.Change {
 	return control.Change{
 		Kind: "node-remove", Target: name, Command: command,
-		Plan: func(ctx context.Context, _ *control.Memory) (*control.Plan, error) {
-			return s.planRemove(ctx, name, opts)
+		Plan: func(ctx context.Context, memory *control.Memory) (*control.Plan, error) {
+			return s.planRemove(ctx, name, opts, memory)
 		},
 	}
 }
 
-func (s *Storage) planRemove(ctx context.Context, name string, opts RemoveOptions) (*control.Plan, error) {
+func (s *Storage) planRemove(ctx context.Context, name string, opts RemoveOptions, memory *control.Memory) (*control.Plan, error) {
 	plan := &control.Plan{Title: "remove node " + name}
 	v, err := s.observe(ctx, func(m control.Node, _ state.Storage) bool { return m.Name == name })
 	if err != nil {
 		return nil, err
 	}
 	n := v.nodes[name]
-	if n == nil {
+	switch {
+	case n == nil && memory.Get("removing") != "":
+		return plan, nil // by the run that was interrupted
+	case n == nil:
 		return nil, fmt.Errorf("node %s: %w: see \"cephctl node list\"", name, control.ErrUnknown)
 	}
+	memory.Keep("removing", yes)
 	b := &builder{Storage: s, v: v, plan: plan}
 	if why := b.carries(n); why != "" {
 		if opts.Force {
@@ -172,13 +178,16 @@ func (s *Storage) planRemove(ctx context.Context, name string, opts RemoveOption
 // carries says what makes a node part of the storage cluster, or nothing.
 func (b *builder) carries(n *nodeView) string {
 	c := b.v.ceph
+	own := keep(n.facts.Daemons, func(d node.DaemonFacts) bool { return b.v.state.ID != "" && (d.FSID == "" || d.FSID == b.v.state.ID) })
 	switch {
-	case len(n.facts.Daemons) > 0:
-		return "it carries " + daemonNames(n.facts.Daemons)
+	case len(own) > 0:
+		return "it carries " + daemonNames(own)
 	case n.Mark != "":
 		return "it is marked for " + n.Mark
 	case c != nil && len(c.tree.osdsOf(n.host())) > 0:
 		return "the cluster has " + names(c.tree.osdsOf(n.host())) + " on it"
+	case c != nil && slices.Contains(c.quorum.names(), n.host()) && n.Group == b.v.state.Group:
+		return "the cluster has mon." + n.host() + " on it"
 	}
 	return ""
 }

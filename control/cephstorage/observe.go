@@ -1,6 +1,7 @@
 package cephstorage
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -50,6 +51,7 @@ type cephView struct {
 	osds   osdMap
 	tree   tree
 	rules  []crushRule
+	config []configEntry
 }
 
 // observe looks at the inventory, at the nodes that are chosen, and at the cluster. Further nodes are treated as if they
@@ -64,6 +66,8 @@ func (s *Storage) observe(ctx context.Context, choose func(control.Node, state.S
 			cluster.Nodes = append(cluster.Nodes, n)
 		}
 	}
+	// In the order that they will have once they are in the inventory: a plan that goes on places the same.
+	slices.SortFunc(cluster.Nodes, func(a, b control.Node) int { return cmp.Compare(a.Name, b.Name) })
 	st, err := s.env.Store.Load()
 	if err != nil {
 		return nil, err
@@ -109,10 +113,7 @@ func (s *Storage) observeNodes(ctx context.Context, v *view) error {
 	}
 	for _, n := range all {
 		jobs.Go(func() error {
-			options, err := v.optionsOf(n.Name)
-			if err != nil {
-				return err
-			}
+			options, _ := v.optionsOf(n.Name) // what is wrong with them becomes a blocker
 			n.asked = time.Now()
 			n.err = s.call(ctx, n.Node, observeTimeout, "observe",
 				node.Query{Devices: options.Disks, Backend: options.Backend}, &n.facts, nil)
@@ -170,6 +171,7 @@ func (s *Storage) observeCeph(ctx context.Context) (*cephView, error) {
 	jobs.Go(func() error { return ask(ctx, s, &c.osds, "osd", "dump") })
 	jobs.Go(func() error { return ask(ctx, s, &c.tree, "osd", "tree") })
 	jobs.Go(func() error { return ask(ctx, s, &c.rules, "osd", "crush", "rule", "dump") })
+	jobs.Go(func() error { return ask(ctx, s, &c.config, "config", "dump") })
 	if err := jobs.Wait(); err != nil {
 		return nil, err
 	}

@@ -103,15 +103,16 @@ func (b *builder) takeAway(ctx context.Context, n *nodeView, opts OfflineOptions
 		}
 	}
 	var err error
-	if b.g, err = setGoal(b.plan, b.v, b.v.state.Group, b.v.state.ID, rest, memory); err != nil {
+	if b.g, err = setGoal(b.v, b.v.state.Group, b.v.state.ID, rest, memory); err != nil {
 		b.plan.Block("", "options", "", "%v", err)
 	}
 	if len(b.plan.Blockers) > 0 {
 		return
 	}
 	l := b.leavingOf(n)
-	begun := memory.Get("begun") != "" || !l.runsAnything()
-	memory.Keep("begun", func() string { return "yes" })
+	resumed := memory.Get("begun") != ""
+	begun := resumed || !l.runsAnything()
+	memory.Keep("begun", yes)
 	b.checkLeave(ctx, l, opts, begun)
 	if len(b.plan.Blockers) > 0 {
 		return
@@ -121,6 +122,9 @@ func (b *builder) takeAway(ctx context.Context, n *nodeView, opts OfflineOptions
 	b.removeMon(l)
 	b.removeMgr(l)
 	b.configureRest()
+	if resumed || len(b.plan.Steps) > 0 {
+		b.infos(true)
+	}
 	kept := b.removeOSDs(l, opts)
 	b.leave(l, kept)
 }
@@ -150,7 +154,7 @@ func (b *builder) leavingOf(n *nodeView) *leaving {
 
 // causedByLeaving are the health checks that a node which is half gone brings about.
 var causedByLeaving = []string{
-	"OSD_DOWN", "OSD_HOST_DOWN", "PG_DEGRADED", "OBJECT_MISPLACED", "MON_DOWN", "OSD_OUT_OF_ORDER_FULL", "PG_BACKFILL_FULL",
+	"OSD_DOWN", "OSD_HOST_DOWN", "PG_DEGRADED", "OBJECT_MISPLACED", "MON_DOWN", "PG_BACKFILL_FULL",
 }
 
 // checkLeave asks the cluster whether the node can go: one joint answer for all that it runs.
@@ -160,6 +164,7 @@ func (b *builder) checkLeave(ctx context.Context, l *leaving, opts OfflineOption
 	} else {
 		checkHealth(b.plan, &b.v.ceph.health)
 	}
+	b.checkFlags()
 	if l.mon {
 		if text := b.v.ceph.quorum.losing(l.host(), b.g.mons); text != "" {
 			b.plan.Block(l.Name, "mon-majority", "bring the other mons back first", "%s", text)
@@ -169,7 +174,7 @@ func (b *builder) checkLeave(ctx context.Context, l *leaving, opts OfflineOption
 		return
 	}
 	if err := b.okToStop(ctx, l.osds); err != nil {
-		b.plan.Block(l.Name, "ok-to-stop", "wait until all placement groups are active and clean", "its OSDs can't be stopped together: %v", err)
+		b.plan.Block(l.Name, "ok-to-stop", "wait until all placement groups are active and clean", "its OSDs can't be stopped together: %s", reason(err))
 	}
 	if lack := b.cannotHeal(l); lack != "" {
 		if !opts.NoDrain {
@@ -177,18 +182,35 @@ func (b *builder) checkLeave(ctx context.Context, l *leaving, opts OfflineOption
 			return
 		}
 		b.plan.Note("%s: the OSDs of %s are stopped and stay in the cluster with their data; \"cephctl node add --readd %s\" starts them again", lack, l.Name, l.Name)
+		return
 	}
-	b.checkSpace(ctx, l)
+	if !begun { // data that is on its way counts twice
+		b.checkSpace(ctx, l)
+	}
 }
 
-// losing says why the cluster would lose its quorum without a mon, or nothing. The mons that are added first count.
+// standstill are the flags of the whole cluster with which data does not move, or nobody sees that an OSD has stopped.
+var standstill = []string{"nobackfill", "norebalance", "norecover", "nodown", "noup", "pauserd", "pausewr"}
+
+// checkFlags adds a blocker for flags with which taking something away would not come to an end. They are not taken
+// back: somebody else has set them.
+func (b *builder) checkFlags() {
+	if set := intersect(b.v.ceph.osds.Flags, standstill); len(set) > 0 {
+		b.plan.Block("", "health", "ceph osd unset "+set[0]+", if nobody needs it any more",
+			"somebody has set %s: nothing can be taken away", strings.Join(set, ", "))
+	}
+}
+
+// losing says why the cluster would lose its quorum without a mon, or nothing: of the map that is left, more than half
+// have to be in quorum. Those of stay that are not in the map yet are added before, and wait for their quorum.
 func (q *quorum) losing(host string, stay []string) string {
-	have := intersect(q.names(), stay)
-	in := intersect(have, q.Names)
-	if len(in)*2 > len(have) {
+	added := without(stay, q.names())
+	rest := append(without(q.names(), []string{host}), added...)
+	in := intersect(rest, append(slices.Clone(q.Names), added...))
+	if len(in)*2 > len(rest) {
 		return ""
 	}
-	return fmt.Sprintf("without mon.%s, only %d of the %d other mons are in quorum", host, len(in), len(have))
+	return fmt.Sprintf("without mon.%s, only %d of the %d other mons are in quorum", host, len(in), len(rest))
 }
 
 // okToStop asks whether OSDs can be stopped at the same time without making data unavailable.
@@ -199,16 +221,10 @@ func (s *Storage) okToStop(ctx context.Context, ids []int) error {
 
 // cannotHeal says which pools can't have all their copies without these OSDs, however long one waits, or nothing.
 func (b *builder) cannotHeal(l *leaving) string {
-	hosts := without(b.v.ceph.tree.hosts(), []string{l.host()})
-	osds := 0
-	for _, o := range b.v.ceph.osds.OSDs {
-		if !slices.Contains(l.osds, o.ID) && o.In == 1 {
-			osds++
-		}
-	}
+	hosts, osds := b.v.ceph.placesWithout(l.osds)
 	var lacking []string
 	for _, p := range b.v.ceph.osds.Pools {
-		places, what := len(hosts), "hosts"
+		places, what := hosts, "hosts"
 		if b.domainOf(&p) == "osd" {
 			places, what = osds, "OSDs"
 		}
@@ -217,6 +233,21 @@ func (b *builder) cannotHeal(l *leaving) string {
 		}
 	}
 	return strings.Join(lacking, ", ")
+}
+
+// placesWithout counts the hosts and the OSDs that can take data when some OSDs do not: those that are up and in.
+func (c *cephView) placesWithout(ids []int) (hosts, osds int) {
+	for _, host := range c.tree.hosts() {
+		here := 0
+		for _, id := range c.tree.osdsOf(host) {
+			if o := c.osds.osd(id); o != nil && o.Up == 1 && o.In == 1 && !slices.Contains(ids, id) {
+				here++
+			}
+		}
+		osds += here
+		hosts += min(here, 1)
+	}
+	return hosts, osds
 }
 
 func (b *builder) domainOf(p *poolInfo) string {

@@ -4,10 +4,11 @@ import "slices"
 
 // placeMons returns the hosts that are to have a mon: those of the members that have one stay, and the first others
 // are added until there are as many as wanted. The number is odd where mons are added, so that they grow from 1 to 3
-// and never stay at 2; two that a node has left behind are not made one, as that one would be the only copy.
-func placeMons(members, have []string, want int) []string {
-	mons := intersect(members, have)
-	target := min(want, len(members))
+// and never stay at 2; two that a node has left behind are not made one, as that one would be the only copy. Those of
+// members that are away count, as these may come back, and nothing new comes to them.
+func placeMons(members, away, have []string, want int) []string {
+	mons := append(intersect(members, have), intersect(away, have)...)
+	target := min(want, len(members)+len(intersect(away, have)))
 	if target%2 == 0 {
 		target--
 	}

@@ -49,12 +49,12 @@ func (s *Storage) CreatePool(name, command string, opts PoolOptions) control.Cha
 	return control.Change{
 		Kind: "pool-create", Target: name, Command: command,
 		Plan: func(ctx context.Context, memory *control.Memory) (*control.Plan, error) {
-			return s.planCreatePool(ctx, name, opts)
+			return s.planCreatePool(ctx, name, opts, memory)
 		},
 	}
 }
 
-func (s *Storage) planCreatePool(ctx context.Context, name string, opts PoolOptions) (*control.Plan, error) {
+func (s *Storage) planCreatePool(ctx context.Context, name string, opts PoolOptions, memory *control.Memory) (*control.Plan, error) {
 	plan := &control.Plan{Title: "make the pool " + name}
 	if err := checkPool(name); err != nil {
 		return nil, fmt.Errorf("%w: pool %q: %w", control.ErrUsage, name, err)
@@ -72,6 +72,13 @@ func (s *Storage) planCreatePool(ctx context.Context, name string, opts PoolOpti
 		size = opts.Size
 	}
 	p := v.ceph.osds.pool(name)
+	switch {
+	case size == 1 && options.Size != 1:
+		return nil, fmt.Errorf("%w: a pool with one copy loses data with every disk: Ceph makes none unless told on its own", control.ErrUsage)
+	case p != nil && p.Size != size && opts.Size > 0 && memory.Get("creating") == "":
+		return nil, fmt.Errorf("pool %s %w, with %d copies: to change that: ceph osd pool set %s size %d", name, control.ErrExists, p.Size, name, size)
+	}
+	memory.Keep("creating", yes)
 	var commands [][]string
 	if p == nil {
 		rule := wantedRule(len(v.ceph.tree.hosts()), size)
@@ -99,21 +106,22 @@ func (s *Storage) planCreatePool(ctx context.Context, name string, opts PoolOpti
 func (s *Storage) RemovePool(name, command string) control.Change {
 	return control.Change{
 		Kind: "pool-remove", Target: name, Command: command,
-		Plan: func(ctx context.Context, _ *control.Memory) (*control.Plan, error) {
-			return s.planRemovePool(ctx, name)
+		Plan: func(ctx context.Context, memory *control.Memory) (*control.Plan, error) {
+			return s.planRemovePool(ctx, name, memory)
 		},
 	}
 }
 
-func (s *Storage) planRemovePool(ctx context.Context, name string) (*control.Plan, error) {
+func (s *Storage) planRemovePool(ctx context.Context, name string, memory *control.Memory) (*control.Plan, error) {
 	plan := &control.Plan{Title: "remove the pool " + name}
 	v, err := s.observeCluster(ctx, plan)
 	if err != nil || len(plan.Blockers) > 0 {
 		return plan, err
 	}
+	allowed := memory.Keep("pool-delete", func() string { return v.ceph.setting("mon", allowDelete) })
 	p := v.ceph.osds.pool(name)
 	if p == nil {
-		return nil, fmt.Errorf("pool %s: %w: see \"cephctl pool list\"", name, control.ErrUnknown)
+		return plan, s.forbidAgain(plan, v, name, allowed, memory)
 	}
 	if _, ok := p.Applications["rbd"]; !ok {
 		plan.Block("", "pool-not-rbd", "remove it with Ceph's own commands if that is right", "pool %s is not one for RBD images", name)
@@ -127,39 +135,56 @@ func (s *Storage) planRemovePool(ctx context.Context, name string) (*control.Pla
 		plan.Block("", "pool-has-images", "remove them first: rbd rm "+name+"/IMAGE", "pool %s holds %s", name, some(images))
 		return plan, nil
 	}
+	memory.Keep("removing", yes)
 	plan.Destroys = []string{"the pool " + name}
-	plan.Steps = append(plan.Steps, s.removePoolStep(v, name))
+	plan.Steps = append(plan.Steps, s.removePoolStep(v, name, allowed))
 	return plan, nil
 }
 
+// allowDelete is the option without which no pool can be removed.
+const allowDelete = "mon_allow_pool_delete"
+
+// forbidAgain plans what an interrupted removal of a pool has left to do.
+func (s *Storage) forbidAgain(plan *control.Plan, v *view, name, allowed string, memory *control.Memory) error {
+	if memory.Get("removing") == "" {
+		return fmt.Errorf("pool %s: %w: see \"cephctl pool list\"", name, control.ErrUnknown)
+	}
+	if v.ceph.setting("mon", allowDelete) != allowed {
+		plan.Steps = append(plan.Steps, s.cephStep(v, "pool-forbid", "forbid the removal of pools again", restoreDelete(allowed)))
+	}
+	return nil
+}
+
+// restoreDelete is the command that makes the option what it was before.
+func restoreDelete(allowed string) []string {
+	if allowed == "" {
+		return []string{"config", "rm", "mon", allowDelete}
+	}
+	return []string{"config", "set", "mon", allowDelete, allowed}
+}
+
 // removePoolStep allows the removal of pools just for as long as it takes.
-func (s *Storage) removePoolStep(v *view, name string) control.Step {
-	allow := []string{"config", "set", "mon", "mon_allow_pool_delete", "true"}
-	forbid := []string{"config", "rm", "mon", "mon_allow_pool_delete"}
+func (s *Storage) removePoolStep(v *view, name, allowed string) control.Step {
+	allow := []string{"config", "set", "mon", allowDelete, "true"}
 	remove := []string{"osd", "pool", "rm", name, name, "--yes-i-really-really-mean-it"}
+	forbid := restoreDelete(allowed)
 	step := s.cephStep(v, "pool-rm "+name, "remove the pool "+name, allow, remove, forbid)
-	step.Do = func(ctx context.Context, _ func(string)) (err error) {
+	step.Check = func(ctx context.Context) error {
 		images, err := s.images(ctx, name)
-		if err != nil {
-			return err
+		if err == nil && len(images) > 0 {
+			err = fmt.Errorf("%w: pool %s now holds %s", control.ErrBlocked, name, some(images))
 		}
-		if len(images) > 0 {
-			return fmt.Errorf("%w: pool %s now holds %s", control.ErrBlocked, name, some(images))
-		}
-		allowed, err := s.ceph(ctx, "config", "get", "mon", "mon_allow_pool_delete")
-		if err != nil {
-			return err
-		}
-		if firstLine(allowed) != "true" {
-			if _, err := s.ceph(ctx, allow...); err != nil {
-				return err
+		return err
+	}
+	step.Do = func(ctx context.Context, _ func(string)) (err error) {
+		defer func() {
+			// Also when the user has broken it off.
+			if _, e := s.ceph(context.WithoutCancel(ctx), forbid...); err == nil {
+				err = e
 			}
-			defer func() {
-				// Also when the user has broken it off.
-				if _, e := s.ceph(context.WithoutCancel(ctx), forbid...); err == nil {
-					err = e
-				}
-			}()
+		}()
+		if _, err := s.ceph(ctx, allow...); err != nil {
+			return err
 		}
 		_, err = s.ceph(ctx, remove...)
 		return err

@@ -52,10 +52,10 @@ func (s *Storage) planReplace(ctx context.Context, id int, device string, memory
 		plan.Block(n.Name, "node-unreachable", "", "%v", n.err)
 		return plan, nil //nolint:nilerr // it is in the plan
 	}
-	if b.g, err = setGoal(plan, v, v.state.Group, v.state.ID, v.members(v.state.Group), memory); err != nil {
+	if b.g, err = setGoal(v, v.state.Group, v.state.ID, v.members(v.state.Group), memory); err != nil {
 		return nil, err
 	}
-	r := b.replacementOf(n, id, device, memory)
+	r := b.replacementOf(ctx, n, id, device, memory)
 	if len(plan.Blockers) == 0 {
 		b.replace(r)
 	}
@@ -75,50 +75,73 @@ func (b *builder) hostOf(id int) *nodeView {
 	return nil
 }
 
-func (b *builder) replacementOf(n *nodeView, id int, device string, memory *control.Memory) *replacement {
+func (b *builder) replacementOf(ctx context.Context, n *nodeView, id int, device string, memory *control.Memory) *replacement {
 	r := &replacement{leaving: &leaving{nodeView: n, osds: []int{id}}, id: id, device: device}
-	if d := n.daemon(node.RoleOSD, strconv.Itoa(id)); d != nil {
-		r.old = d.Device
-	}
-	if r.old == "" {
-		r.old = memory.Get("old-device")
-	}
-	memory.Keep("old-device", func() string { return r.old })
+	r.old = memory.Keep("old-device", func() string { return n.deviceOf(id) })
 	if r.device == "" {
 		r.device = r.old
 	}
 	r.uuid = memory.Keep("uuid", newUUID)
-	b.checkReplacement(r, memory)
+	b.checkReplacement(ctx, r, memory.Get("begun") != "")
+	memory.Keep("begun", yes)
 	return r
 }
 
-func (b *builder) checkReplacement(r *replacement, memory *control.Memory) {
+// deviceOf returns the device of an OSD: as an option of the node names it, as that may be a place rather than a disk,
+// or else as the node says.
+func (n *nodeView) deviceOf(id int) string {
+	daemon := n.daemon(node.RoleOSD, strconv.Itoa(id))
+	for _, d := range n.facts.Devices {
+		if d.OSD != nil && d.OSD.ID == id || daemon != nil && daemon.Device != "" && (daemon.Device == d.Path || daemon.Device == d.Stable) {
+			return d.Path
+		}
+	}
+	if daemon != nil {
+		return daemon.Device
+	}
+	return ""
+}
+
+func (b *builder) checkReplacement(ctx context.Context, r *replacement, begun bool) {
 	if r.device == "" {
 		b.plan.Block(r.Name, "no-device", "name it by --device", "it is not known on which device %s was", osdName(r.id))
 		return
 	}
 	info := b.v.ceph.osds.osd(r.id)
 	if info != nil && info.Up == 1 && info.UUID != r.uuid {
-		if lack := b.cannotHeal(r.leaving); lack != "" {
-			b.plan.Block(r.Name, "cannot-drain", "stop it first if its disk is really broken: systemctl stop ceph-osd@"+strconv.Itoa(r.id),
-				"%s is up and its data has nowhere to go: %s", osdName(r.id), lack)
-		}
+		b.checkDrain(ctx, r, begun)
 	}
-	if memory.Get("begun") == "" && r.device != r.old {
-		b.checkNewDevice(r)
+	if !begun {
+		b.checkNewDevice(ctx, r, info)
 	}
-	memory.Keep("begun", func() string { return "yes" })
 }
 
-// checkNewDevice looks at a device that is not among the node's options yet.
-func (b *builder) checkNewDevice(r *replacement) {
+// checkDrain looks whether an OSD that is well can be drained: replacing it takes something away. One that is down is
+// replaced whatever the health says, as that is the cure.
+func (b *builder) checkDrain(ctx context.Context, r *replacement, begun bool) {
+	if begun {
+		checkHealth(b.plan, &b.v.ceph.health, causedByLeaving...)
+	} else {
+		checkHealth(b.plan, &b.v.ceph.health)
+		b.checkSpace(ctx, r.leaving)
+	}
+	b.checkFlags()
+	if lack := b.cannotHeal(r.leaving); lack != "" {
+		b.plan.Block(r.Name, "cannot-drain", "stop it first if its disk is really broken: systemctl stop ceph-osd@"+strconv.Itoa(r.id),
+			"%s is up and its data has nowhere to go: %s", osdName(r.id), lack)
+	}
+}
+
+// checkNewDevice looks at the device, which need not be among the node's options yet. In its old place, the old OSD
+// may still be on it.
+func (b *builder) checkNewDevice(ctx context.Context, r *replacement, info *osdInfo) {
 	options, err := b.v.optionsOf(r.Name)
 	if err != nil {
 		b.plan.Block(r.Name, "options", "", "%v", err)
 		return
 	}
 	var facts node.Facts
-	if err := b.call(context.Background(), r.Node, observeTimeout, "observe", node.Query{Devices: []string{r.device}, Backend: options.Backend}, &facts, nil); err != nil {
+	if err := b.call(ctx, r.Node, observeTimeout, "observe", node.Query{Devices: []string{r.device}, Backend: options.Backend}, &facts, nil); err != nil {
 		b.plan.Block(r.Name, "node-unreachable", "", "%v", err)
 		return
 	}
@@ -126,6 +149,7 @@ func (b *builder) checkNewDevice(r *replacement) {
 		switch {
 		case !d.Exists:
 			b.plan.Block(r.Name, "device-missing", "name a device of this node by --device", "%s does not exist", d.Path)
+		case r.device == r.old && d.OSD != nil && info != nil && d.OSD.UUID == info.UUID:
 		case !d.Pristine:
 			b.plan.Block(r.Name, "device-in-use", "if nothing on it is needed, wipe it: wipefs -a "+d.Path, "%s is not empty: %s", d.Path, d.Content)
 		}
@@ -137,23 +161,27 @@ func (b *builder) replace(r *replacement) {
 	info := b.v.ceph.osds.osd(r.id)
 	if info == nil || info.UUID != r.uuid {
 		b.destroyOSD(r, info)
-	} else if r.isRunning(node.RoleOSD, strconv.Itoa(r.id)) && info.Up == 1 && info.In == 1 {
-		return
 	}
 	options, err := b.v.optionsOf(r.Name)
 	if err != nil {
-		return // checkNewDevice has said so
+		b.plan.Block(r.Name, "options", "", "%v", err)
+		return
 	}
-	b.makeAgain(r, options)
-	if r.device != r.old {
+	if info == nil || info.UUID != r.uuid || info.Up == 0 || info.In == 0 || !r.isRunning(node.RoleOSD, strconv.Itoa(r.id)) {
+		b.makeAgain(r, options)
+	}
+	if r.device != r.old && !slices.Contains(options.Disks, r.device) {
 		b.step(b.rememberDevice(r, options))
 	}
-	b.settle()
+	b.settle("settle")
 }
 
 // destroyOSD plans how the old OSD gives up its id.
 func (b *builder) destroyOSD(r *replacement, info *osdInfo) {
 	b.plan.Destroys = append(b.plan.Destroys, "what is on "+r.old+" of "+r.Name)
+	if info != nil && info.Up == 1 {
+		b.rememberWeights(r.leaving)
+	}
 	b.step(b.cephStep(b.v, "out", "move the data of "+osdName(r.id)+" to other OSDs", []string{"osd", "out", strconv.Itoa(r.id)}))
 	if info != nil && info.Up == 1 {
 		b.step(b.waitSafe(r.leaving))

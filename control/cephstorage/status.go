@@ -156,7 +156,7 @@ func (s *Storage) next(v *view, op *state.Operation) *control.Plan {
 	if len(members) == 0 || v.state.Initialised.IsZero() {
 		return plan
 	}
-	if err := b.bringUp(v.state.Group, members, control.NewMemory(data)); err != nil {
+	if err := b.bringUp(v.state.Group, members, nil, control.NewMemory(data)); err != nil {
 		plan.Block("", "options", "", "%v", err)
 	}
 	return plan

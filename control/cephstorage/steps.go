@@ -60,9 +60,9 @@ func (s *Storage) removeStep(n control.Node, id, title string, removal node.Remo
 	}
 }
 
-// poll calls done every pollInterval until it returns an empty text, which says what is lacking, or an error, or time
+// poll calls done again and again until it returns an empty text, which says what is lacking, or an error, or time
 // is up.
-func poll(ctx context.Context, timeout time.Duration, progress func(string), done func(context.Context) (lack string, err error)) error {
+func (s *Storage) poll(ctx context.Context, timeout time.Duration, progress func(string), done func(context.Context) (lack string, err error)) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	last := ""
@@ -74,13 +74,16 @@ func poll(ctx context.Context, timeout time.Duration, progress func(string), don
 		if err != nil && ctx.Err() == nil {
 			return err
 		}
-		if lack != "" && lack != last {
+		if lack != "" && lack != last && ctx.Err() == nil {
 			progress("waiting: " + lack)
 			last = lack
 		}
 		select {
-		case <-time.After(pollInterval):
+		case <-time.After(s.Poll):
 		case <-ctx.Done():
+			if last == "" {
+				return fmt.Errorf("wait: %w", context.Cause(ctx))
+			}
 			return fmt.Errorf("wait (%s): %w", last, context.Cause(ctx))
 		}
 	}

@@ -18,8 +18,7 @@ const (
 	observeTimeout = time.Minute
 	cliTimeout     = 30 * time.Second
 	nodeTimeout    = 10 * time.Minute
-	settleTimeout  = 5 * time.Minute
-	pollInterval   = 2 * time.Second
+	quorumTimeout  = 2 * time.Minute
 )
 
 // Names of the keys that cephctl makes besides those of daemons, and of the rule for clusters with too few hosts.
@@ -43,12 +42,17 @@ const (
 type Storage struct {
 	// Root is where the files of this host are; empty but in tests.
 	Root string
+	// Poll is how long is waited before what is waited for is looked at again, Settle how long daemons may take to
+	// come up.
+	Poll, Settle time.Duration
 
 	env *control.Env
 }
 
 // New returns what plans with an environment.
-func New(env *control.Env) *Storage { return &Storage{env: env} }
+func New(env *control.Env) *Storage {
+	return &Storage{Poll: 2 * time.Second, Settle: 5 * time.Minute, env: env}
+}
 
 // ID returns the fsid of the Ceph cluster, or "" when there is none that cephctl has made.
 func (s *Storage) ID() (string, error) {

@@ -33,20 +33,28 @@ func (s *Storage) status(ctx context.Context) (*clusterStatus, error) {
 	return &status, ask(ctx, s, &status, "status")
 }
 
+// wanted is what has to be up.
+type wanted struct {
+	mons       []string
+	mgrs, osds int
+	// active wants all placement groups to be active.
+	active bool
+}
+
 // lack says what is still missing until the daemons are up, or nothing.
-func (c *clusterStatus) lack(mons []string, mgrs, osds int) string {
-	if missing := without(mons, c.QuorumNames); len(missing) > 0 {
+func (c *clusterStatus) lack(w wanted) string {
+	if missing := without(w.mons, c.QuorumNames); len(missing) > 0 {
 		return "mon." + strings.Join(missing, ", mon.") + " not in quorum"
 	}
 	switch {
 	case !c.Mgrmap.Available:
 		return "no mgr is active"
-	case c.Mgrmap.NumStandbys+1 < mgrs:
-		return fmt.Sprintf("%d of %d mgrs", c.Mgrmap.NumStandbys+1, mgrs)
-	case c.Osdmap.Up < osds:
-		return fmt.Sprintf("%d of %d OSDs up", c.Osdmap.Up, osds)
+	case c.Mgrmap.NumStandbys+1 < w.mgrs:
+		return fmt.Sprintf("%d of %d mgrs", c.Mgrmap.NumStandbys+1, w.mgrs)
+	case c.Osdmap.Up < w.osds:
+		return fmt.Sprintf("%d of %d OSDs up", c.Osdmap.Up, w.osds)
 	}
-	if n := c.inactive(); n > 0 {
+	if n := c.inactive(); n > 0 && w.active {
 		return fmt.Sprintf("%d of %d placement groups are not active", n, c.Pgmap.Total)
 	}
 	return ""

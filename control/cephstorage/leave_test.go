@@ -1,0 +1,325 @@
+package cephstorage
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/state"
+)
+
+// grown returns a cluster of this many nodes.
+func grown(t *testing.T, nodes int) *sim {
+	t.Helper()
+	s := newSim(t, nodes, nil)
+	s.must(s.init())
+	s.revive()
+	s.ran = nil
+	return s
+}
+
+func (s *sim) setNode(name, option string, values ...string) {
+	s.locked(func() error {
+		return s.store.Update(func(st *state.State) error {
+			own := st.Storage[Name]
+			if own.Nodes == nil {
+				own.Nodes = map[string]map[string][]string{}
+			}
+			if own.Nodes[name] == nil {
+				own.Nodes[name] = map[string][]string{}
+			}
+			own.Nodes[name][option] = values
+			return nil
+		})
+	})
+}
+
+// order wants lines that begin with these words to have been run in this order.
+func (s *sim) order(begins ...string) {
+	s.t.Helper()
+	at := 0
+	for _, begin := range begins {
+		i := slices.IndexFunc(s.ran[at:], func(line string) bool { return strings.HasPrefix(line, begin) })
+		if i < 0 {
+			s.t.Fatalf("no %q after %d of %q", begin, at, s.ran)
+		}
+		at += i + 1
+	}
+}
+
+func TestOffline(t *testing.T) {
+	s := grown(t, 4)
+	s.must(s.offline("node2"))
+	s.order("osd ok-to-stop 1", "mon remove node2", "auth del mgr.node2", "osd out 1", "osd safe-to-destroy 1",
+		"osd safe-to-destroy 1", "osd ok-to-stop 1", "osd safe-to-destroy 1", "osd purge 1", "osd crush rm node2")
+	got := s.snapshot()
+	equal(t, "quorum", []string{"node1", "node3", "node4"}, got.Quorum)
+	equal(t, "mgrs", 2, len(s.mgrs()))
+	equal(t, "OSDs", []string{"osd.0", "osd.2", "osd.3"}, got.Up)
+	equal(t, "marks", " offline", s.marks()["node2"])
+	equal(t, "what is left on the node", "", s.nodes["node2"].Conf+s.nodes["node2"].Info)
+	equal(t, "daemons", 0, len(s.nodes["node2"].Daemons))
+	equal(t, "node.json of the new mon", "node4 default ceph  [mon osd]", s.nodes["node4"].Info)
+	for _, key := range []string{"osd.1", "mgr.node2"} {
+		if s.keys[key] != "" {
+			t.Errorf("the key of %s is left", key)
+		}
+	}
+	if strings.Contains(s.nodes["node1"].Conf, "10.0.0.2") {
+		t.Error("ceph.conf names the mon that has left")
+	}
+	s.nothing(s.offline("node2"))
+	s.nothing(s.init())
+	s.must(s.readd("node2"))
+	equal(t, "OSDs after readd", 4, len(s.snapshot().Up))
+	equal(t, "mons after readd", 3, len(s.mons))
+}
+
+// TestDrainWaits wants the OSD to run until its data has gone: neither EBUSY nor EAGAIN is a yes.
+func TestDrainWaits(t *testing.T) {
+	for _, no := range []error{failure(11, "Error EAGAIN: not yet"), failure(16, "Error EBUSY: no")} {
+		s := grown(t, 4)
+		asked := 0
+		s.intercept = func(line string) (string, error, bool) {
+			if !strings.HasPrefix(line, "osd safe-to-destroy") {
+				return "", nil, false
+			}
+			if asked++; asked <= 5 {
+				if !s.isUp("osd.1") {
+					t.Error("stopped before its data had gone")
+				}
+				return "", no, true
+			}
+			return "", nil, false
+		}
+		s.must(s.offline("node2"))
+		if asked < 6 {
+			t.Errorf("asked %d times", asked)
+		}
+	}
+}
+
+// TestLateNo is told by the cluster, when it is about to purge, that it is no longer safe.
+func TestLateNo(t *testing.T) {
+	s := grown(t, 4)
+	s.intercept = func(line string) (string, error, bool) {
+		if strings.HasPrefix(line, "osd safe-to-destroy") && !s.isUp("osd.1") {
+			return "", failure(11, "Error EAGAIN: cannot draw any conclusions"), true
+		}
+		return "", nil, false
+	}
+	if _, err := s.try(s.offline("node2")); err == nil || !strings.Contains(err.Error(), "no longer safe: cannot draw any conclusions") {
+		t.Errorf("want that it is no longer safe, got %v", err)
+	}
+	if s.osd(1) == nil {
+		t.Error("the OSD was purged all the same")
+	}
+	s.intercept = nil
+	s.must(s.offline("node2"))
+}
+
+func TestNoDrainHeals(t *testing.T) {
+	s := grown(t, 4)
+	s.must(s.storage().Offline("node3", "offline", OfflineOptions{NoDrain: true}))
+	s.order("osd ok-to-stop 2", "osd ok-to-stop 2", "osd out 2", "osd safe-to-destroy 2", "osd purge 2")
+	equal(t, "marks", " offline", s.marks()["node3"])
+}
+
+// TestNoDrainKeeps stops OSDs whose data has no other place, and keeps them.
+func TestNoDrainKeeps(t *testing.T) {
+	s := grown(t, 3)
+	s.must(keepOffline(s))
+	equal(t, "marks", "ceph offline", s.marks()["node3"])
+	equal(t, "weight", 1.0, s.osd(2).Weight)
+	if s.isUp("osd.2") {
+		t.Error("the OSD runs")
+	}
+	s.nothing(keepOffline(s))
+	s.must(s.readd("node3"))
+	equal(t, "OSDs", 3, len(s.snapshot().Up))
+	equal(t, "mons", 3, len(s.mons))
+	equal(t, "marks", Name, s.marks()["node3"])
+}
+
+// TestStoppedHostIsNoPlace does not count a host whose OSDs are stopped as a place for copies.
+func TestStoppedHostIsNoPlace(t *testing.T) {
+	s := grown(t, 4)
+	s.nodes["node4"].Daemons["osd.3"].Active = false
+	s.extra["OSD_DOWN"] = check{Muted: true}
+	plan, err := s.try(s.offline("node2"))
+	if !errors.Is(err, control.ErrBlocked) {
+		t.Fatalf("want it refused, got %v", err)
+	}
+	if !hasCase(plan, "cannot-drain") {
+		t.Errorf("want cannot-drain, got %v", plan.Blockers)
+	}
+}
+
+func hasCase(plan *control.Plan, kind string) bool {
+	return slices.ContainsFunc(plan.Blockers, func(b control.Blocker) bool { return b.Case == kind })
+}
+
+// TestAddedMonCounts lets a node go although another mon is down, as a new one is added first.
+func TestAddedMonCounts(t *testing.T) {
+	s := grown(t, 4)
+	s.nodes["node3"].Daemons["mon.node3"].Active = false
+	s.extra["MON_DOWN"] = check{Muted: true}
+	plan, err := s.env.Preview(t.Context(), s.offline("node2"))
+	if err != nil || hasCase(plan, "mon-majority") {
+		t.Errorf("want no mon-majority, got %v, %v", plan.Blockers, err)
+	}
+}
+
+func TestRemoveDead(t *testing.T) {
+	s := grown(t, 4)
+	s.nodes["node2"].down = true
+	s.extra["OSD_FULL"] = check{Severity: "HEALTH_ERR"} // the cure goes on
+	s.must(s.storage().RemoveDead("node2", "remove --dead"))
+	s.order("mon remove node2", "auth del mgr.node2", "osd out 1", "status", "status", "osd purge 1", "osd crush rm node2")
+	equal(t, "quorum", []string{"node1", "node3", "node4"}, s.quorum())
+	equal(t, "mgrs", 2, len(s.mgrs()))
+	_, ok := s.marks()["node2"]
+	equal(t, "node2 is in the inventory", false, ok)
+	s.nothing(s.init())
+}
+
+// TestRemoveDeadTwo removes a node while another does not answer either.
+func TestRemoveDeadTwo(t *testing.T) {
+	s := newSim(t, 6, map[string][]string{OptionDisk: {"/dev/sdb"}, OptionMons: {"5"}})
+	s.must(s.init())
+	s.nodes["node2"].down, s.nodes["node6"].down = true, true
+	s.must(s.storage().RemoveDead("node2", "remove --dead"))
+	equal(t, "mons", 4, len(s.mons))
+}
+
+func TestReplaceOSD(t *testing.T) {
+	s := grown(t, 4)
+	uuid := s.osd(1).UUID
+	s.must(s.storage().ReplaceOSD(1, "/dev/sdc", "replace"))
+	s.order("osd out 1", "osd safe-to-destroy 1", "osd ok-to-stop 1", "osd destroy 1", "osd new", "osd in 1")
+	if s.osd(1).UUID == uuid || !s.isUp("osd.1") || s.osd(1).Weight != 1 {
+		t.Errorf("not replaced: %+v", s.osd(1))
+	}
+	equal(t, "options", map[string]map[string][]string{"node2": {OptionDisk: {"/dev/sdc"}}}, s.snapshot().Options)
+	s.nothing(s.init())
+}
+
+// TestReplaceByStableName finds the option that names the old device by its other name.
+func TestReplaceByStableName(t *testing.T) {
+	s := newSim(t, 4, nil)
+	s.nodes["node2"].Disks["/dev/sdb"].stable = "/dev/disk/by-id/old"
+	s.must(s.init())
+	s.must(s.storage().ReplaceOSD(1, "/dev/sdc", "replace"))
+	equal(t, "options", map[string]map[string][]string{"node2": {OptionDisk: {"/dev/sdc"}}}, s.snapshot().Options)
+}
+
+// TestReplaceOneOfTwo drains one OSD to the other of the same host.
+func TestReplaceOneOfTwo(t *testing.T) {
+	s := newSim(t, 3, map[string][]string{OptionDisk: {"/dev/sdb", "/dev/sdc"}})
+	s.must(s.init())
+	s.must(s.storage().ReplaceOSD(2, "/dev/sdd", "replace"))
+	s.nothing(s.init())
+}
+
+func TestDestroy(t *testing.T) {
+	s := grown(t, 3)
+	plan := s.must(s.storage().Destroy(false, "destroy"))
+	if len(plan.Destroys) == 0 {
+		t.Error("nothing says what is destroyed")
+	}
+	for _, n := range s.sorted() {
+		if len(n.Daemons) > 0 || n.Conf != "" || n.Disks["/dev/sdb"].osd != nil || len(n.Keyrings) > 0 {
+			t.Errorf("left on %s: %+v", n.Name, n)
+		}
+	}
+	equal(t, "marks", map[string]string{"node1": "", "node2": "", "node3": ""}, s.marks())
+	got := s.snapshot()
+	if got.Group != "" || got.HasID || got.Initialised {
+		t.Errorf("left in the state: %+v", got)
+	}
+	s.nothing(s.storage().Destroy(false, "destroy"))
+	s.mons, s.osds, s.pools, s.hosts = nil, nil, nil, nil
+	s.must(s.init())
+}
+
+// TestDestroyHalf takes down what an init has made that was given up.
+func TestDestroyHalf(t *testing.T) {
+	s := newSim(t, 3, nil)
+	s.env.Points = func(where, step string) {
+		if where == "effect" && step == "mgr node1" {
+			s.die()
+		}
+	}
+	if _, err := s.try(s.init()); err == nil {
+		t.Fatal("it was not interrupted")
+	}
+	s.revive()
+	text, err := s.storage().Cancel(t.Context())
+	if err != nil || !strings.Contains(text, "cephctl storage destroy") {
+		t.Fatalf("cancel: %q, %v", text, err)
+	}
+	s.must(s.storage().Destroy(false, "destroy"))
+	for _, n := range s.sorted() {
+		if len(n.Daemons) > 0 || n.Conf != "" {
+			t.Errorf("left on %s: %+v", n.Name, n)
+		}
+	}
+}
+
+// TestCancel gives an OSD back the weight that it had.
+func TestCancel(t *testing.T) {
+	for _, weight := range []float64{1, 0.5} {
+		s := grown(t, 4)
+		s.osd(1).Weight = weight
+		s.env.Points = func(where, step string) {
+			if where == "effect" && step == "out node2" {
+				s.die()
+			}
+		}
+		if _, err := s.try(s.offline("node2")); err == nil {
+			t.Fatal("it was not interrupted")
+		}
+		equal(t, "weight while it is drained", 0, s.osd(1).Weight)
+		s.revive()
+		text, err := s.storage().Cancel(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "weight", weight, s.osd(1).Weight)
+		if !strings.Contains(text, "cephctl node add --readd node2") {
+			t.Errorf("no advice: %q", text)
+		}
+		if s.load().Operation != nil {
+			t.Error("the operation is left")
+		}
+		s.must(s.readd("node2"))
+		equal(t, "mons", 3, len(s.mons))
+	}
+}
+
+func TestCancelNothing(t *testing.T) {
+	s := newSim(t, 1, nil)
+	text, err := s.storage().Cancel(t.Context())
+	if err != nil || text != "nothing was begun that is not finished" {
+		t.Errorf("got %q, %v", text, err)
+	}
+}
+
+// TestSettleTimesOut says what is lacking.
+func TestSettleTimesOut(t *testing.T) {
+	s := newSim(t, 3, nil)
+	s.intercept = func(line string) (string, error, bool) {
+		return `{"quorum_names":["node1","node2","node3"],"mgrmap":{"available":false}}`, nil, line == "status"
+	}
+	st := s.storage()
+	st.Settle = 10 * time.Millisecond
+	_, err := s.try(st.Init("default", "init"))
+	if err == nil || !strings.Contains(err.Error(), "no mgr is active") {
+		t.Errorf("want that no mgr is active, got %v", err)
+	}
+	s.intercept = nil
+	s.must(s.init())
+}

@@ -1,0 +1,237 @@
+package cephstorage
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/state"
+)
+
+func TestPools(t *testing.T) {
+	s := grown(t, 3)
+	s.must(s.storage().CreatePool("two", "create", PoolOptions{Size: 2}))
+	s.nothing(s.storage().CreatePool("two", "create", PoolOptions{Size: 2}))
+	s.nothing(s.storage().CreatePool("two", "create", PoolOptions{}))
+	pools, err := s.storage().Pools(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "pools", []Pool{
+		{Name: "rbd", Size: 3, MinSize: 2, Rule: hostRule, Domain: "host", RBD: true},
+		{Name: "two", Size: 2, MinSize: 2, Rule: hostRule, Domain: "host", RBD: true},
+	}, pools)
+	for change, want := range map[*control.Change]error{
+		new(s.storage().CreatePool("two", "create", PoolOptions{Size: 3})): control.ErrExists,
+		new(s.storage().CreatePool("one", "create", PoolOptions{Size: 1})): control.ErrUsage,
+		new(s.storage().CreatePool("a b", "create", PoolOptions{})):        control.ErrUsage,
+		new(s.storage().RemovePool("none", "remove")):                      control.ErrUnknown,
+	} {
+		if _, err := s.try(*change); !errors.Is(err, want) {
+			t.Errorf("%s %s: want %v, got %v", change.Kind, change.Target, want, err)
+		}
+	}
+	s.must(s.storage().RemovePool("two", "remove"))
+	equal(t, "pools left", 1, len(s.pools))
+	equal(t, "removal of pools", "", s.config["mon "+allowDelete])
+}
+
+// TestPoolDeleteAllowed leaves the option as somebody else has set it.
+func TestPoolDeleteAllowed(t *testing.T) {
+	s := grown(t, 3)
+	s.config["mon "+allowDelete] = "true"
+	s.must(s.storage().RemovePool("rbd", "remove"))
+	equal(t, "removal of pools", "true", s.config["mon "+allowDelete])
+}
+
+// TestPoolFilled refuses when an image comes between plan and step.
+func TestPoolFilled(t *testing.T) {
+	s := grown(t, 3)
+	s.env.Points = func(string, string) { s.images["rbd"] = []string{"late"} }
+	if _, err := s.try(s.storage().RemovePool("rbd", "remove")); !errors.Is(err, control.ErrBlocked) {
+		t.Errorf("want it refused, got %v", err)
+	}
+	equal(t, "pools left", 1, len(s.pools))
+}
+
+func TestStatus(t *testing.T) {
+	s := newSim(t, 3, nil)
+	status, err := s.storage().Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "of nothing", &Status{}, status)
+	s.must(s.init())
+	s.nodes["node3"].Daemons["osd.2"].Active = false
+	status, err = s.storage().Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "daemons", []DaemonStatus{
+		{"node1", "mgr", "mgr.node1", "", "active"},
+		{"node1", "mon", "mon.node1", "", "in quorum"},
+		{"node1", "osd", "osd.0", "/dev/sdb", "up, in"},
+		{"node2", "mgr", "mgr.node2", "", "standby"},
+		{"node2", "mon", "mon.node2", "", "in quorum"},
+		{"node2", "osd", "osd.1", "/dev/sdb", "up, in"},
+		{"node3", "mon", "mon.node3", "", "in quorum"},
+		{"node3", "osd", "osd.2", "/dev/sdb", "inactive"},
+	}, status.Daemons)
+	equal(t, "health", "HEALTH_WARN", status.Health)
+	if !slices.Contains(status.Next, "node3: start osd.2") {
+		t.Errorf("next: %q", status.Next)
+	}
+	s.nodes["node2"].down = true
+	fails("")(s)
+	if status, err = s.storage().Status(t.Context()); err != nil || status.Problem == "" || status.Health != "" {
+		t.Errorf("of a silent cluster: %+v, %v", status, err)
+	}
+}
+
+func TestVerify(t *testing.T) {
+	s := grown(t, 3)
+	found, err := s.storage().Verify(t.Context())
+	if err != nil || len(found) > 0 {
+		t.Fatalf("of a good cluster: %+v, %v", found, err)
+	}
+	s.nodes["node3"].Daemons["mon.node3"].Active = false
+	s.nodes["node2"].Daemons["osd.1"].Enabled = false
+	s.nodes["node2"].Keyrings[adminKeyring] = "x"
+	s.nodes["node1"].Conf += "# changed"
+	if found, err = s.storage().Verify(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	for _, f := range found {
+		lines = append(lines, f.Severity+" "+f.Node+": "+f.Text)
+	}
+	for _, want := range []string{
+		"warning : MON_DOWN: a mon is not in quorum",
+		"error : mon.node3 not in quorum",
+		"warning node2: osd.1 does not start at the next boot",
+		"warning node2: the admin's key lies here, and not only on the master",
+		"warning node1: not done yet: write ceph.conf and the keyrings of exporter and instances",
+		"warning node3: not done yet: start mon.node3",
+	} {
+		if !slices.Contains(lines, want) {
+			t.Errorf("not found: %q in %q", want, lines)
+		}
+	}
+	s.must(s.init())
+	delete(s.nodes["node2"].Keyrings, adminKeyring)
+	s.nodes["node2"].Daemons["osd.1"].Enabled = true
+	if found, err = s.storage().Verify(t.Context()); err != nil || len(found) > 0 {
+		t.Errorf("of a mended cluster: %+v, %v", found, err)
+	}
+}
+
+func TestExportRestore(t *testing.T) {
+	s := grown(t, 3)
+	file := filepath.Join(t.TempDir(), "export.json")
+	if err := s.storage().Export(file); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode of the export: %v, %v", info.Mode(), err)
+	}
+	if err := s.storage().Export(file); !errors.Is(err, control.ErrUsage) {
+		t.Errorf("twice: want %v, got %v", control.ErrUsage, err)
+	}
+	fresh := newSim(t, 1, nil)
+	for range 2 { // the second time it is all the same
+		if err := fresh.storage().Restore(t.Context(), file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	equal(t, "inventory", s.snapshot().Inventory, fresh.snapshot().Inventory)
+	equal(t, "storage", s.load().Storage, fresh.load().Storage)
+	for _, name := range []string{defaultConfig, defaultKeyring} {
+		want, err1 := os.ReadFile(s.path(name))
+		got, err2 := os.ReadFile(fresh.path(name))
+		if err := errors.Join(err1, err2); err != nil {
+			t.Fatal(err)
+		}
+		equal(t, name, string(want), string(got))
+	}
+}
+
+func TestRestoreRefuses(t *testing.T) {
+	s := grown(t, 1)
+	file := filepath.Join(t.TempDir(), "export.json")
+	if err := s.storage().Export(file); err != nil {
+		t.Fatal(err)
+	}
+	bad := filepath.Join(t.TempDir(), "bad.json")
+	old := filepath.Join(t.TempDir(), "old.json")
+	if err := errors.Join(os.WriteFile(bad, []byte("{}"), 0o600), os.WriteFile(old, []byte(`{"version":9,"state":{}}`), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	other := grown(t, 1)
+	conf := newSim(t, 1, nil)
+	foreign := conf.put(conf.nodes["node1"], "ceph.conf", "fsid = "+otherFSID)
+	if foreign != nil {
+		t.Fatal(foreign)
+	}
+	for _, c := range []struct {
+		name, file string
+		on         *sim
+		want       error
+		text       string
+	}{
+		{"none", "/nowhere", s, control.ErrUsage, "no such file"},
+		{"no export", bad, s, control.ErrUsage, "is not a file of"},
+		{"another version", old, s, control.ErrUsage, "has version 9"},
+		{"another cluster's state", file, other, control.ErrBlocked, "keeps the state of another storage cluster"},
+		{"another ceph.conf", file, conf, control.ErrBlocked, "exists and is another one"},
+	} {
+		err := c.on.storage().Restore(t.Context(), c.file)
+		if !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.text) {
+			t.Errorf("%s: got %v", c.name, err)
+		}
+	}
+}
+
+func TestUnknown(t *testing.T) {
+	s := newSim(t, 1, nil)
+	for _, change := range []control.Change{
+		s.readd("none"), s.offline("none"), s.storage().RemoveDead("none", "dead"),
+		s.storage().RemoveNode("none", "remove", RemoveOptions{}), s.storage().Assign("default", []string{"none"}, "assign"),
+		s.storage().Assign("none", []string{"node1"}, "assign"),
+		s.storage().AddNode(control.Node{Name: "x", Group: "none"}, "add"),
+	} {
+		if _, err := s.try(change); !errors.Is(err, control.ErrUnknown) {
+			t.Errorf("%s: want %v, got %v", change.Kind, control.ErrUnknown, err)
+		}
+	}
+}
+
+func TestRemoveForced(t *testing.T) {
+	s := grown(t, 3)
+	plan := s.must(s.storage().RemoveNode("node3", "remove", RemoveOptions{Force: true}))
+	if len(plan.Notes) != 1 || !strings.Contains(plan.Notes[0], "warning: node3 is part of distributed storage") {
+		t.Errorf("notes: %q", plan.Notes)
+	}
+	_, ok := s.marks()["node3"]
+	equal(t, "node3 is in the inventory", false, ok)
+}
+
+// TestForeignDaemons lets a node go that runs daemons of a Ceph that is not cephctl's.
+func TestForeignDaemons(t *testing.T) {
+	s := newSim(t, 2, nil)
+	s.nodes["node2"].Daemons["osd.7"] = &simDaemon{fsid: otherFSID, Active: true}
+	s.must(s.storage().RemoveNode("node2", "remove", RemoveOptions{}))
+}
+
+// TestBadClusterOptions names what is wrong with options that were changed by hand.
+func TestBadClusterOptions(t *testing.T) {
+	s := newSim(t, 1, nil)
+	s.setState(func(st *state.Storage) { st.Options[OptionSize] = []string{"0"} })
+	plan, err := s.try(s.init())
+	if !errors.Is(err, control.ErrBlocked) || !hasCase(plan, "options") {
+		t.Errorf("want options, got %v", err)
+	}
+}

@@ -1,0 +1,478 @@
+package cephstorage
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/run"
+)
+
+// simRunner runs commands on the master.
+type simRunner struct{ *sim }
+
+var _ control.Runner = simRunner{}
+
+func (s simRunner) Run(ctx context.Context, _ []byte, argv ...string) ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.dead {
+		return nil, errDead
+	}
+	if ctx.Err() != nil {
+		return nil, &run.Error{Argv: argv, Code: -1, Err: context.Cause(ctx)}
+	}
+	out, err := s.answer(argv)
+	return []byte(out), err
+}
+
+func (s *sim) answer(argv []string) (string, error) {
+	line := strings.TrimPrefix(strings.Join(argv, " "), "ceph --connect-timeout 15 ")
+	line = strings.TrimSuffix(line, " -f json")
+	s.ran = append(s.ran, line)
+	if s.intercept != nil {
+		if out, err, ok := s.intercept(line); ok {
+			return out, err
+		}
+	}
+	words := strings.Fields(line)
+	switch argv[0] {
+	case "ceph-authtool":
+		return "AQ" + strconv.Itoa(len(s.ran)) + "==\n", s.change()
+	case "rbd":
+		return toJSON(append([]string{}, s.images[words[3]]...)), nil
+	}
+	if !exists(s.path(defaultConfig)) || !exists(s.path(defaultKeyring)) || len(s.quorum()) == 0 {
+		return "", failure(1, "timed out")
+	}
+	if out, ok := s.question(words); ok {
+		return out, nil
+	}
+	if out, err, ok := s.ask(words); ok {
+		return out, err
+	}
+	if err := s.change(); err != nil {
+		return "", err
+	}
+	out, err, ok := s.command(words)
+	if !ok {
+		s.t.Errorf("unexpected command: %s", line)
+	}
+	return out, err
+}
+
+func failure(code int, text string) error {
+	return &run.Error{Argv: []string{"ceph"}, Code: code, Stderr: text}
+}
+
+func toJSON(v any) string {
+	out, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return string(out)
+}
+
+type object = map[string]any
+
+// question answers what only reads.
+func (s *sim) question(words []string) (string, bool) {
+	switch strings.Join(words, " ") {
+	case "quorum_status":
+		return toJSON(object{"quorum_names": s.quorum(), "monmap": object{"fsid": s.fsid, "mons": s.monmap()}}), true
+	case "health detail":
+		return toJSON(object{"status": s.health(), "checks": s.checks()}), true
+	case "mgr dump":
+		return toJSON(s.mgrDump()), true
+	case "osd dump":
+		return toJSON(s.osdDump()), true
+	case "osd tree":
+		return toJSON(s.osdTree()), true
+	case "osd crush rule dump":
+		return toJSON(s.ruleDump()), true
+	case "osd df":
+		return toJSON(s.osdDF()), true
+	case "config dump":
+		return toJSON(s.configDump()), true
+	case "status":
+		s.arrive()
+		return toJSON(s.status()), true
+	case "mon getmap":
+		return "monmap of " + s.fsid, true
+	case "auth get mon.":
+		return "[mon.]\n\tkey = " + secretOf("mon.") + "\n", true
+	}
+	return "", false
+}
+
+func (s *sim) arrive() { s.moving = max(0, s.moving-1) }
+
+func (s *sim) monmap() []object {
+	var out []object
+	for i, m := range s.mons {
+		var addrs []object
+		for part := range strings.SplitSeq(strings.Trim(m.Addresses, "[]"), ",") {
+			kind, addr, _ := strings.Cut(part, ":")
+			addrs = append(addrs, object{"type": kind, "addr": addr, "nonce": 0})
+		}
+		out = append(out, object{"rank": i, "name": m.Name, "public_addrs": object{"addrvec": addrs}})
+	}
+	return out
+}
+
+func (s *sim) health() string {
+	status := "HEALTH_OK"
+	for _, c := range s.checks() {
+		if c.Severity == "HEALTH_ERR" {
+			return c.Severity
+		}
+		status = "HEALTH_WARN"
+	}
+	return status
+}
+
+func (s *sim) mgrDump() object {
+	mgrs := s.mgrs()
+	active, standbys := "", []object{}
+	for i, name := range mgrs {
+		if i == 0 {
+			active = name
+			continue
+		}
+		standbys = append(standbys, object{"name": name})
+	}
+	return object{"active_name": active, "available": active != "", "standbys": standbys}
+}
+
+func (s *sim) osdDump() object {
+	osds, pools := []object{}, []object{}
+	for _, o := range s.osds {
+		state := []string{"exists"}
+		if s.isUp(osdName(o.ID)) {
+			state = append(state, "up")
+		}
+		if o.Destroyed {
+			state = append(state, "destroyed")
+		}
+		if !o.booted {
+			state = append(state, "new")
+		}
+		osds = append(osds, object{"osd": o.ID, "uuid": o.UUID, "up": number01(s.isUp(osdName(o.ID))), "in": number01(o.Weight > 0), "weight": o.Weight, "state": state})
+	}
+	for _, p := range s.pools {
+		apps := object{}
+		for _, a := range p.Apps {
+			apps[a] = object{}
+		}
+		pools = append(pools, object{"pool": p.ID, "pool_name": p.Name, "type": 1, "size": p.Size, "min_size": p.MinSize, "crush_rule": p.Rule, "application_metadata": apps})
+	}
+	return object{"fsid": s.fsid, "flags_set": append([]string{}, s.flags...), "osds": osds, "pools": pools}
+}
+
+func number01(yes bool) int {
+	if yes {
+		return 1
+	}
+	return 0
+}
+
+func (s *sim) osdTree() object {
+	nodes := []object{{"id": -1, "name": "default", "type": "root", "children": []int{}}}
+	stray := []object{}
+	for i, host := range s.hosts {
+		children := []int{}
+		for _, o := range s.osds {
+			if o.Host == host {
+				children = append(children, o.ID)
+			}
+		}
+		slices.Reverse(children)
+		nodes = append(nodes, object{"id": -2 - i, "name": host, "type": "host", "children": children})
+	}
+	for _, o := range s.osds {
+		status := "down"
+		if s.isUp(osdName(o.ID)) {
+			status = "up"
+		}
+		n := object{"id": o.ID, "name": osdName(o.ID), "type": "osd", "status": status, "reweight": o.Weight}
+		if o.Host == "" {
+			stray = append(stray, n)
+		} else {
+			nodes = append(nodes, n)
+		}
+	}
+	return object{"nodes": nodes, "stray": stray}
+}
+
+func (s *sim) ruleDump() []object {
+	var out []object
+	for _, r := range s.rules {
+		out = append(out, object{"rule_id": r.ID, "rule_name": r.Name, "steps": []object{
+			{"op": "take", "item": -1, "item_name": "default"}, {"op": "chooseleaf_firstn", "num": 0, "type": r.Domain}, {"op": "emit"},
+		}})
+	}
+	return out
+}
+
+func (s *sim) osdDF() object {
+	nodes := []object{}
+	for _, o := range s.osds {
+		nodes = append(nodes, object{"id": o.ID, "kb": 1000.0, "kb_used": 1000 * s.full})
+	}
+	return object{"nodes": nodes}
+}
+
+func (s *sim) configDump() []object {
+	out := []object{}
+	for key, value := range s.config {
+		section, name, _ := strings.Cut(key, " ")
+		out = append(out, object{"section": section, "name": name, "value": value, "mask": ""})
+	}
+	return out
+}
+
+func (s *sim) status() object {
+	states, total := []object{}, 0
+	for name, count := range s.pgStates() {
+		states = append(states, object{"state_name": name, "count": count})
+		total += count
+	}
+	up, in := 0, 0
+	for _, o := range s.osds {
+		up += number01(s.isUp(osdName(o.ID)))
+		in += number01(o.Weight > 0)
+	}
+	return object{
+		"quorum_names": s.quorum(), "mgrmap": object{"available": len(s.mgrs()) > 0, "num_standbys": max(0, len(s.mgrs())-1)},
+		"osdmap": object{"num_up_osds": up, "num_in_osds": in},
+		"pgmap":  object{"num_pgs": total, "pgs_by_state": states},
+	}
+}
+
+// ask answers what the mgr is asked.
+func (s *sim) ask(words []string) (string, error, bool) { //nolint:revive // the error comes before ok
+	if len(words) < 3 || words[0] != "osd" || words[1] != "ok-to-stop" && words[1] != "safe-to-destroy" {
+		return "", nil, false
+	}
+	if len(s.mgrs()) == 0 {
+		return "", failure(1, "timed out"), true
+	}
+	ids := idsOf(words[2:])
+	if words[1] == "ok-to-stop" {
+		return "", s.okToStop(ids), true
+	}
+	return "", s.safeToDestroy(ids), true
+}
+
+func idsOf(words []string) []int {
+	var ids []int
+	for _, w := range words {
+		id, err := strconv.Atoi(w)
+		if err != nil {
+			panic(err)
+		}
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+func (s *sim) okToStop(ids []int) error {
+	for _, p := range s.pools {
+		// As many copies go as failure domains, unless there is nothing on them.
+		have := min(p.Size, s.places(p.Rule, nil))
+		gone := s.places(p.Rule, nil) - s.places(p.Rule, ids)
+		if gone > 0 && have-gone < p.MinSize {
+			return failure(16, "Error EBUSY: unsafe to stop osd(s) at this time (8 PGs are or would become offline)")
+		}
+	}
+	return nil
+}
+
+func (s *sim) safeToDestroy(ids []int) error {
+	again := false
+	defer s.arrive()
+	for _, id := range ids {
+		o := s.osd(id)
+		switch {
+		case o == nil || len(s.pools) == 0:
+		case s.isUp(osdName(id)) && (o.Weight > 0 || s.moving > 1):
+			return failure(16, fmt.Sprintf("Error EBUSY: OSD(s) %d have 8 pgs currently mapped to them", id))
+		case s.moving > 0 || !s.isUp(osdName(id)) && !s.allClean():
+			again = true
+		}
+	}
+	if again {
+		return failure(11, "Error EAGAIN: OSD(s) have no reported stats, and not all PGs are active+clean; we cannot draw any conclusions.")
+	}
+	return nil
+}
+
+func secretOf(entity string) string { return "AQ" + entity + "==" }
+
+// command does what changes.
+func (s *sim) command(w []string) (string, error, bool) { //nolint:revive // the error comes before ok
+	is := func(begin string) bool {
+		b := strings.Fields(begin)
+		return len(w) >= len(b) && slices.Equal(w[:len(b)], b)
+	}
+	switch {
+	case is("config set"):
+		s.config[w[2]+" "+w[3]] = w[4]
+	case is("config rm"):
+		delete(s.config, w[2]+" "+w[3])
+	case is("auth get-or-create"):
+		out, err := s.getOrCreate(w[2], strings.Join(w[3:], " "))
+		return out, err, true
+	case is("auth print-key"):
+		if s.keys[w[2]] == "" {
+			return "", failure(2, "Error ENOENT: don't have "+w[2]), true
+		}
+		return secretOf(w[2]) + "\n", nil, true
+	case is("auth del"):
+		delete(s.keys, w[2])
+	case is("mon remove"):
+		s.mons = slices.DeleteFunc(s.mons, func(m simMon) bool { return m.Name == w[2] })
+	case is("osd crush rule create-replicated"):
+		if !slices.ContainsFunc(s.rules, func(r simRule) bool { return r.Name == w[4] }) {
+			s.rules = append(s.rules, simRule{len(s.rules), w[4], w[6]})
+		}
+	case is("osd crush rm"):
+		if slices.ContainsFunc(s.osds, func(o *simOSD) bool { return o.Host == w[3] }) {
+			return "", failure(39, "Error ENOTEMPTY: (39) Directory not empty"), true
+		}
+		s.hosts = slices.DeleteFunc(s.hosts, func(h string) bool { return h == w[3] })
+	case is("osd pool"):
+		return "", s.poolCommand(w[2:]), true
+	case is("osd new"):
+		out, err := s.osdNew(w[2:])
+		return out, err, true
+	case is("osd"):
+		err, ok := s.osdCommand(w[1:])
+		return "", err, ok
+	default:
+		return "", failure(22, "Error EINVAL: invalid command"), false
+	}
+	return "", nil, true
+}
+
+func (s *sim) getOrCreate(entity, caps string) (string, error) {
+	if have, ok := s.keys[entity]; ok && have != caps {
+		return "", failure(22, "Error EINVAL: key for "+entity+" exists but cap does not match")
+	}
+	s.keys[entity] = caps
+	return "[" + entity + "]\n\tkey = " + secretOf(entity) + "\n", nil
+}
+
+func (s *sim) poolCommand(w []string) error {
+	switch w[0] {
+	case "create":
+		if s.pool(w[1]) != nil {
+			return nil
+		}
+		rule := slices.IndexFunc(s.rules, func(r simRule) bool { return r.Name == w[3] })
+		if rule < 0 {
+			return failure(2, "Error ENOENT: specified rule "+w[3]+" doesn't exist")
+		}
+		s.pools = append(s.pools, &simPool{ID: len(s.pools) + 1, Name: w[1], Size: 3, MinSize: 2, Rule: s.rules[rule].ID})
+		return nil
+	case "rm":
+		if s.config["mon mon_allow_pool_delete"] != "true" {
+			return failure(1, "Error EPERM: pool deletion is disabled")
+		}
+		s.pools = slices.DeleteFunc(s.pools, func(p *simPool) bool { return p.Name == w[1] })
+		return nil
+	case "application":
+		w = w[1:]
+	}
+	p := s.pool(w[1])
+	switch {
+	case p == nil:
+		return failure(2, "Error ENOENT: unrecognized pool '"+w[1]+"'")
+	case w[0] == "enable" && !slices.Contains(p.Apps, w[2]):
+		p.Apps = append(p.Apps, w[2])
+	case w[0] == "set" && w[2] == "size":
+		p.Size, _ = strconv.Atoi(w[3])
+		p.MinSize = min(p.MinSize, p.Size)
+	case w[0] == "set" && w[2] == "crush_rule":
+		p.Rule = s.rules[slices.IndexFunc(s.rules, func(r simRule) bool { return r.Name == w[3] })].ID
+	}
+	return nil
+}
+
+func (s *sim) osdNew(w []string) (string, error) {
+	for _, o := range s.osds {
+		if o.UUID == w[0] {
+			if len(w) > 1 && w[1] != strconv.Itoa(o.ID) {
+				return "", failure(17, "Error EEXIST: uuid is that of "+osdName(o.ID))
+			}
+			return strconv.Itoa(o.ID) + "\n", nil
+		}
+	}
+	if len(w) > 1 {
+		o := s.osd(idsOf(w[1:])[0])
+		if o == nil || !o.Destroyed {
+			return "", failure(22, "Error EINVAL: id already in use and does not match uuid "+w[0])
+		}
+		o.UUID, o.Destroyed = w[0], false
+		return strconv.Itoa(o.ID) + "\n", nil
+	}
+	id := 0
+	for s.osd(id) != nil {
+		id++
+	}
+	s.osds = append(s.osds, &simOSD{ID: id, UUID: w[0]})
+	return strconv.Itoa(id) + "\n", nil
+}
+
+func (s *sim) osdCommand(w []string) (err error, ok bool) { //nolint:revive // the error comes before ok
+	switch w[0] {
+	case "out", "in":
+		for _, id := range idsOf(w[1:]) {
+			if o := s.osd(id); o != nil { // of another, "does not exist", and exit status 0
+				s.weigh(o, float64(number01(w[0] == "in")))
+			}
+		}
+		return nil, true
+	case "reweight":
+		weight, err := strconv.ParseFloat(w[2], 64)
+		if err != nil {
+			return err, true
+		}
+		s.weigh(s.osd(idsOf(w[1:2])[0]), weight)
+		return nil, true
+	case "purge", "destroy":
+		return s.osdAway(w[0], idsOf(w[1:2])[0]), true
+	}
+	return failure(22, "Error EINVAL"), false
+}
+
+func (s *sim) weigh(o *simOSD, weight float64) {
+	if (o.Weight > 0) != (weight > 0) && len(s.pools) > 0 {
+		s.moving = 3
+	}
+	if weight > 0 && o.Weight > 0 && weight == 1 {
+		return // in already: osd in changes nothing
+	}
+	o.Weight = weight
+}
+
+func (s *sim) osdAway(how string, id int) error {
+	o := s.osd(id)
+	switch {
+	case o == nil:
+		return nil // "osd.7 does not exist", and exit status 0
+	case s.isUp(osdName(id)):
+		return failure(16, fmt.Sprintf("Error EBUSY: %s is not `down`.", osdName(id)))
+	}
+	delete(s.keys, osdName(id))
+	if how == "destroy" {
+		o.Destroyed, o.UUID = true, "00000000-0000-0000-0000-000000000000"
+		return nil
+	}
+	s.osds = slices.DeleteFunc(s.osds, func(o *simOSD) bool { return o.ID == id })
+	return nil
+}
