@@ -100,9 +100,6 @@ type osdInfo struct {
 	State  []string `json:"state"`
 }
 
-// noout tells whether the flag noout is set for this OSD alone.
-func (o *osdInfo) noout() bool { return slices.Contains(o.State, "noout") }
-
 type poolInfo struct {
 	ID           int            `json:"pool"`
 	Name         string         `json:"pool_name"`

@@ -35,7 +35,8 @@ func (s *Storage) planInit(ctx context.Context, group string, memory *control.Me
 	b := &builder{Storage: s, v: v, plan: plan}
 	members := v.members(group)
 	if len(members) == 0 {
-		return plan, b.markEmpty(group)
+		b.markEmpty(group)
+		return plan, nil
 	}
 	return plan, b.bringUp(group, members, nil, memory)
 }
@@ -58,13 +59,12 @@ func checkGroup(plan *control.Plan, v *view, group string) bool {
 }
 
 // markEmpty plans for a group without nodes: it is only marked. The first node that is added makes the cluster.
-func (b *builder) markEmpty(group string) error {
+func (b *builder) markEmpty(group string) {
 	b.plan.Note("group %s has no online node: it is only marked, and the first node added to it makes the cluster", group)
 	if g, _ := b.v.cluster.Group(group); g.Mark != Name || b.v.state.Group != group {
 		b.g = &goal{group: group}
 		b.step(b.markGroupOnly(group, false))
 	}
-	return nil
 }
 
 // bringUp plans what makes the members of the storage group a Ceph cluster, or what they lack of it. Those that are away

@@ -51,21 +51,33 @@ func (s *Storage) initStep(n control.Node, id, title string, known node.Object, 
 }
 
 // removeStep is a step that stops daemons on a node and, when the removal says so, takes away their data.
-func (s *Storage) removeStep(n control.Node, id, title string, removal node.Removal, before ...[]string) control.Step {
-	step := control.Step{ID: id, Node: n.Name, Title: title}
-	for _, c := range before {
-		step.Commands = append(step.Commands, cephLine(c))
+func (s *Storage) removeStep(n control.Node, id, title string, removal node.Removal) control.Step {
+	return control.Step{
+		ID: id, Node: n.Name, Title: title, Commands: node.RemoveCommands(removal, nil),
+		Do: func(ctx context.Context, progress func(string)) error {
+			return s.call(ctx, n, nodeTimeout, "remove", removal, nil, progress)
+		},
 	}
-	step.Commands = append(step.Commands, node.RemoveCommands(removal, nil)...)
-	step.Do = func(ctx context.Context, progress func(string)) error {
-		for _, c := range before {
-			if _, err := s.ceph(ctx, c...); err != nil {
-				return err
-			}
+}
+
+// tolerated is how many answers in a row may fail while something is waited for that takes hours: meanwhile, mons elect
+// and mgrs change.
+const tolerated = 20
+
+// tolerate makes the first errors in a row something that is lacking.
+func tolerate(done func(context.Context) (lack string, err error)) func(context.Context) (string, error) {
+	failed := 0
+	return func(ctx context.Context) (string, error) {
+		lack, err := done(ctx)
+		if err == nil {
+			failed = 0
+			return lack, nil
 		}
-		return s.call(ctx, n, nodeTimeout, "remove", removal, nil, progress)
+		if failed++; failed < tolerated {
+			return "no answer: " + reason(err), nil
+		}
+		return "", err
 	}
-	return step
 }
 
 // poll calls done again and again until it returns an empty text, which says what is lacking, or an error, or time
