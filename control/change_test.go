@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"slices"
 	"strings"
@@ -46,11 +45,14 @@ func (r *recorder) Consent(_ context.Context, plan *control.Plan) error {
 func (r *recorder) Resuming(op *state.Operation)                { r.add("resuming %s", op.Kind) }
 func (r *recorder) Started(_ *control.Plan, step *control.Step) { r.add("started %s", step.ID) }
 func (r *recorder) Progress(step *control.Step, text string)    { r.add("progress %s: %s", step.ID, text) }
-func (r *recorder) Finished(step *control.Step, err error)      { r.add("finished %s: %v", step.ID, err) }
-func (r *recorder) want(t *testing.T, told ...string)           { t.Helper(); equal(t, "told", told, r.told) }
+
+func (r *recorder) Finished(step *control.Step, err error) { r.add("finished %s: %v", step.ID, err) }
+
+func (r *recorder) want(t *testing.T, told ...string) { t.Helper(); equal(t, "told", told, r.told) }
+
 func newEnv() (*control.Env, *controltest.Store) {
 	store := &controltest.Store{}
-	return &control.Env{Store: store, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Parallel: 4}, store
+	return &control.Env{Store: store, Log: slog.New(slog.DiscardHandler), Parallel: 4}, store
 }
 
 func equal[T any](t *testing.T, what string, want, got T) {

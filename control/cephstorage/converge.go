@@ -436,12 +436,21 @@ func (b *builder) settle(id string) {
 		ID: id, Node: b.v.master.Name, Title: title,
 		Commands: []string{"ceph status    # again and again, for " + b.Settle.String() + " at most"},
 		Do: func(ctx context.Context, progress func(string)) error {
+			calm := 0
 			return b.poll(ctx, b.Settle, progress, func(ctx context.Context) (string, error) {
 				status, err := b.status(ctx)
 				if err != nil {
 					return "no answer: " + reason(err), nil // while mons elect, nobody answers; the poll is bounded
 				}
-				return status.lack(up), nil
+				if lack := status.lack(up); lack != "" {
+					calm = 0
+					return lack, nil
+				}
+				// Twice in a row: the mons learn of placement groups a moment later than of the OSD that changes them.
+				if calm++; calm < 2 {
+					return "looking once more", nil
+				}
+				return "", nil
 			})
 		},
 	})

@@ -161,7 +161,7 @@ func (b *builder) waitHealed(l *leaving) control.Step {
 		Commands: []string{"ceph status    # again and again, for as long as it takes"},
 		Do: func(ctx context.Context, progress func(string)) error {
 			calm := 0
-			return b.poll(ctx, drainTimeout, progress, func(ctx context.Context) (string, error) {
+			return b.poll(ctx, drainTimeout, progress, tolerate(func(ctx context.Context) (string, error) {
 				status, err := b.status(ctx)
 				if err != nil {
 					return "", err
@@ -176,7 +176,7 @@ func (b *builder) waitHealed(l *leaving) control.Step {
 					return "looking once more", nil
 				}
 				return "", nil
-			})
+			}))
 		},
 	}
 }

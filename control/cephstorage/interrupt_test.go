@@ -118,7 +118,10 @@ func TestInterrupted(t *testing.T) {
 			t.Parallel()
 			want, points := c.whole(t)
 			for _, p := range points {
-				t.Run(p.String(), func(t *testing.T) { c.interrupted(t, want, p) })
+				t.Run(p.String(), func(t *testing.T) {
+					t.Parallel()
+					c.interrupted(t, want, p)
+				})
 			}
 		})
 	}

@@ -175,10 +175,10 @@ func (b *builder) waitSafe(l *leaving) control.Step {
 		ID: "safe " + l.Name, Node: b.v.master.Name, Title: "wait until nothing needs " + names(l.osds),
 		Commands: []string{cephLine(argv) + "    # again and again, for as long as it takes"},
 		Do: func(ctx context.Context, progress func(string)) error {
-			return b.poll(ctx, drainTimeout, progress, func(ctx context.Context) (string, error) {
+			return b.poll(ctx, drainTimeout, progress, tolerate(func(ctx context.Context) (string, error) {
 				_, err := b.ceph(ctx, argv...)
 				return notYet(err)
-			})
+			}))
 		},
 	}
 }

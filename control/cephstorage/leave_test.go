@@ -102,6 +102,22 @@ func TestDrainWaits(t *testing.T) {
 	}
 }
 
+// TestDrainOutlivesErrors goes on when some answers fail, and gives up when all do.
+func TestDrainOutlivesErrors(t *testing.T) {
+	for _, fails := range []int{tolerated - 1, tolerated} {
+		s := grown(t, 4)
+		asked := 0
+		s.intercept = func(line string) (string, error, bool) {
+			if strings.HasPrefix(line, "osd safe-to-destroy") {
+				asked++
+			}
+			return "", failure(1, "timed out"), asked > 0 && asked <= fails
+		}
+		_, err := s.try(s.offline("node2"))
+		equal(t, "given up", fails == tolerated, err != nil)
+	}
+}
+
 // TestLateNo is told by the cluster, when it is about to purge, that it is no longer safe.
 func TestLateNo(t *testing.T) {
 	s := grown(t, 4)

@@ -88,10 +88,13 @@ var refusals = []refusal{
 	{"device-in-use", 3, false, disk(func(d *simDisk) { d.content = "ext4 file system" }), initChange, []string{
 		"node2: /dev/sdb is not empty: ext4 file system: if nothing on it is needed, wipe it: wipefs -a /dev/sdb",
 	}},
-	{"device-in-use", 4, true, disk(func(d *simDisk) { d.osd, d.content = nil, "ext4 file system" }),
-		func(s *sim) control.Change { return s.storage().ReplaceOSD(1, "", "replace") }, []string{
+	{
+		"device-in-use", 4, true, disk(func(d *simDisk) { d.osd, d.content = nil, "ext4 file system" }),
+		func(s *sim) control.Change { return s.storage().ReplaceOSD(1, "", "replace") },
+		[]string{
 			"node2: /dev/sdb is not empty: ext4 file system: if nothing on it is needed, wipe it: wipefs -a /dev/sdb",
-		}},
+		},
+	},
 	{"device-twice", 1, false, func(s *sim) {
 		s.setCluster(OptionDisk, "/dev/sdb", "/dev/sdc")
 		s.nodes["node1"].Disks["/dev/sdb"].stable, s.nodes["node1"].Disks["/dev/sdc"].stable = "/dev/disk/by-id/x", "/dev/disk/by-id/x"

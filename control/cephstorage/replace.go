@@ -44,13 +44,14 @@ func (s *Storage) planReplace(ctx context.Context, id int, device string, memory
 		return plan, nil
 	}
 	n := b.hostOf(id)
-	if n == nil {
+	switch {
+	case n == nil:
 		plan.Block("", "unknown-osd", "see \"cephctl storage status\"", "no online node of the storage group carries %s", osdName(id))
-		return plan, nil
-	}
-	if n.err != nil {
+	case n.err != nil:
 		plan.Block(n.Name, "node-unreachable", "", "%v", n.err)
-		return plan, nil //nolint:nilerr // it is in the plan
+	}
+	if len(plan.Blockers) > 0 {
+		return plan, nil
 	}
 	if b.g, err = setGoal(v, v.state.Group, v.state.ID, v.members(v.state.Group), memory); err != nil {
 		return nil, err

@@ -3,7 +3,6 @@ package cephstorage
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -136,7 +135,7 @@ func newSim(t testing.TB, nodes int, options map[string][]string) *sim {
 	inventory := local.New(s.store, "node1")
 	s.env = &control.Env{
 		Inventory: inventory, Transport: simTransport{s}, Runner: simRunner{s}, Store: s.store,
-		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Version: "test", Parallel: 1,
+		Log: slog.New(slog.DiscardHandler), Version: "test", Parallel: 1,
 	}
 	if options == nil {
 		options = map[string][]string{OptionDisk: {"/dev/sdb"}, OptionOSDBackend: {"raw"}}
@@ -154,10 +153,9 @@ func newSim(t testing.TB, nodes int, options map[string][]string) *sim {
 }
 
 // newNode adds a node to the inventory.
-func (s *sim) newNode(number int) control.Node {
+func (s *sim) newNode(number int) {
 	n := s.hardware(number)
 	s.locked(func() error { return s.env.Inventory.AddNode(context.Background(), n) })
-	return n
 }
 
 func (s *sim) locked(change func() error) {
@@ -228,6 +226,7 @@ func (s *sim) init() control.Change { return s.storage().Init("default", "cephct
 func (s *sim) readd(n string) control.Change {
 	return s.storage().Readd(n, "cephctl node add --readd "+n)
 }
+
 func (s *sim) offline(n string) control.Change {
 	return s.storage().Offline(n, "cephctl node modify --offline=yes "+n, OfflineOptions{})
 }

@@ -52,8 +52,8 @@ func (s *sim) answer(argv []string) (string, error) {
 	if out, ok := s.question(words); ok {
 		return out, nil
 	}
-	if out, err, ok := s.ask(words); ok {
-		return out, err
+	if ok, err := s.ask(words); ok {
+		return "", err
 	}
 	if err := s.change(); err != nil {
 		return "", err
@@ -254,18 +254,18 @@ func (s *sim) status() object {
 }
 
 // ask answers what the mgr is asked.
-func (s *sim) ask(words []string) (string, error, bool) { //nolint:revive // the error comes before ok
+func (s *sim) ask(words []string) (ok bool, err error) {
 	if len(words) < 3 || words[0] != "osd" || words[1] != "ok-to-stop" && words[1] != "safe-to-destroy" {
-		return "", nil, false
+		return false, nil
 	}
 	if len(s.mgrs()) == 0 {
-		return "", failure(1, "timed out"), true
+		return true, failure(1, "timed out")
 	}
 	ids := idsOf(words[2:])
 	if words[1] == "ok-to-stop" {
-		return "", s.okToStop(ids), true
+		return true, s.okToStop(ids)
 	}
-	return "", s.safeToDestroy(ids), true
+	return true, s.safeToDestroy(ids)
 }
 
 func idsOf(words []string) []int {

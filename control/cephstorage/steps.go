@@ -60,6 +60,26 @@ func (s *Storage) removeStep(n control.Node, id, title string, removal node.Remo
 	}
 }
 
+// tolerated is how many answers in a row may fail while something is waited for that takes hours: meanwhile, mons elect
+// and mgrs change.
+const tolerated = 20
+
+// tolerate makes the first errors in a row something that is lacking.
+func tolerate(done func(context.Context) (lack string, err error)) func(context.Context) (string, error) {
+	failed := 0
+	return func(ctx context.Context) (string, error) {
+		lack, err := done(ctx)
+		if err == nil {
+			failed = 0
+			return lack, nil
+		}
+		if failed++; failed < tolerated {
+			return "no answer: " + reason(err), nil
+		}
+		return "", err
+	}
+}
+
 // poll calls done again and again until it returns an empty text, which says what is lacking, or an error, or time
 // is up.
 func (s *Storage) poll(ctx context.Context, timeout time.Duration, progress func(string), done func(context.Context) (lack string, err error)) error {
