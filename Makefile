@@ -23,7 +23,8 @@ $(BIN)/ceph-ganeti-exporter:
 setup:
 	@e2e/setup.sh
 
-demo: setup
+demo:
+	@e2e/setup.sh demo
 	@mkdir -p $(BIN)
 	@echo 'Building the demo (the first time, this takes some minutes)'
 	@go build -o $(BIN)/demo ./e2e/demo

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs what `make demo` and `make test` need on Debian 12 or later or, as `setup.sh build`, what `make build` needs.
+# Installs what `make test` needs on Debian 12 or later or, as `setup.sh demo` and `setup.sh build`, the part of it that
+# `make demo` and `make build` need.
 # Says what that is, asks for sudo when not root, and is done at once when nothing is missing.
 set -eu
 
@@ -10,8 +11,11 @@ BUILD_PACKAGES="ca-certificates gcc libc6-dev librados-dev librbd-dev"
 LAB_PACKAGES="ceph-common ceph-mon ceph-mgr ceph-osd
 	qemu-system-x86 qemu-block-extra
 	prometheus"
+# Ceph's other daemons, which no part of the demo runs.
+TEST_PACKAGES="ceph-mds radosgw rbd-mirror"
 # What these packages would start at the next boot. Prometheus' port is also the demo's.
-SERVICES="ceph-crash.service ceph.target prometheus.service rbdmap.service"
+SERVICES="ceph-crash.service ceph.target prometheus.service rbdmap.service
+	ceph-mds.target ceph-radosgw.target radosgw.service ceph-rbd-mirror.target"
 MIN_GO_MINOR=21
 POLICY=/usr/sbin/policy-rc.d
 
@@ -19,7 +23,8 @@ main() {
 	check_go
 	case ${1:-all} in
 	build) missing=$(missing_packages $BUILD_PACKAGES) ;;
-	*) missing=$(missing_packages $BUILD_PACKAGES $LAB_PACKAGES) ;;
+	demo) missing=$(missing_packages $BUILD_PACKAGES $LAB_PACKAGES) ;;
+	*) missing=$(missing_packages $BUILD_PACKAGES $LAB_PACKAGES $TEST_PACKAGES) ;;
 	esac
 	[ -n "$missing" ] || exit 0
 	echo "setup: these packages are missing and will be installed (their services are not started): $missing"
@@ -89,10 +94,10 @@ clean_up() {
 	[ -z "${policy_is_ours:-}" ] || rm -f "$POLICY"
 }
 
-# list_services prints those of SERVICES that exist.
+# list_services prints those of SERVICES that exist. radosgw's is a script of System V init.
 list_services() {
 	for service in $SERVICES; do
-		if [ -e "/lib/systemd/system/$service" ]; then echo "$service"; fi
+		if [ -e "/lib/systemd/system/$service" ] || [ -e "/etc/init.d/${service%.service}" ]; then echo "$service"; fi
 	done
 }
 
