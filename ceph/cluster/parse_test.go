@@ -246,6 +246,39 @@ func TestParseMgrMap(t *testing.T) {
 	}
 }
 
+func TestParseFSMap(t *testing.T) {
+	want := FSMap{
+		Epoch:       6,
+		FileSystems: []FileSystem{{1, "lab", 6, []int64{7, 8}}},
+		MDSs: []MDS{
+			{"a", 1, 0, "127.0.0.1:6827/1405984835"},
+			{"b", NoFileSystem, -1, "127.0.0.1:6829/3540035709"},
+		},
+	}
+	check(t, want, must(t, ParseFSMap, "16.2/services/fs_dump.json"))
+	check(t, FSMap{Epoch: 1}, must(t, ParseFSMap, "16.2/osd-down/fs_dump.json"))
+}
+
+func TestParseServices(t *testing.T) {
+	meta := Metadata{"node1", "ceph version 16.2.15 (618f440892089921c3e944a991122ddc44e60516) pacific (stable)", "pacific"}
+	want := []Service{
+		{meta, "rbd-mirror", "4165", "a", "4165"},
+		{meta, "rgw", "4168", "gate", ""},
+	}
+	check(t, want, must(t, ParseServices, "16.2/services/service_dump.json"))
+	check(t, []Service(nil), must(t, ParseServices, "16.2/osd-down/service_dump.json"))
+}
+
+// Daemons of the maps stand there too for a while after they have told the mgr their state.
+func TestParseServicesOfMaps(t *testing.T) {
+	got, err := ParseServices([]byte(`{"epoch":3,"services":{"mds":{"daemons":{"summary":"","a":{"start_epoch":0,
+		"start_stamp":"0.000000","gid":0,"addr":"(unrecognized address family 0)/0","metadata":{},"task_status":{}}}}}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(t, []Service(nil), got)
+}
+
 func TestParseDF(t *testing.T) {
 	got := must(t, ParseDF, "16.2/osd-down/df.json")
 	check(t, Usage{6442450944, 913969152, 913969152}, got.Usage)
@@ -354,6 +387,8 @@ func parsers() map[string]func([]byte) error {
 		"osd_tree":       ignore(ParseDeviceClasses),
 		"osd_metadata":   ignore(ParseOSDMetadata),
 		"mgr_dump":       ignore(ParseMgrMap),
+		"fs_dump":        ignore(ParseFSMap),
+		"service_dump":   ignore(ParseServices),
 		"df":             ignore(ParseDF),
 		"pg_stat":        ignore(ParsePGStat),
 		"pg_dump_pools":  ignore(ParsePoolPGs),
