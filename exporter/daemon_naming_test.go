@@ -28,10 +28,16 @@ func TestDaemonGivesSeriesOfCephExporter(t *testing.T) {
 		{"16.2", "rbd-mirror", "ceph-client.rbd-mirror.a.4711.94.asok", "rbd-mirror.a.4711.94"},
 		{"18.2", "osd", "ceph-osd.3.asok", "osd.3"},
 		{"18.2", "client", "ceph-client.vm.4711.94.asok", "vm.4711.94"},
+		{"18.2", "mds", "ceph-mds.a.asok", "mds.a"},
+		{"18.2", "rgw", "ceph-client.rgw.gate.4711.94.asok", "94"},
+		{"18.2", "rbd-mirror", "ceph-client.rbd-mirror.a.4711.94.asok", "rbd-mirror.a.4711.94"},
 		{"20.2", "osd", "ceph-osd.3.asok", "osd.3"},
 		{"20.2", "mon", "ceph-mon.a.asok", "mon.a"},
 		{"20.2", "mgr", "ceph-mgr.x.asok", "mgr.x"},
 		{"20.2", "client", "ceph-client.vm.4711.94.asok", "vm.4711.94"},
+		{"20.2", "mds", "ceph-mds.b.asok", "mds.b"},
+		{"20.2", "rgw", "ceph-client.rgw.gate.4711.94.asok", "94"},
+		{"20.2", "rbd-mirror", "ceph-client.rbd-mirror.a.4711.94.asok", "rbd-mirror.a.4711.94"},
 	} {
 		t.Run(c.release+"/"+c.daemon, func(t *testing.T) {
 			answers := answersOf(t, c.release, c.daemon)

@@ -247,26 +247,42 @@ func TestParseMgrMap(t *testing.T) {
 }
 
 func TestParseFSMap(t *testing.T) {
-	want := FSMap{
-		Epoch:       6,
-		FileSystems: []FileSystem{{1, "lab", 6, []int64{7, 8}}},
-		MDSs: []MDS{
-			{"a", 1, 0, "127.0.0.1:6827/1405984835"},
-			{"b", NoFileSystem, -1, "127.0.0.1:6829/3540035709"},
+	for release, want := range map[string]FSMap{
+		"16.2/osd-down": {Epoch: 1},
+		"16.2/services": {
+			Epoch:       6,
+			FileSystems: []FileSystem{{1, "lab", 6, []int64{7, 8}}},
+			MDSs:        []MDS{{"a", 1, 0, "127.0.0.1:6827/1405984835"}, {"b", NoFileSystem, -1, "127.0.0.1:6829/3540035709"}},
 		},
+		"18.2/no-modules": {
+			Epoch:       6,
+			FileSystems: []FileSystem{{1, "lab", 3, []int64{5}}},
+			MDSs:        []MDS{{"a", 1, 0, "127.0.0.1:6823/1554701830"}, {"b", NoFileSystem, -1, "127.0.0.1:6821/2953039116"}},
+		},
+		"20.2/healthy": {
+			Epoch:       6,
+			FileSystems: []FileSystem{{1, "lab", 3, []int64{5}}},
+			MDSs:        []MDS{{"a", NoFileSystem, -1, "127.0.0.1:6817/1005501892"}, {"b", 1, 0, "127.0.0.1:6819/1189169193"}},
+		},
+	} {
+		t.Run(release, func(t *testing.T) { check(t, want, must(t, ParseFSMap, release+"/fs_dump.json")) })
 	}
-	check(t, want, must(t, ParseFSMap, "16.2/services/fs_dump.json"))
-	check(t, FSMap{Epoch: 1}, must(t, ParseFSMap, "16.2/osd-down/fs_dump.json"))
 }
 
 func TestParseServices(t *testing.T) {
-	meta := Metadata{"node1", "ceph version 16.2.15 (618f440892089921c3e944a991122ddc44e60516) pacific (stable)", "pacific"}
-	want := []Service{
-		{meta, "rbd-mirror", "4165", "a", "4165"},
-		{meta, "rgw", "4168", "gate", ""},
+	pacific := Metadata{"node1", "ceph version 16.2.15 (618f440892089921c3e944a991122ddc44e60516) pacific (stable)", "pacific"}
+	reef := Metadata{"node1", "ceph version 18.2.7 (6b0e988052ec84cf2d4a54ff9bbbc5e720b621ad) reef (stable)", "reef"}
+	tentacle := Metadata{
+		"node1", "ceph version 20.2.4 (7f793731f1b39eb4f465e960113d2363c311b964) tentacle (stable - RelWithDebInfo)", "tentacle",
 	}
-	check(t, want, must(t, ParseServices, "16.2/services/service_dump.json"))
-	check(t, []Service(nil), must(t, ParseServices, "16.2/osd-down/service_dump.json"))
+	for release, want := range map[string][]Service{
+		"16.2/osd-down":   nil,
+		"16.2/services":   {{pacific, "rbd-mirror", "4165", "a", "4165"}, {pacific, "rgw", "4168", "gate", ""}},
+		"18.2/no-modules": {{reef, "rbd-mirror", "4154", "a", "4154"}, {reef, "rgw", "4145", "gate", ""}},
+		"20.2/healthy":    {{tentacle, "rbd-mirror", "4171", "a", "4171"}, {tentacle, "rgw", "4160", "gate", ""}},
+	} {
+		t.Run(release, func(t *testing.T) { check(t, want, must(t, ParseServices, release+"/service_dump.json")) })
+	}
 }
 
 // Daemons of the maps stand there too for a while after they have told the mgr their state.

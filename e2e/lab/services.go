@@ -51,7 +51,7 @@ func (c *Ceph) createServiceKeys(ctx context.Context) error {
 	err := c.generateKeys(ctx, keyring, [][]string{
 		{MDS, "mon", "profile mds", "mgr", "profile mds", "osd", "allow rw tag cephfs *=*", "mds", "allow"},
 		{"client." + RGW, "mon", "allow rw", "mgr", "allow rw", "osd", "allow rwx"},
-		{"client." + RBDMirror, "mon", "profile rbd-mirror", "mgr", "profile rbd-mirror", "osd", "profile rbd"},
+		{"client." + RBDMirror, "mon", "profile rbd-mirror", "osd", "profile rbd"},
 	})
 	if err != nil {
 		return err
