@@ -35,6 +35,7 @@ func TestEqualsMgrModule(t *testing.T) {
 	lab.RequireCeph(t)
 	lab.RequireServices(t)
 	cluster := startCeph(t)
+	url := startModule(t, cluster) // first, as the mgr loads its modules anew while the rest is started
 	if err := cluster.StartServices(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +52,6 @@ func TestEqualsMgrModule(t *testing.T) {
 			Leader: exporter.LeaderCheck{Mode: exporter.ClusterAuto, CephRun: cluster.RunDir, Caller: sockets},
 			Runner: conn,
 		}))
-	url := startModule(t, cluster)
 	awaitModule(t, url)
 
 	before := parseSeries(scrape(ours))
@@ -219,7 +219,7 @@ func startModule(t *testing.T, cluster *lab.Ceph) (url string) {
 // awaitModule waits until the mgr, which starts anew with its modules, has heard of every daemon.
 func awaitModule(t *testing.T, url string) {
 	t.Helper()
-	deadline := time.Now().Add(2 * time.Minute)
+	deadline := time.Now().Add(3 * time.Minute)
 	for {
 		text := get(t, url)
 		lack := ""

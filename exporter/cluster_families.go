@@ -94,7 +94,7 @@ var (
 	}
 	pgTotal = cephGauge("ceph_pg_total", "Placement groups of the pool.", poolLabel, "pg dump pools", costMgr)
 
-	rgwInfo = cephGauge("ceph_rgw_metadata", "Always 1 for every RADOS gateway; instance_id is its number in the cluster, another after each start.",
+	rgwInfo = cephGauge("ceph_rgw_metadata", "Always 1 for every RADOS gateway; instance_id is its number in the cluster, another after each start. Where an orchestrator such as cephadm runs, the module of release 18 and later takes a part of the name instead.",
 		[]string{"ceph_daemon", "hostname", "ceph_version", "instance_id"}, "service dump", costServices)
 	rbdMirrorInfo = cephGauge("ceph_rbd_mirror_metadata", "Always 1 for every rbd-mirror; instance_id, also in ceph_daemon, is its number in the cluster, another after each start.",
 		[]string{"ceph_daemon", "id", "instance_id", "hostname", "ceph_version"}, "service dump", costServices)
