@@ -26,7 +26,8 @@ $(PROGRAMS):
 setup:
 	@e2e/setup.sh
 
-demo: setup
+demo:
+	@e2e/setup.sh demo
 	@mkdir -p $(BIN)
 	@echo 'Building the demo (the first time, this takes some minutes)'
 	@go build -o $(BIN)/demo ./e2e/demo

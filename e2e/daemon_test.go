@@ -48,6 +48,12 @@ func (l *lines) Write(p []byte) (int, error) {
 	return l.text.Write(p)
 }
 
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
 // with returns how many lines contain the text.
 func (l *lines) with(text string) int {
 	l.mu.Lock()

@@ -1,21 +1,25 @@
 #!/bin/sh
-# Installs what `make demo` and `make test` need on Debian 12 or later or, as `setup.sh build`, what `make build` needs
-# or, as `setup.sh e2e`, what `make e2e` needs besides. Says what that is, asks for sudo when not root, and is done at
-# once when nothing is missing.
+# Installs what `make test` needs on Debian 12 or later or, as `setup.sh build` and `setup.sh demo`, the part of it that
+# `make build` and `make demo` need or, as `setup.sh e2e`, what `make e2e` needs besides.
+# Says what that is, asks for sudo when not root, and is done at once when nothing is missing.
 set -eu
 
 # The compiler and headers for librados and librbd.
 BUILD_PACKAGES="ca-certificates gcc libc6-dev librados-dev librbd-dev"
 # A Ceph cluster (ceph-mgr brings what its prometheus module needs); a guest that opens RBD images; a Prometheus,
-# which brings promtool; an sshd, which the tests run as their own child.
+# which brings promtool.
 LAB_PACKAGES="ceph-common ceph-mon ceph-mgr ceph-osd
 	qemu-system-x86 qemu-block-extra
-	prometheus
+	prometheus"
+# Ceph's other daemons, and an sshd that the tests run as their own child: no part of the demo runs them.
+TEST_PACKAGES="ceph-mds radosgw rbd-mirror
 	openssh-client openssh-server"
 # Nodes: containers, and what makes and connects them.
 NODE_PACKAGES="systemd-container debootstrap debian-archive-keyring iproute2 util-linux"
 # What these packages would start at the next boot. Prometheus' port is also the demo's.
-SERVICES="ceph-crash.service ceph.target prometheus.service rbdmap.service ssh.service ssh.socket"
+SERVICES="ceph-crash.service ceph.target prometheus.service rbdmap.service
+	ceph-mds.target ceph-radosgw.target radosgw.service ceph-rbd-mirror.target
+	ssh.service ssh.socket"
 MIN_GO_MINOR=21
 POLICY=/usr/sbin/policy-rc.d
 
@@ -23,8 +27,9 @@ main() {
 	check_go
 	case ${1:-all} in
 	build) missing=$(missing_packages $BUILD_PACKAGES) ;;
+	demo) missing=$(missing_packages $BUILD_PACKAGES $LAB_PACKAGES) ;;
 	e2e) missing=$(missing_packages $BUILD_PACKAGES $LAB_PACKAGES $NODE_PACKAGES) ;;
-	*) missing=$(missing_packages $BUILD_PACKAGES $LAB_PACKAGES) ;;
+	*) missing=$(missing_packages $BUILD_PACKAGES $LAB_PACKAGES $TEST_PACKAGES) ;;
 	esac
 	[ -n "$missing" ] || exit 0
 	echo "setup: these packages are missing and will be installed (their services are not started): $missing"
@@ -94,10 +99,10 @@ clean_up() {
 	[ -z "${policy_is_ours:-}" ] || rm -f "$POLICY"
 }
 
-# list_services prints those of SERVICES that exist.
+# list_services prints those of SERVICES that exist. radosgw's is a script of System V init.
 list_services() {
 	for service in $SERVICES; do
-		if [ -e "/lib/systemd/system/$service" ]; then echo "$service"; fi
+		if [ -e "/lib/systemd/system/$service" ] || [ -e "/etc/init.d/${service%.service}" ]; then echo "$service"; fi
 	done
 }
 

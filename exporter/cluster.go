@@ -89,7 +89,10 @@ func (c *Cluster) collectMon(ctx context.Context, b *Batch) error {
 		errs = append(errs, addDaemonHealth(b, health, mons, osds.OSDs))
 	}
 	mgrs, err := c.client.Mgrs(ctx)
+	errs = append(errs, err)
 	addMgrs(b, mgrs)
+	fss, err := c.client.FileSystems(ctx)
+	addFileSystems(b, fss)
 	return errors.Join(append(errs, err)...)
 }
 
@@ -117,6 +120,9 @@ func (c *Cluster) collectMgr(ctx context.Context, b *Batch) error {
 	errs = append(errs, err)
 	addLatencies(b, latencies)
 	recovery, err := c.client.Recovery(ctx)
+	errs = append(errs, err)
 	addRecovery(b, recovery)
+	services, err := c.client.Services(ctx)
+	addServices(b, services)
 	return errors.Join(append(errs, err)...)
 }

@@ -7,6 +7,9 @@ const (
 	costMon      = "1 mon command a scrape"
 	costOSDMap   = "1 mon command a scrape, 3 more when the OSD map has changed (about 4 kB an OSD, 1 kB a pool)"
 	costMgrMap   = "1 mon command a scrape, 2 more when the mgr map has changed (about 60 kB)"
+	costFSMap    = "1 mon command a scrape (0.5 kB, 2 kB more a file system and 1 kB more an MDS)"
+	costMDS      = costFSMap + ", 1 more when the map has changed and there are MDSs (0.6 kB an MDS)"
+	costServices = "1 mgr command a scrape (0.1 kB, 1 kB more a daemon)"
 	costMgr      = "1 mgr command a scrape"
 	costPGStates = "1 mgr command a scrape; when placement groups differ in their states 1 more, about 6 µs of the mgr and 100 B for each of them"
 )
@@ -43,7 +46,11 @@ var (
 	mgrStatus       = cephGauge("ceph_mgr_status", "Whether the mgr is the active one; 0 is a standby.", daemonLabel, "mgr dump", costMgrMap)
 	mgrModuleStatus = cephGauge("ceph_mgr_module_status", "State of the mgr module: 0 is disabled, 1 enabled, 2 always on.", []string{"name"}, "mgr dump", costMgrMap)
 	mgrModuleCanRun = cephGauge("ceph_mgr_module_can_run", "Whether the mgr module has all that it needs to run.", []string{"name"}, "mgr dump", costMgrMap)
-	osdInfo         = cephGauge("ceph_osd_metadata", "Always 1 for every OSD that has been started.",
+	fsInfo          = cephGauge("ceph_fs_metadata", "Always 1 for every CephFS; data_pools and metadata_pool are ids of pools.",
+		[]string{"data_pools", "fs_id", "metadata_pool", "name"}, "fs dump", costFSMap)
+	mdsInfo = cephGauge("ceph_mds_metadata", "Always 1 for every MDS; fs_id and rank of a standby are -1. public_addr is with port and nonce.",
+		[]string{"ceph_daemon", "fs_id", "hostname", "public_addr", "rank", "ceph_version"}, "fs dump, mds metadata", costMDS)
+	osdInfo = cephGauge("ceph_osd_metadata", "Always 1 for every OSD that has been started.",
 		[]string{"back_iface", "ceph_daemon", "cluster_addr", "device_class", "front_iface", "hostname", "objectstore", "public_addr", "ceph_version"},
 		"osd dump, osd tree, osd metadata", costOSDMap)
 	osdUp     = cephGauge("ceph_osd_up", "Whether the mons take the OSD to be running.", daemonLabel, "osd dump", costOSDMap)
@@ -86,6 +93,11 @@ var (
 		Kind: Counter, Labels: poolLabel, Source: "pg dump pools", Cost: costMgr, Ceph: true,
 	}
 	pgTotal = cephGauge("ceph_pg_total", "Placement groups of the pool.", poolLabel, "pg dump pools", costMgr)
+
+	rgwInfo = cephGauge("ceph_rgw_metadata", "Always 1 for every RADOS gateway; instance_id is its number in the cluster, another after each start. Where an orchestrator such as cephadm runs, the module of release 18 and later takes a part of the name instead.",
+		[]string{"ceph_daemon", "hostname", "ceph_version", "instance_id"}, "service dump", costServices)
+	rbdMirrorInfo = cephGauge("ceph_rbd_mirror_metadata", "Always 1 for every rbd-mirror; instance_id, also in ceph_daemon, is its number in the cluster, another after each start.",
+		[]string{"ceph_daemon", "id", "instance_id", "hostname", "ceph_version"}, "service dump", costServices)
 
 	recoveringObjects = poolRecovery("ceph_pool_recovering_objects_per_sec", "Objects of the pool that are recovered a second.")
 	recoveringBytes   = poolRecovery("ceph_pool_recovering_bytes_per_sec", "Bytes of the pool that are recovered a second.")
@@ -159,7 +171,7 @@ var pgStateFamilies = pgStates([][2]string{
 func clusterFamilies() []*Family {
 	families := []*Family{
 		clusterCollecting, healthStatus, healthDetail, healthSlowOps, daemonHealth, monQuorum, monInfo,
-		mgrInfo, mgrStatus, mgrModuleStatus, mgrModuleCanRun,
+		mgrInfo, mgrStatus, mgrModuleStatus, mgrModuleCanRun, fsInfo, mdsInfo, rgwInfo, rbdMirrorInfo,
 		osdInfo, osdUp, osdIn, osdWeight, osdFull, osdNear, blocklist, poolInfo, diskOccupation, diskOccupationHuman,
 		osdApplyLatency, osdCommitLatency, objectsDegraded, objectsMisplaced, objectsUnfound, objectsRepaired, pgTotal,
 		recoveringObjects, recoveringBytes, recoveringKeys, recoveredObjects, recoveredBytes,

@@ -89,6 +89,18 @@ func addLatencies(b *Batch, latencies []cluster.OSDLatency) {
 	}
 }
 
+// addServices puts in the daemons that the mgr's module has families for.
+func addServices(b *Batch, services []cluster.Service) {
+	for _, s := range services {
+		switch s.Type {
+		case "rgw":
+			b.Add(rgwInfo, 1, "rgw."+s.ID, s.Hostname, s.Version, s.Key)
+		case "rbd-mirror":
+			b.Add(rbdMirrorInfo, 1, "rbd-mirror."+s.Key, s.ID, s.InstanceID, s.Hostname, s.Version)
+		}
+	}
+}
+
 func addRecovery(b *Batch, pools []cluster.PoolRecovery) {
 	for _, p := range pools {
 		id := poolID(p.PoolID)

@@ -99,6 +99,21 @@ func moduleStatus(m cluster.MgrModule, alwaysOn []string) float64 {
 	return 0
 }
 
+func addFileSystems(b *Batch, m cluster.FileSystems) {
+	for _, f := range m.FileSystems {
+		pools := make([]string, len(f.DataPools))
+		for i, id := range f.DataPools {
+			pools[i] = poolID(id)
+		}
+		b.Add(fsInfo, 1, strings.Join(pools, ","), strconv.FormatInt(f.ID, 10), poolID(f.MetadataPool), f.Name)
+	}
+	for _, d := range m.MDSs {
+		if meta, ok := m.Metadata[d.Name]; ok {
+			b.Add(mdsInfo, 1, "mds."+d.Name, strconv.FormatInt(d.FileSystem, 10), meta.Hostname, d.Addr, strconv.Itoa(d.Rank), meta.Version)
+		}
+	}
+}
+
 func addOSDMap(b *Batch, m cluster.OSDs) {
 	for _, f := range flagFamilies {
 		b.AddBool(f.family, slices.Contains(m.Flags, f.name))

@@ -49,7 +49,7 @@ func newFakeCluster(f fakeRunner) *Cluster {
 }
 
 func TestCluster(t *testing.T) {
-	for _, dir := range []string{"16.2/osd-down", "16.2/block-devices", "18.2/no-modules", "20.2/healthy"} {
+	for _, dir := range []string{"16.2/osd-down", "16.2/block-devices", "16.2/services", "18.2/no-modules", "20.2/healthy"} {
 		t.Run(dir, func(t *testing.T) {
 			got := ownFamilies(t, newFakeCluster(fakeRunner{dir: dir}))
 			checkGolden(t, filepath.Join("testdata/cluster", strings.ReplaceAll(dir, "/", "-")+".prom"), got)
@@ -64,7 +64,7 @@ func TestClusterEqualsMgrModule(t *testing.T) {
 		"ceph_prometheus_collect_duration_seconds", // of the module itself
 		"ceph_rbd_image_metadata",                  // of the rbd collector
 	}
-	for _, dir := range []string{"16.2/block-devices", "20.2/healthy"} {
+	for _, dir := range []string{"16.2/block-devices", "16.2/services", "20.2/healthy"} {
 		t.Run(dir, func(t *testing.T) {
 			module, err := os.ReadFile(filepath.Join(clusterAnswers, dir, "module.prom"))
 			if err != nil {
@@ -168,21 +168,44 @@ func TestClusterWithOneFailure(t *testing.T) {
 		{rados.OSDPoolStats, "ceph_pool_recovering_bytes_per_sec", []string{"ceph_pool_stored"}},
 	} {
 		t.Run(test.failing.String(), func(t *testing.T) {
-			got := string(ownFamilies(t, newFakeCluster(fakeRunner{dir: "16.2/osd-down", failing: func(cmd rados.Command) error {
-				if cmd == test.failing {
-					return errors.New("told to fail")
-				}
-				return nil
-			}})))
-			if strings.Contains(got, test.gone) {
-				t.Errorf("there is still a %s", test.gone)
-			}
-			for _, family := range test.there {
-				if !strings.Contains(got, family) {
-					t.Errorf("no %s", family)
-				}
-			}
+			withOneFailure(t, "16.2/osd-down", test.failing, test.gone, test.there)
 		})
+	}
+}
+
+func TestClusterServicesWithOneFailure(t *testing.T) {
+	for _, test := range []struct {
+		failing rados.Command
+		gone    string
+		there   []string
+	}{
+		{rados.FSDump, "ceph_fs_metadata", []string{"ceph_mgr_status", "ceph_rgw_metadata"}},
+		{rados.MDSMetadata, "ceph_mds_metadata", []string{"ceph_fs_metadata", "ceph_mgr_status"}},
+		{rados.ServiceDump, "ceph_rgw_metadata", []string{"ceph_fs_metadata", "ceph_pool_stored"}},
+		{rados.ServiceDump, "ceph_rbd_mirror_metadata", []string{"ceph_mds_metadata", "ceph_pool_recovering_bytes_per_sec"}},
+	} {
+		t.Run(test.failing.String(), func(t *testing.T) {
+			withOneFailure(t, "16.2/services", test.failing, test.gone, test.there)
+		})
+	}
+}
+
+// withOneFailure lets one command of a cluster fail, and looks for what is then gone and what is still there.
+func withOneFailure(t *testing.T, dir string, failing rados.Command, gone string, there []string) {
+	t.Helper()
+	got := string(ownFamilies(t, newFakeCluster(fakeRunner{dir: dir, failing: func(cmd rados.Command) error {
+		if cmd == failing {
+			return errors.New("told to fail")
+		}
+		return nil
+	}})))
+	if strings.Contains(got, gone) {
+		t.Errorf("there is still a %s", gone)
+	}
+	for _, family := range there {
+		if !strings.Contains(got, family) {
+			t.Errorf("no %s", family)
+		}
 	}
 }
 

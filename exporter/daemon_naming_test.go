@@ -21,12 +21,23 @@ func TestDaemonGivesSeriesOfCephExporter(t *testing.T) {
 		{"16.2", "mon", "ceph-mon.a.asok", "mon.a"},
 		{"16.2", "mgr", "ceph-mgr.x.asok", "mgr.x"},
 		{"16.2", "client", "ceph-client.vm.4711.94.asok", "vm.4711.94"},
+		{"16.2", "mds", "ceph-mds.a.asok", "mds.a"},
+		{"16.2", "rgw", "ceph-client.rgw.gate.4711.94.asok", "94"},
+		{"16.2", "rgw", "ceph-client.rgw.a.b.hrgsea.2.94.asok", "hrgsea"},
+		{"16.2", "rgw", "ceph-client.rgw.gate.asok", "rgw.gate"}, // ceph-exporter leaves it out
+		{"16.2", "rbd-mirror", "ceph-client.rbd-mirror.a.4711.94.asok", "rbd-mirror.a.4711.94"},
 		{"18.2", "osd", "ceph-osd.3.asok", "osd.3"},
 		{"18.2", "client", "ceph-client.vm.4711.94.asok", "vm.4711.94"},
+		{"18.2", "mds", "ceph-mds.a.asok", "mds.a"},
+		{"18.2", "rgw", "ceph-client.rgw.gate.4711.94.asok", "94"},
+		{"18.2", "rbd-mirror", "ceph-client.rbd-mirror.a.4711.94.asok", "rbd-mirror.a.4711.94"},
 		{"20.2", "osd", "ceph-osd.3.asok", "osd.3"},
 		{"20.2", "mon", "ceph-mon.a.asok", "mon.a"},
 		{"20.2", "mgr", "ceph-mgr.x.asok", "mgr.x"},
 		{"20.2", "client", "ceph-client.vm.4711.94.asok", "vm.4711.94"},
+		{"20.2", "mds", "ceph-mds.b.asok", "mds.b"},
+		{"20.2", "rgw", "ceph-client.rgw.gate.4711.94.asok", "94"},
+		{"20.2", "rbd-mirror", "ceph-client.rbd-mirror.a.4711.94.asok", "rbd-mirror.a.4711.94"},
 	} {
 		t.Run(c.release+"/"+c.daemon, func(t *testing.T) {
 			answers := answersOf(t, c.release, c.daemon)
@@ -41,7 +52,11 @@ func TestDaemonGivesSeriesOfCephExporter(t *testing.T) {
 			if answers["counter dump"] != nil {
 				kind = "counter"
 			}
-			want := cephExporter(t, c.label, answers[kind+" schema"], answers[kind+" dump"])
+			who := "ceph_daemon"
+			if c.daemon == "rgw" && !strings.HasPrefix(c.label, "rgw.") {
+				who = "instance_id"
+			}
+			want := cephExporter(t, who, c.label, answers[kind+" schema"], answers[kind+" dump"])
 			maps.DeleteFunc(want, func(key string, _ float64) bool { return strings.Contains(key, "librbd_1") })
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("(-ceph-exporter +ours):\n%s", diff)
@@ -53,15 +68,16 @@ func TestDaemonGivesSeriesOfCephExporter(t *testing.T) {
 	}
 }
 
-// cephExporter gives the series of the Prometheus text that ceph-exporter would make of the answers.
-func cephExporter(t *testing.T, daemon string, schema, dump []byte) series {
+// cephExporter gives the series of the Prometheus text that ceph-exporter would make of the answers. who is the label
+// that names the daemon.
+func cephExporter(t *testing.T, who, daemon string, schema, dump []byte) series {
 	t.Helper()
 	s, d := loggers(t, schema), loggers(t, dump)
 	found := make(series)
 	for _, logger := range s {
 		values := d[slices.IndexFunc(d, func(o rawLogger) bool { return o.name == logger.name && maps.Equal(o.labels, logger.labels) })]
 		labels := maps.Clone(logger.labels)
-		labels["ceph_daemon"] = daemon
+		labels[who] = daemon
 		var pairs []string
 		for _, k := range slices.Sorted(maps.Keys(labels)) {
 			pairs = append(pairs, k+`="`+labels[k]+`"`)

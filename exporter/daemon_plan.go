@@ -88,7 +88,7 @@ func (d *Daemon) learnSchema(ctx context.Context, state *daemonState) error {
 	if err != nil {
 		return err
 	}
-	state.plan = d.makePlan(schema, state.socket.Daemon())
+	state.plan = d.makePlan(schema, state.socket)
 	return nil
 }
 
@@ -123,9 +123,13 @@ type slot struct {
 	labels  []string
 }
 
-func (d *Daemon) makePlan(schema *adminsocket.Schema, daemon string) *plan {
+func (d *Daemon) makePlan(schema *adminsocket.Schema, socket adminsocket.Socket) *plan {
 	p := &plan{layout: schema.Layout, latencies: make(map[string]int), sums: make(map[string]float64)}
-	unlabelled := []string{daemon}
+	who, name := "ceph_daemon", socket.Daemon()
+	if id, ok := socket.InstanceID(); ok {
+		who, name = "instance_id", id
+	}
+	unlabelled := []string{name}
 	for i, c := range schema.Counters {
 		if c.Kind == adminsocket.Average && d.opts.Histograms {
 			p.latencies[c.Logger+"."+c.Name] = i
@@ -137,14 +141,14 @@ func (d *Daemon) makePlan(schema *adminsocket.Schema, daemon string) *plan {
 		if len(c.LabelValues) > 0 {
 			labels = slices.Concat(unlabelled, c.LabelValues)
 		}
-		p.slots = append(p.slots, slot{counter: i, family: d.family(c), labels: labels})
+		p.slots = append(p.slots, slot{counter: i, family: d.family(c, who), labels: labels})
 	}
 	return p
 }
 
-// family returns the one family for counters of the same name, kind and labels.
-func (d *Daemon) family(c adminsocket.Counter) *Family {
-	names := []string{"ceph_daemon"}
+// family returns the one family for counters of the same name, kind and labels. who is the label that names the daemon.
+func (d *Daemon) family(c adminsocket.Counter, who string) *Family {
+	names := []string{who}
 	for _, name := range c.LabelNames {
 		names = append(names, labelName(name, names))
 	}

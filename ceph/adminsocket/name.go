@@ -32,6 +32,22 @@ func (s Socket) Daemon() string {
 	return s.Type + "." + s.ID
 }
 
+// InstanceID returns the value of the label instance_id that Ceph's own exporter gives the perf counters of a RADOS
+// gateway in place of ceph_daemon, as it does from release 18 on: the fourth part of its name, which with cephadm's
+// names (rgw.<service>.<host>.<random>.<pid>.<number>) is the random one, or the last part where the first is
+// radosgw. ok is false for what is no gateway, and for one whose name has fewer parts: that exporter leaves it out.
+func (s Socket) InstanceID() (id string, ok bool) {
+	parts := strings.Split(s.ID, ".")
+	switch first := parts[0]; {
+	case s.Type != "client", len(parts) < 2:
+	case strings.Contains(first, "radosgw"):
+		return parts[len(parts)-1], true
+	case strings.Contains(first, "rgw") && len(parts) > 3:
+		return parts[3], true
+	}
+	return "", false
+}
+
 // ClientPID returns the process id in a client's socket name, 0 when there is none.
 func (s Socket) ClientPID() int {
 	parts := strings.Split(s.ID, ".")

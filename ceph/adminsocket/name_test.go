@@ -48,6 +48,28 @@ func TestParseName(t *testing.T) {
 	}
 }
 
+func TestInstanceID(t *testing.T) {
+	for file, want := range map[string]string{
+		"ceph-client.rgw.foo.node1.hrgsea.2.94739968030880.asok": "hrgsea",
+		"ceph-client.rgw.gate.4711.94.asok":                      "94",
+		"ceph-client.rgw.node1.gate.4711.94.asok":                "4711",
+		"ceph-client.radosgw.gate.asok":                          "gate",
+		"ceph-client.radosgw.gate.4711.94.asok":                  "94",
+		"ceph-client.rgw.gate.asok":                              "",
+		"ceph-client.rgw.asok":                                   "",
+		"ceph-client.radosgw.asok":                               "",
+		"ceph-client.vm.rgw.4711.94.asok":                        "",
+		"ceph-client.rbd-mirror.a.4711.94.asok":                  "",
+		"ceph-mon.rgw.a.b.c.asok":                                "",
+		"ceph-mds.a.asok":                                        "",
+	} {
+		s, _ := ParseName(file)
+		if got, ok := s.InstanceID(); got != want || ok != (want != "") {
+			t.Errorf("instance of %s is %q, %v, want %q", file, got, ok, want)
+		}
+	}
+}
+
 func FuzzParseName(f *testing.F) {
 	f.Add("ceph-osd.3.asok")
 	f.Add("a-mon-osd.-client.1.2.asok")

@@ -130,6 +130,20 @@ func TestParseSchema(t *testing.T) {
 			},
 			nil,
 		},
+		{
+			"mirrored images", `{"rbd_mirror_image_vms/a":` + counter + `,"rbd_mirror_snapshot_image_vms/ns/a/b":` + counter + `,"rbd_mirror":` + counter + `}`,
+			[]described{
+				{"rbd_mirror_image", "c", []string{"image", "namespace", "pool"}, []string{"a", "", "vms"}},
+				{"rbd_mirror_snapshot_image", "c", []string{"image", "namespace", "pool"}, []string{"a/b", "ns", "vms"}},
+				{"rbd_mirror", "c", nil, nil},
+			},
+			nil,
+		},
+		{
+			"zones", `{"data-sync-from-us-east":` + counter + `}`,
+			[]described{{"data-sync-from-zone", "c", []string{"source_zone"}, []string{"us-east"}}},
+			nil,
+		},
 		{"histogram", `{"osd":{"h":{"type":18,"metric_type":"histogram","priority":10}}}`, nil, nil},
 		{"counter of a wrong type", `{"osd":{"c":7}}`, nil, nil},
 		{"logger of a wrong type", `{"osd":7,"mon":[7,{"labels":{}}]}`, nil, nil},
@@ -381,7 +395,7 @@ func TestParseHistogram(t *testing.T) {
 func FuzzParseSchemaAndDump(f *testing.F) {
 	f.Add([]byte(`{"a":{"x":{"type":2}}}`), []byte(`{"a":{"x":1}}`))
 	f.Add([]byte(`{"a":[{"labels":{"l":"v"},"counters":{"x":{"type":5}}}]}`), []byte(`{"a":[{"labels":{"l":"v"},"counters":{"x":{"avgcount":1,"sum":inf}}}]}`))
-	f.Add([]byte(`{"objecter-0x1f":{"c":{"type":10}},"librbd-1f-p-i":{"c":{"type":10}}}`), []byte(`{"objecter-0x1f":{"c":nan}}`))
+	f.Add([]byte(`{"objecter-0x1f":{"c":{"type":10}},"librbd-1f-p-i":{"c":{"type":10}},"rbd_mirror_image_p/i":{},"data-sync-from-z":{}}`), []byte(`{"objecter-0x1f":{"c":nan}}`))
 	f.Add([]byte(`{"osd":{"h":{"type":18}}}`), []byte(`{"osd":{"h":{"axes":[{"name":"x","ranges":[{"max":-1}]}],"values":[[0,1e9]]}}}`))
 	f.Fuzz(func(t *testing.T, schemaData, dumpData []byte) {
 		schema, err := ParseSchema(schemaData, nil)

@@ -169,19 +169,32 @@ func labelledKey(key []byte, labels *fastjson.Object) []byte {
 }
 
 var (
-	pointer = regexp.MustCompile(`-0x[0-9a-f]+`)
-	librbd  = regexp.MustCompile(`librbd-([0-9a-f]+)-.*`)
+	pointer  = regexp.MustCompile(`-0x[0-9a-f]+`)
+	librbd   = regexp.MustCompile(`librbd-([0-9a-f]+)-.*`)
+	mirrored = regexp.MustCompile(`^(rbd_mirror_(?:snapshot_)?image)_([^/]+)/(?:([^/]+)/)?(.+)$`)
+	zoneSync = regexp.MustCompile(`^data-sync-from-(.+)$`)
 )
 
-// splitLogger takes out of a logger's name what would make a new metric family for every process or image: the
-// address of an object ("objecter-0x55d0c1a2b3c0"), and the image of a librbd client ("librbd-1a2b-vms-disk0",
-// "objectcacher-librbd-1a2b-vms-disk0"), whose id becomes the label image_id.
+// splitLogger takes out of a logger's name what would make a new metric family for every process, image or zone: the
+// address of an object ("objecter-0x55d0c1a2b3c0"); the image of a librbd client ("librbd-1a2b-vms-disk0",
+// "objectcacher-librbd-1a2b-vms-disk0"), whose id becomes the label image_id; the image that rbd-mirror replays before
+// release 18 ("rbd_mirror_image_vms/disk0", with a namespace "rbd_mirror_image_vms/ns/disk0"), which becomes the labels
+// pool, namespace and image; and the zone that a RADOS gateway copies from ("data-sync-from-zone1"), which becomes the
+// label source_zone.
 func splitLogger(logger string, labels *fastjson.Object) (name string, names, values []string) {
 	name = pointer.ReplaceAllString(logger, "")
 	pairs := make(map[string]string)
 	if m := librbd.FindStringSubmatch(name); m != nil {
 		name = librbd.ReplaceAllLiteralString(name, "librbd")
 		pairs["image_id"] = m[1]
+	}
+	if m := mirrored.FindStringSubmatch(name); m != nil {
+		name = m[1]
+		pairs["pool"], pairs["namespace"], pairs["image"] = m[2], m[3], m[4]
+	}
+	if m := zoneSync.FindStringSubmatch(name); m != nil {
+		name = "data-sync-from-zone"
+		pairs["source_zone"] = m[1]
 	}
 	if labels != nil {
 		labels.Visit(func(k []byte, v *fastjson.Value) { pairs[string(k)] = string(v.GetStringBytes()) })

@@ -24,6 +24,7 @@ type Client struct {
 	mu   sync.Mutex
 	osds OSDs
 	mgrs Mgrs
+	fss  FileSystems
 }
 
 // OSDs is the OSD map together with what else changes only when the map does. Its epoch is 0 when the map could
@@ -39,6 +40,13 @@ type OSDs struct {
 type Mgrs struct {
 	MgrMap
 	Metadata map[string]Metadata // nil when it could not be read
+}
+
+// FileSystems is the map of file systems together with what the MDSs have told of themselves. Its epoch is 0 when the
+// map could not be read.
+type FileSystems struct {
+	FSMap
+	Metadata map[string]Metadata // nil when it could not be read or there is no MDS
 }
 
 // NewClient returns a client that asks through r.
@@ -109,6 +117,31 @@ func (c *Client) readMgrs(ctx context.Context, _ Mgrs) (fresh Mgrs, err error) {
 	return fresh, err
 }
 
+// FileSystems costs 1 command, and 1 more when the map has changed and holds an MDS. Beside an error it returns what it
+// has read. Similar to: ceph fs dump; ceph mds metadata
+func (c *Client) FileSystems(ctx context.Context) (FileSystems, error) {
+	c.mu.Lock()
+	known := c.fss
+	c.mu.Unlock()
+	var fresh, keep FileSystems
+	var err error
+	fresh.FSMap, err = ask(ctx, c.runner, rados.FSDump, ParseFSMap)
+	switch {
+	case err != nil, len(fresh.MDSs) == 0:
+	case fresh.Epoch == known.Epoch:
+		fresh.Metadata = known.Metadata
+	default:
+		fresh.Metadata, err = ask(ctx, c.runner, rados.MDSMetadata, ParseMetadata)
+	}
+	if err == nil {
+		keep = fresh // after an error, the next answer may be of another cluster
+	}
+	c.mu.Lock()
+	c.fss = keep
+	c.mu.Unlock()
+	return fresh, err
+}
+
 // latest returns what is kept while stat tells the same epoch, and reads and keeps it anew otherwise. Beside an
 // error it returns what was read and keeps nothing: the next answer may be of another cluster.
 func latest[T interface{ epoch() uint64 }](
@@ -173,6 +206,11 @@ func (c *Client) OSDLatencies(ctx context.Context) ([]OSDLatency, error) {
 // Recovery costs 1 command of the mgr. Similar to: ceph osd pool stats
 func (c *Client) Recovery(ctx context.Context) ([]PoolRecovery, error) {
 	return ask(ctx, c.runner, rados.OSDPoolStats, ParsePoolRecovery)
+}
+
+// Services costs 1 command of the mgr. Similar to: ceph service dump
+func (c *Client) Services(ctx context.Context) ([]Service, error) {
+	return ask(ctx, c.runner, rados.ServiceDump, ParseServices)
 }
 
 func ask[T any](ctx context.Context, r Runner, cmd rados.Command, parse func([]byte) (T, error)) (T, error) {

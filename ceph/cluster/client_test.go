@@ -38,6 +38,44 @@ func TestClientKeepsMaps(t *testing.T) {
 	readBoth("osd stat", "osd dump", "osd tree", "osd metadata", "mgr stat")
 }
 
+// The MDSs are asked about only when there are any and the map has changed.
+func TestClientKeepsMDSs(t *testing.T) {
+	f := &fakeCluster{dir: "testdata/ceph/16.2/services", answers: map[rados.Command]string{}}
+	c := NewClient(f)
+	readFSs := func(mdss int, want ...string) {
+		t.Helper()
+		f.asked = nil
+		fss, err := c.FileSystems(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(fss.MDSs) != mdss || len(fss.Metadata) != mdss {
+			t.Errorf("file systems %+v, want %d MDSs", fss, mdss)
+		}
+		if !slices.Equal(want, f.asked) {
+			t.Errorf("asked %q, want %q", f.asked, want)
+		}
+	}
+	readFSs(2, "fs dump", "mds metadata")
+	readFSs(2, "fs dump")
+	f.answers[rados.FSDump] = `{"epoch":7,"standbys":[],"filesystems":[]}`
+	readFSs(0, "fs dump")
+	delete(f.answers, rados.FSDump)
+	readFSs(2, "fs dump", "mds metadata")
+
+	f.answers[rados.FSDump] = `no JSON`
+	if fss, err := c.FileSystems(t.Context()); err == nil || fss.Epoch != 0 {
+		t.Errorf("file systems %+v, error %v", fss, err)
+	}
+	delete(f.answers, rados.FSDump)
+	f.answers[rados.MDSMetadata] = `no JSON`
+	if fss, err := c.FileSystems(t.Context()); err == nil || len(fss.FileSystems) != 1 {
+		t.Errorf("file systems %+v, error %v", fss, err)
+	}
+	delete(f.answers, rados.MDSMetadata)
+	readFSs(2, "fs dump", "mds metadata")
+}
+
 func TestClientForgetsMapsAfterError(t *testing.T) {
 	f := &fakeCluster{dir: "testdata/ceph/16.2/osd-down"}
 	c := NewClient(f)

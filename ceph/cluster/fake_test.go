@@ -14,7 +14,8 @@ import (
 var files = map[rados.Command]string{
 	rados.Health: "health", rados.QuorumStatus: "quorum_status", rados.MonMetadata: "mon_metadata",
 	rados.OSDStat: "osd_stat", rados.OSDDump: "osd_dump", rados.OSDTree: "osd_tree", rados.OSDMetadata: "osd_metadata",
-	rados.MgrStat: "mgr_stat", rados.MgrDump: "mgr_dump", rados.MgrMetadata: "mgr_metadata", rados.DF: "df",
+	rados.MgrStat: "mgr_stat", rados.MgrDump: "mgr_dump", rados.MgrMetadata: "mgr_metadata",
+	rados.FSDump: "fs_dump", rados.MDSMetadata: "mds_metadata", rados.ServiceDump: "service_dump", rados.DF: "df",
 	rados.PGStat: "pg_stat", rados.PGDumpPools: "pg_dump_pools", rados.PGDumpBrief: "pg_dump_brief",
 	rados.OSDPerf: "osd_perf", rados.OSDPoolStats: "osd_pool_stats",
 }

@@ -30,6 +30,8 @@ func FuzzParseOSDMap(f *testing.F)        { fuzz(f, "osd_dump", ParseOSDMap) }
 func FuzzParseDeviceClasses(f *testing.F) { fuzz(f, "osd_tree", ParseDeviceClasses) }
 func FuzzParseOSDMetadata(f *testing.F)   { fuzz(f, "osd_metadata", ParseOSDMetadata) }
 func FuzzParseMgrMap(f *testing.F)        { fuzz(f, "mgr_dump", ParseMgrMap) }
+func FuzzParseFSMap(f *testing.F)         { fuzz(f, "fs_dump", ParseFSMap) }
+func FuzzParseServices(f *testing.F)      { fuzz(f, "service_dump", ParseServices) }
 func FuzzParseDF(f *testing.F)            { fuzz(f, "df", ParseDF) }
 func FuzzParsePGStat(f *testing.F)        { fuzz(f, "pg_stat", ParsePGStat) }
 func FuzzParsePoolPGs(f *testing.F)       { fuzz(f, "pg_dump_pools", ParsePoolPGs) }

@@ -1,6 +1,6 @@
 package cluster
 
-// Metadata is what a mon or mgr has told of itself when it started.
+// Metadata is what a mon, mgr, MDS or other daemon has told of itself when it started.
 type Metadata struct {
 	Hostname string `json:"hostname"`
 	// Version is the long form: "ceph version 16.2.15 (618f…) pacific (stable)".
@@ -27,7 +27,7 @@ type OSDMetadata struct {
 	DeviceIDs string `json:"device_ids"`
 }
 
-// ParseMetadata reads the answers to rados.MonMetadata and rados.MgrMetadata: by name.
+// ParseMetadata reads the answers to rados.MonMetadata, rados.MgrMetadata and rados.MDSMetadata: by name.
 func ParseMetadata(data []byte) (map[string]Metadata, error) {
 	var answer []struct {
 		Name string `json:"name"`

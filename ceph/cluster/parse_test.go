@@ -246,6 +246,55 @@ func TestParseMgrMap(t *testing.T) {
 	}
 }
 
+func TestParseFSMap(t *testing.T) {
+	for release, want := range map[string]FSMap{
+		"16.2/osd-down": {Epoch: 1},
+		"16.2/services": {
+			Epoch:       6,
+			FileSystems: []FileSystem{{1, "lab", 6, []int64{7, 8}}},
+			MDSs:        []MDS{{"a", 1, 0, "127.0.0.1:6827/1405984835"}, {"b", NoFileSystem, -1, "127.0.0.1:6829/3540035709"}},
+		},
+		"18.2/no-modules": {
+			Epoch:       6,
+			FileSystems: []FileSystem{{1, "lab", 3, []int64{5}}},
+			MDSs:        []MDS{{"a", 1, 0, "127.0.0.1:6823/1554701830"}, {"b", NoFileSystem, -1, "127.0.0.1:6821/2953039116"}},
+		},
+		"20.2/healthy": {
+			Epoch:       6,
+			FileSystems: []FileSystem{{1, "lab", 3, []int64{5}}},
+			MDSs:        []MDS{{"a", NoFileSystem, -1, "127.0.0.1:6817/1005501892"}, {"b", 1, 0, "127.0.0.1:6819/1189169193"}},
+		},
+	} {
+		t.Run(release, func(t *testing.T) { check(t, want, must(t, ParseFSMap, release+"/fs_dump.json")) })
+	}
+}
+
+func TestParseServices(t *testing.T) {
+	pacific := Metadata{"node1", "ceph version 16.2.15 (618f440892089921c3e944a991122ddc44e60516) pacific (stable)", "pacific"}
+	reef := Metadata{"node1", "ceph version 18.2.7 (6b0e988052ec84cf2d4a54ff9bbbc5e720b621ad) reef (stable)", "reef"}
+	tentacle := Metadata{
+		"node1", "ceph version 20.2.4 (7f793731f1b39eb4f465e960113d2363c311b964) tentacle (stable - RelWithDebInfo)", "tentacle",
+	}
+	for release, want := range map[string][]Service{
+		"16.2/osd-down":   nil,
+		"16.2/services":   {{pacific, "rbd-mirror", "4165", "a", "4165"}, {pacific, "rgw", "4168", "gate", ""}},
+		"18.2/no-modules": {{reef, "rbd-mirror", "4154", "a", "4154"}, {reef, "rgw", "4145", "gate", ""}},
+		"20.2/healthy":    {{tentacle, "rbd-mirror", "4171", "a", "4171"}, {tentacle, "rgw", "4160", "gate", ""}},
+	} {
+		t.Run(release, func(t *testing.T) { check(t, want, must(t, ParseServices, release+"/service_dump.json")) })
+	}
+}
+
+// Daemons of the maps stand there too for a while after they have told the mgr their state.
+func TestParseServicesOfMaps(t *testing.T) {
+	got, err := ParseServices([]byte(`{"epoch":3,"services":{"mds":{"daemons":{"summary":"","a":{"start_epoch":0,
+		"start_stamp":"0.000000","gid":0,"addr":"(unrecognized address family 0)/0","metadata":{},"task_status":{}}}}}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(t, []Service(nil), got)
+}
+
 func TestParseDF(t *testing.T) {
 	got := must(t, ParseDF, "16.2/osd-down/df.json")
 	check(t, Usage{6442450944, 913969152, 913969152}, got.Usage)
@@ -354,6 +403,8 @@ func parsers() map[string]func([]byte) error {
 		"osd_tree":       ignore(ParseDeviceClasses),
 		"osd_metadata":   ignore(ParseOSDMetadata),
 		"mgr_dump":       ignore(ParseMgrMap),
+		"fs_dump":        ignore(ParseFSMap),
+		"service_dump":   ignore(ParseServices),
 		"df":             ignore(ParseDF),
 		"pg_stat":        ignore(ParsePGStat),
 		"pg_dump_pools":  ignore(ParsePoolPGs),

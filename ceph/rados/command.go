@@ -56,6 +56,10 @@ var (
 	MgrDump = command(Mon, "mgr dump")
 	// MgrMetadata gives host and version of every mgr.
 	MgrMetadata = command(Mon, "mgr metadata")
+	// FSDump gives the file systems and their MDSs: 0.5 kB without any, 2 kB a file system and 1 kB an MDS.
+	FSDump = command(Mon, "fs dump")
+	// MDSMetadata gives host and version of every MDS. About 0.6 kB an MDS.
+	MDSMetadata = command(Mon, "mds metadata")
 	// DF gives usage by cluster, device class and pool. The mons answer it from what a mgr told them last.
 	// Similar to: ceph df detail
 	DF = command(Mon, "df", "detail", "detail")
@@ -69,6 +73,9 @@ var (
 	OSDPerf = command(Mgr, "osd perf")
 	// OSDPoolStats gives recovery and client I/O rates by pool.
 	OSDPoolStats = command(Mgr, "osd pool stats")
+	// ServiceDump gives what the mgr was told by daemons that no map holds: RGW, rbd-mirror and others. A hundred
+	// bytes without any, about 1 kB a daemon.
+	ServiceDump = command(Mgr, "service dump")
 )
 
 // RBDPerfImageCounters gives the I/O counters of up to 64 images of a pool. An empty poolSpec means all pools.
@@ -82,8 +89,9 @@ func RBDPerfImageCounters(poolSpec string) Command {
 // Commands returns the whole allow-list.
 func Commands() []Command {
 	return []Command{
-		Health, QuorumStatus, MonMetadata, OSDStat, OSDDump, PoolApplications, OSDTree, OSDMetadata, MgrStat, MgrDump, MgrMetadata, DF,
-		PGStat, PGDumpPools, PGDumpBrief, OSDPerf, OSDPoolStats, RBDPerfImageCounters(""),
+		Health, QuorumStatus, MonMetadata, OSDStat, OSDDump, PoolApplications, OSDTree, OSDMetadata, MgrStat, MgrDump, MgrMetadata,
+		FSDump, MDSMetadata, DF,
+		PGStat, PGDumpPools, PGDumpBrief, OSDPerf, OSDPoolStats, ServiceDump, RBDPerfImageCounters(""),
 	}
 }
 

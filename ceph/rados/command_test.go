@@ -22,12 +22,15 @@ func TestCommands(t *testing.T) {
 		`mon {"format":"json","prefix":"mgr stat"}`,
 		`mon {"format":"json","prefix":"mgr dump"}`,
 		`mon {"format":"json","prefix":"mgr metadata"}`,
+		`mon {"format":"json","prefix":"fs dump"}`,
+		`mon {"format":"json","prefix":"mds metadata"}`,
 		`mon {"detail":"detail","format":"json","prefix":"df"}`,
 		`mgr {"format":"json","prefix":"pg stat"}`,
 		`mgr {"dumpcontents":["pools"],"format":"json","prefix":"pg dump"}`,
 		`mgr {"dumpcontents":["pgs_brief"],"format":"json","prefix":"pg dump"}`,
 		`mgr {"format":"json","prefix":"osd perf"}`,
 		`mgr {"format":"json","prefix":"osd pool stats"}`,
+		`mgr {"format":"json","prefix":"service dump"}`,
 		`mgr {"format":"json","pool_spec":"","prefix":"rbd perf image counters"}`,
 	}
 	var got []string

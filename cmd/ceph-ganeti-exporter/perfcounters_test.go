@@ -73,7 +73,14 @@ func perfSection(t *testing.T, out *bytes.Buffer) {
 ## Perf counters
 What the daemons' own schemas declare with a priority of 5 or more, as collector ` + "`daemon`" + ` gives it, all *Ceph*. Other releases and a lower
 ` + "`--collector.daemon.priority`" + ` give more. Source: ` + "`perf dump`" + `, from release 18 on ` + "`counter dump`" + `. Cost: that one command a daemon for all
-of them, and the schema once in its life. Where a counter of ceph-exporter has only ` + "`instance_id`" + ` (RADOS gateways), ours has ` + "`ceph_daemon`" + `.
+of them, and the schema once in its life.
+
+The counters of a RADOS gateway have ` + "`instance_id`" + ` in place of ` + "`ceph_daemon`" + `, by the rule of ceph-exporter: the fourth part of the
+gateway's name between dots (of cephadm's ` + "`rgw.foo.node1.hrgsea.2.94`" + ` that is ` + "`hrgsea`" + `; of Debian's ` + "`rgw.gate.4711.94`" + `, which ends in the
+process id and a number within it, ` + "`94`" + `), or the last part of one that begins with ` + "`radosgw`" + `. ceph-exporter leaves out a gateway whose name
+has fewer parts, which ` + "`admin socket`" + ` in ceph.conf can make; ours gives it ` + "`ceph_daemon`" + `. ` + "`source_zone`" + ` is the whole name of the zone,
+where ceph-exporter cuts it at the first hyphen or underscore. Before release 18 the images of an rbd-mirror stand in the names of counters;
+they are labels here, as in the mgr's ` + "`prometheus`" + ` module.
 
 | family | type | labels | meaning | daemons | releases |
 |---|---|---|---|---|---|
@@ -106,7 +113,11 @@ func (p *perfCounters) scrape(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	defer os.RemoveAll(run)
-	server, err := asoktest.Listen(filepath.Join(run, "ceph-"+p.daemon+".x.asok"), answers)
+	name := p.daemon + ".x"
+	if p.daemon == "rgw" || p.daemon == "rbd-mirror" {
+		name = "client." + name + ".4711.94"
+	}
+	server, err := asoktest.Listen(filepath.Join(run, "ceph-"+name+".asok"), answers)
 	if err != nil {
 		t.Fatal(err)
 	}

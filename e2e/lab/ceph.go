@@ -225,7 +225,11 @@ func (s *cephStatus) lack(mons, osds int) string {
 // cluster knows of it: see WaitHealthy.
 func (c *Ceph) StartDaemon(name string) error {
 	kind, id, _ := strings.Cut(name, ".")
-	p, err := c.group.start(name, "ceph-"+kind, "--conf", c.Conf, "--id", id, "--foreground")
+	program, args, err := c.daemonCommand(kind, id)
+	if err != nil {
+		return err
+	}
+	p, err := c.group.start(name, program, args...)
 	if err != nil {
 		return err
 	}

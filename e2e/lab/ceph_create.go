@@ -117,9 +117,6 @@ func (c *Ceph) writeConf(path, socket string) error {
 // createKeys makes the keys of the daemons, of client.admin and of client.guest. The first mon takes them over
 // from the keyring, which saves a call of `ceph auth` for each.
 func (c *Ceph) createKeys(ctx context.Context) error {
-	if err := os.WriteFile(c.AdminKeyring, nil, 0o600); err != nil {
-		return fmt.Errorf("create keyring: %w", err)
-	}
 	keys := [][]string{
 		{"mon.", "mon", "allow *"},
 		{"client.admin", "mon", "allow *", "mgr", "allow *", "osd", "allow *", "mds", "allow *"},
@@ -131,8 +128,19 @@ func (c *Ceph) createKeys(ctx context.Context) error {
 			"osd." + strconv.Itoa(id), "mon", "allow profile osd", "mgr", "allow profile osd", "osd", "allow *",
 		})
 	}
+	if err := c.generateKeys(ctx, c.AdminKeyring, keys); err != nil {
+		return err
+	}
+	return c.exportGuestKey(ctx)
+}
+
+// generateKeys makes a keyring. Each key begins with its name, then come daemons and caps in turn.
+func (c *Ceph) generateKeys(ctx context.Context, keyring string, keys [][]string) error {
+	if err := os.WriteFile(keyring, nil, 0o600); err != nil {
+		return fmt.Errorf("create keyring: %w", err)
+	}
 	for _, key := range keys {
-		args := []string{c.AdminKeyring, "--gen-key", "--name", key[0]}
+		args := []string{keyring, "--gen-key", "--name", key[0]}
 		for i := 1; i < len(key); i += 2 {
 			args = append(args, "--cap", key[i], key[i+1])
 		}
@@ -140,7 +148,7 @@ func (c *Ceph) createKeys(ctx context.Context) error {
 			return fmt.Errorf("create key of %s: %w", key[0], err)
 		}
 	}
-	return c.exportGuestKey(ctx)
+	return nil
 }
 
 // exportGuestKey writes the guest's key to a keyring of its own.
