@@ -165,12 +165,16 @@ func (d *Daemon) collect(ctx context.Context, state *daemonState, b *Batch, boot
 }
 
 // counters reads the dump. The schema is read before it, once in the daemon's life, and again when the dump holds
-// what the schema lacks or comes from another process; but once a scrape at most.
+// what the schema lacks or comes from another process; but once a scrape at most. A mon, which is asked in the same
+// scrape who leads, gives its counters from the scrape after that on.
 func (d *Daemon) counters(ctx context.Context, state *daemonState, buf *[]byte, b *Batch) error {
 	learned := state.changed()
 	if learned {
 		if err := d.learn(ctx, state); err != nil {
 			return err
+		}
+		if state.isMon() {
+			return nil
 		}
 	}
 	command := state.dumpCommand()
@@ -180,7 +184,7 @@ func (d *Daemon) counters(ctx context.Context, state *daemonState, buf *[]byte, 
 	}
 	if pid != state.pid {
 		state.plan = nil
-		if learned {
+		if learned || state.isMon() {
 			return errStartedAnew
 		}
 		if err := d.learn(ctx, state); err != nil {

@@ -45,6 +45,8 @@ func (s *daemonState) schemaCommand() adminsocket.Command {
 	return adminsocket.PerfSchema
 }
 
+func (s *daemonState) isMon() bool { return s.socket.Type == "mon" }
+
 // changed tells whether the daemon is another one than last time, as far as its socket file says.
 func (s *daemonState) changed() bool {
 	var file socketFile
