@@ -46,6 +46,7 @@ func TestEqualsMgrModule(t *testing.T) {
 	url := startModule(t, cluster)
 	awaitModule(t, url)
 
+	scrape(ours) // a mon gives its counters from the second scrape on
 	before := parseSeries(scrape(ours))
 	time.Sleep(settle)
 	module := parseSeries(get(t, url))
