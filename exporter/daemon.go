@@ -43,6 +43,8 @@ type Daemon struct {
 	buffers  sync.Pool // of *[]byte
 	// parsers are as many as may parse at once. More would only cost memory, as parsing waits for nothing.
 	parsers chan *adminsocket.DumpParser
+	// schemas are pooled, and not kept like those: a megabyte each, for what is read once in a daemon's life.
+	schemas sync.Pool // of *adminsocket.SchemaParser
 
 	mu       sync.Mutex
 	states   map[string]*daemonState
@@ -59,6 +61,7 @@ func NewDaemon(opts DaemonOptions) *Daemon {
 		states:   make(map[string]*daemonState),
 		families: make(map[string]*Family),
 		buffers:  sync.Pool{New: func() any { return new([]byte) }},
+		schemas:  sync.Pool{New: func() any { return new(adminsocket.SchemaParser) }},
 		parsers:  make(chan *adminsocket.DumpParser, min(runtime.GOMAXPROCS(0), maxParsers)),
 	}
 	for range cap(d.parsers) {

@@ -98,7 +98,9 @@ func (d *Daemon) learnSchema(ctx context.Context, state *daemonState) error {
 func (d *Daemon) parseSchema(data []byte) (*adminsocket.Schema, error) {
 	parser := <-d.parsers
 	defer func() { d.parsers <- parser }()
-	return adminsocket.ParseSchema(data, d.keep)
+	schemas := d.schemas.Get().(*adminsocket.SchemaParser)
+	defer d.schemas.Put(schemas)
+	return schemas.Parse(data, d.keep)
 }
 
 var errStartedAnew = errors.New("daemon was started anew while it was read")
