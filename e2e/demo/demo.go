@@ -52,14 +52,14 @@ type demo struct {
 func (d *demo) start(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, fmt.Errorf("not up after %s", startTimeout))
 	defer cancel()
-	// The first build takes longer than the cluster does.
+	// The first build takes longer than the cluster does. The guest comes after it, as its I/O takes a CPU of its own.
 	jobs, jobsCtx := errgroup.WithContext(ctx)
 	jobs.Go(func() error { return d.buildExporter(jobsCtx) })
 	jobs.Go(func() error { return d.startPrometheus(jobsCtx) })
-	jobs.Go(func() error { return inOrder(jobsCtx, d.startCeph, d.startGuest) })
+	jobs.Go(func() error { return d.startCeph(jobsCtx) })
 	err := jobs.Wait()
 	if err == nil {
-		err = inOrder(ctx, d.startExporter, d.awaitGuest, d.awaitSeries)
+		err = inOrder(ctx, d.startGuest, d.startExporter, d.awaitGuest, d.awaitSeries)
 	}
 	return cause(ctx, err)
 }
