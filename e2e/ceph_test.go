@@ -12,7 +12,7 @@ import (
 const exporterUser = "ceph-ganeti-exporter"
 
 // startCeph starts a cluster that ends with the test.
-func startCeph(t *testing.T) *lab.Ceph {
+func startCeph(t testing.TB) *lab.Ceph {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()

@@ -54,6 +54,7 @@ func TestEqualsMgrModule(t *testing.T) {
 		}))
 	awaitModule(t, url)
 
+	scrape(ours) // a mon gives its counters from the second scrape on
 	before := parseSeries(scrape(ours))
 	time.Sleep(settle)
 	module := withOurDaemons(t, cluster, parseSeries(get(t, url)))

@@ -12,9 +12,9 @@ type Bucket struct {
 type sample struct {
 	family  *Family
 	labels  []string
-	value   float64 // of a gauge, counter or untyped; the sum of a summary or histogram
-	count   uint64  // of a summary or histogram
-	buckets []Bucket
+	value   float64   // of a gauge, counter or untyped; the sum of a summary or histogram
+	count   uint64    // of a summary or histogram
+	buckets *[]Bucket // of a histogram; a pointer, as few samples are one and there are tens of thousands
 }
 
 // Batch holds what one target gave in one scrape. It belongs to one goroutine. A target that ends with an error
@@ -64,7 +64,7 @@ func (b *Batch) AddSummary(f *Family, sum float64, count uint64, labels ...strin
 // AddHistogram puts in a histogram. The buckets are cumulative and in the order of their bounds; the one for
 // +Inf is left out, as count says it.
 func (b *Batch) AddHistogram(f *Family, sum float64, count uint64, buckets []Bucket, labels ...string) {
-	b.put(sample{family: f, labels: labels, value: sum, count: count, buckets: buckets})
+	b.put(sample{family: f, labels: labels, value: sum, count: count, buckets: &buckets})
 }
 
 func (b *Batch) put(s sample) {

@@ -43,6 +43,8 @@ type Daemon struct {
 	buffers  sync.Pool // of *[]byte
 	// parsers are as many as may parse at once. More would only cost memory, as parsing waits for nothing.
 	parsers chan *adminsocket.DumpParser
+	// schemas are pooled, and not kept like those: a megabyte each, for what is read once in a daemon's life.
+	schemas sync.Pool // of *adminsocket.SchemaParser
 
 	mu       sync.Mutex
 	states   map[string]*daemonState
@@ -59,6 +61,7 @@ func NewDaemon(opts DaemonOptions) *Daemon {
 		states:   make(map[string]*daemonState),
 		families: make(map[string]*Family),
 		buffers:  sync.Pool{New: func() any { return new([]byte) }},
+		schemas:  sync.Pool{New: func() any { return new(adminsocket.SchemaParser) }},
 		parsers:  make(chan *adminsocket.DumpParser, min(runtime.GOMAXPROCS(0), maxParsers)),
 	}
 	for range cap(d.parsers) {
@@ -165,12 +168,16 @@ func (d *Daemon) collect(ctx context.Context, state *daemonState, b *Batch, boot
 }
 
 // counters reads the dump. The schema is read before it, once in the daemon's life, and again when the dump holds
-// what the schema lacks or comes from another process; but once a scrape at most.
+// what the schema lacks or comes from another process; but once a scrape at most. A mon, which is asked in the same
+// scrape who leads, gives its counters from the scrape after that on.
 func (d *Daemon) counters(ctx context.Context, state *daemonState, buf *[]byte, b *Batch) error {
 	learned := state.changed()
 	if learned {
 		if err := d.learn(ctx, state); err != nil {
 			return err
+		}
+		if state.isMon() {
+			return nil
 		}
 	}
 	command := state.dumpCommand()
@@ -180,7 +187,7 @@ func (d *Daemon) counters(ctx context.Context, state *daemonState, buf *[]byte, 
 	}
 	if pid != state.pid {
 		state.plan = nil
-		if learned {
+		if learned || state.isMon() {
 			return errStartedAnew
 		}
 		if err := d.learn(ctx, state); err != nil {

@@ -45,6 +45,8 @@ func (s *daemonState) schemaCommand() adminsocket.Command {
 	return adminsocket.PerfSchema
 }
 
+func (s *daemonState) isMon() bool { return s.socket.Type == "mon" }
+
 // changed tells whether the daemon is another one than last time, as far as its socket file says.
 func (s *daemonState) changed() bool {
 	var file socketFile
@@ -96,7 +98,9 @@ func (d *Daemon) learnSchema(ctx context.Context, state *daemonState) error {
 func (d *Daemon) parseSchema(data []byte) (*adminsocket.Schema, error) {
 	parser := <-d.parsers
 	defer func() { d.parsers <- parser }()
-	return adminsocket.ParseSchema(data, d.keep)
+	schemas := d.schemas.Get().(*adminsocket.SchemaParser)
+	defer d.schemas.Put(schemas)
+	return schemas.Parse(data, d.keep)
 }
 
 var errStartedAnew = errors.New("daemon was started anew while it was read")

@@ -3,6 +3,7 @@
 package exporter
 
 import (
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -33,7 +34,9 @@ type Exporter struct {
 	runners []*runner
 	process prometheus.Gatherer
 	dropped counts
-	log     *slog.Logger
+	// zips keeps one compressor for the next scrape: it has more than a megabyte of tables.
+	zips chan *gzip.Writer
+	log  *slog.Logger
 }
 
 // New makes an exporter of the given collectors, in the order in which they are asked and served.
@@ -47,7 +50,7 @@ func New(opts Options, collectors ...Collector) *Exporter {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	e := &Exporter{process: opts.Process, log: opts.Log}
+	e := &Exporter{process: opts.Process, zips: make(chan *gzip.Writer, 1), log: opts.Log}
 	for _, c := range collectors {
 		e.runners = append(e.runners, &runner{
 			collector:     c,
@@ -85,6 +88,14 @@ func (e *Exporter) Close() error {
 // Scrape asks the collectors named in only, or all when it is empty, and writes what they gave to w. It returns a
 // moment after the deadline of ctx at the latest. Scrapes that overlap share the work.
 func (e *Exporter) Scrape(ctx context.Context, only []string, w FamilyWriter) error {
+	results := e.collect(ctx, only)
+	if err := e.writeProcess(only, w); err != nil {
+		return err
+	}
+	return e.render(results, w)
+}
+
+func (e *Exporter) collect(ctx context.Context, only []string) []*collected {
 	var wg sync.WaitGroup
 	results := make([]*collected, len(e.runners))
 	for i, r := range e.runners {
@@ -93,18 +104,22 @@ func (e *Exporter) Scrape(ctx context.Context, only []string, w FamilyWriter) er
 		}
 	}
 	wg.Wait()
-	results = slices.DeleteFunc(results, func(c *collected) bool { return c == nil })
+	return slices.DeleteFunc(results, func(c *collected) bool { return c == nil })
+}
 
-	if e.process != nil && len(only) == 0 {
-		families, err := e.process.Gather()
-		if err != nil {
-			e.log.Warn("own metrics are incomplete", "err", err)
-		}
-		for _, f := range families {
-			if err := w.WriteFamily(f); err != nil {
-				return err
-			}
+// writeProcess writes the families of this process, unless the scrape is filtered.
+func (e *Exporter) writeProcess(only []string, w FamilyWriter) error {
+	if e.process == nil || len(only) > 0 {
+		return nil
+	}
+	families, err := e.process.Gather()
+	if err != nil {
+		e.log.Warn("own metrics are incomplete", "err", err)
+	}
+	for _, f := range families {
+		if err := w.WriteFamily(f); err != nil {
+			return err
 		}
 	}
-	return e.render(results, w)
+	return nil
 }

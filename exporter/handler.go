@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 )
 
@@ -58,10 +57,23 @@ func (e *Exporter) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 }
 
 func (e *Exporter) writeCompressed(ctx context.Context, w io.Writer, format expfmt.Format, only []string) error {
-	zip, err := gzip.NewWriterLevel(w, gzip.BestSpeed)
-	if err != nil {
-		return err
+	var zip *gzip.Writer
+	select {
+	case zip = <-e.zips:
+		zip.Reset(w)
+	default:
+		var err error
+		if zip, err = gzip.NewWriterLevel(w, gzip.BestSpeed); err != nil {
+			return err
+		}
 	}
+	defer func() {
+		zip.Reset(io.Discard)
+		select {
+		case e.zips <- zip:
+		default:
+		}
+	}()
 	if err := e.write(ctx, zip, format, only); err != nil {
 		return err
 	}
@@ -69,11 +81,14 @@ func (e *Exporter) writeCompressed(ctx context.Context, w io.Writer, format expf
 }
 
 func (e *Exporter) write(ctx context.Context, w io.Writer, format expfmt.Format, only []string) error {
-	enc := &encoder{
-		enc:         expfmt.NewEncoder(w, format),
-		openMetrics: format.FormatType() == expfmt.TypeOpenMetrics,
+	results := e.collect(ctx, only)
+	enc := newEncoder(w, format)
+	if err := e.writeProcess(only, enc); err != nil {
+		return err
 	}
-	if err := e.Scrape(ctx, only, enc); err != nil {
+	twice, conflict, err := encode(w, format, e.group(results))
+	e.dropped.add(twice, conflict)
+	if err != nil {
 		return err
 	}
 	if closer, ok := enc.enc.(expfmt.Closer); ok {
@@ -100,22 +115,4 @@ func acceptsGzip(h http.Header) bool {
 		}
 	}
 	return false
-}
-
-// encoder writes families in the negotiated format.
-type encoder struct {
-	enc         expfmt.Encoder
-	openMetrics bool
-}
-
-// WriteFamily implements FamilyWriter. OpenMetrics allows counters only with the suffix _total and the library
-// would add it, which renames most counters of Ceph's own exporters; so these go out without a type there.
-func (e *encoder) WriteFamily(f *dto.MetricFamily) error {
-	if e.openMetrics && f.GetType() == dto.MetricType_COUNTER && !strings.HasSuffix(f.GetName(), "_total") {
-		f.Type = dto.MetricType_UNTYPED.Enum()
-		for _, m := range f.Metric {
-			m.Untyped, m.Counter = &dto.Untyped{Value: m.Counter.Value}, nil
-		}
-	}
-	return e.enc.Encode(f)
 }

@@ -1,8 +1,13 @@
 package exporter
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
+	"time"
 
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/adminsocket/asoktest"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/librbd"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/kvm"
 )
@@ -37,5 +42,38 @@ func TestLibrbdDisk(t *testing.T) {
 		if got != want {
 			t.Errorf("%s: %+v, want %+v", name, got, want)
 		}
+	}
+}
+
+// A guest's librbd that hangs is read by two collectors through one client: each says why once, however often they are
+// asked and whichever of them it was that waits for the answer.
+func TestLibrbdFaultIsLoggedOnce(t *testing.T) {
+	for _, fault := range []asoktest.Fault{asoktest.HangBeforeAccept, asoktest.HangBeforeAnswer, asoktest.HangInAnswer} {
+		t.Run(fault.String(), func(t *testing.T) {
+			n := newQEMUNode(t)
+			pid := os.Getpid()
+			n.process(ganetiDir, "inst1.lab", pid, 2)
+			n.monitor(n.socket(ganetiDir, "inst1.lab.qmp"), qemuAnswers(t, "7.2-ganeti"))
+			asok := startServer(t, filepath.Join(n.root, fmt.Sprintf("ceph/ceph-client.qemu.%d.94.asok", pid)), smallAnswers("op"))
+			guests := n.options()
+			daemons := daemonOptions(guests.CephRun)
+			daemons.Caller = guests.Caller
+			var log logged
+			e := New(Options{TargetTimeout: time.Second, Log: log.logger()}, NewDaemon(daemons), NewQEMU(guests))
+			for range 2 { // the second one knows the socket
+				n.settle(t)
+				scrape(t, e)
+			}
+			asok.SetFault(fault)
+			for range 3 {
+				n.settle(t)
+				scrape(t, e)
+			}
+			for _, collector := range []string{"daemon", "qemu"} {
+				if lines := log.lines("level=WARN", "collector="+collector); len(lines) != 1 {
+					t.Errorf("%s has logged %d lines, want 1: %v", collector, len(lines), lines)
+				}
+			}
+		})
 	}
 }

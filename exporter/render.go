@@ -2,6 +2,7 @@ package exporter
 
 import (
 	"hash/maphash"
+	"maps"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -18,49 +19,62 @@ type FamilyWriter interface {
 // render writes what the collectors gave, family by family in the order of their names, so that only one family
 // at a time stands in memory in the form that the encoder wants.
 func (e *Exporter) render(results []*collected, w FamilyWriter) error {
-	groups := make(map[string]*group)
-	take := func(b *Batch) {
-		if b != nil {
-			for i := range b.samples {
-				s := &b.samples[i]
-				g := groups[s.family.Name]
-				if g == nil {
-					g = &group{family: s.family}
-					groups[s.family.Name] = g
-				}
-				g.samples = append(g.samples, s)
-			}
-		}
-	}
-	for _, c := range results {
-		take(c.found)
-		take(ups(c.outcomes))
-		for _, o := range c.outcomes {
-			take(o.batch)
-		}
-	}
-	take(e.self(results))
-
-	order := make([]*group, 0, len(groups))
-	for _, g := range groups {
-		order = append(order, g)
-	}
-	slices.SortFunc(order, func(a, b *group) int { return strings.Compare(a.family.Name, b.family.Name) })
-	r := renderer{seen: make(map[uint64]struct{}), seed: maphash.MakeSeed()}
+	groups := e.group(results)
+	r := newRenderer(groups)
 	defer func() { e.dropped.add(r.twice, r.conflict) }()
-	for _, g := range order {
-		if f := r.family(g); len(f.Metric) > 0 {
-			if err := w.WriteFamily(f); err != nil {
-				return err
-			}
+	for _, g := range groups {
+		if err := r.write(g, w); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
+// group returns all samples by the names of their families, in the order of those.
+func (e *Exporter) group(results []*collected) []*group {
+	var batches []*Batch
+	for _, c := range results {
+		batches = append(batches, c.found, ups(c.outcomes))
+		for _, o := range c.outcomes {
+			batches = append(batches, o.batch)
+		}
+	}
+	batches = slices.DeleteFunc(append(batches, e.self(results)), func(b *Batch) bool { return b == nil })
+
+	byName, groups := make(map[string]*group), make(map[*Family]*group)
+	total := 0
+	for _, b := range batches {
+		total += len(b.samples)
+		for i := range b.samples {
+			f := b.samples[i].family
+			g := groups[f]
+			if g == nil {
+				if g = byName[f.Name]; g == nil {
+					g = &group{family: f}
+					byName[f.Name] = g
+				}
+				groups[f] = g
+			}
+			g.size++
+		}
+	}
+	room := make([]*sample, total)
+	for _, g := range byName {
+		g.samples, room = room[:0:g.size], room[g.size:]
+	}
+	for _, b := range batches {
+		for i := range b.samples {
+			g := groups[b.samples[i].family]
+			g.samples = append(g.samples, &b.samples[i])
+		}
+	}
+	return slices.SortedFunc(maps.Values(byName), func(a, b *group) int { return strings.Compare(a.family.Name, b.family.Name) })
+}
+
 // group is all samples of one family name. The first one's family gives type and help.
 type group struct {
 	family  *Family
+	size    int
 	samples []*sample
 }
 
@@ -81,8 +95,37 @@ type renderer struct {
 	twice, conflict uint64
 }
 
+// newRenderer makes a renderer with room for the largest of the groups.
+func newRenderer(groups []*group) *renderer {
+	n, labels := 0, 0
+	for _, g := range groups {
+		n = max(n, g.size)
+		most := 0
+		for _, s := range g.samples {
+			most += len(s.labels)
+		}
+		labels = max(labels, most)
+	}
+	return &renderer{
+		metrics: make([]dto.Metric, n), pointer: make([]*dto.Metric, n),
+		gauges: make([]dto.Gauge, n), counter: make([]dto.Counter, n),
+		untyped: make([]dto.Untyped, n), summary: make([]dto.Summary, n),
+		pairs: make([]dto.LabelPair, labels), labels: make([]*dto.LabelPair, labels),
+		seen: make(map[uint64]struct{}), seed: maphash.MakeSeed(),
+	}
+}
+
+// write writes a group, unless all of it was left out.
+func (r *renderer) write(g *group, w FamilyWriter) error {
+	f := r.family(g)
+	if len(f.Metric) == 0 {
+		return nil
+	}
+	return w.WriteFamily(f)
+}
+
 func (r *renderer) family(g *group) *dto.MetricFamily {
-	r.reserve(g)
+	clear(r.seen)
 	kind := kindOf(g.family.Kind)
 	r.out.Name, r.out.Help, r.out.Type = &g.family.Name, &g.family.Help, &kind
 	r.out.Metric = r.pointer[:0]
@@ -111,23 +154,6 @@ func (r *renderer) family(g *group) *dto.MetricFamily {
 		r.out.Metric = append(r.out.Metric, m)
 	}
 	return &r.out
-}
-
-func (r *renderer) reserve(g *group) {
-	n := len(g.samples)
-	labels := 0
-	for _, s := range g.samples {
-		labels += len(s.labels)
-	}
-	if len(r.metrics) < n {
-		r.metrics, r.pointer = make([]dto.Metric, n), make([]*dto.Metric, n)
-		r.gauges, r.counter = make([]dto.Gauge, n), make([]dto.Counter, n)
-		r.untyped, r.summary = make([]dto.Untyped, n), make([]dto.Summary, n)
-	}
-	if len(r.pairs) < labels {
-		r.pairs, r.labels = make([]dto.LabelPair, labels), make([]*dto.LabelPair, labels)
-	}
-	clear(r.seen)
 }
 
 // duplicate tells whether a sample with the same labels came before. Two different ones with the same 64-bit hash
@@ -168,9 +194,10 @@ func (r *renderer) value(m *dto.Metric, i int, s *sample, kind Kind) {
 		m.Summary = &r.summary[i]
 	case Histogram:
 		h := &dto.Histogram{SampleSum: &s.value, SampleCount: &s.count}
-		for j := range s.buckets {
+		buckets := *s.buckets
+		for j := range buckets {
 			h.Bucket = append(h.Bucket, &dto.Bucket{
-				UpperBound: &s.buckets[j].UpperBound, CumulativeCount: &s.buckets[j].Count,
+				UpperBound: &buckets[j].UpperBound, CumulativeCount: &buckets[j].Count,
 			})
 		}
 		m.Histogram = h

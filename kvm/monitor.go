@@ -9,8 +9,6 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
-
-	"github.com/digitalocean/go-qemu/qmp"
 )
 
 var (
@@ -42,7 +40,7 @@ type Monitor struct {
 	left map[string]Use
 	// greeting is what QEMU said last, and version what it meant.
 	greeting []byte
-	version  qmp.Version
+	version  Version
 }
 
 // NewMonitor makes a Monitor of a guest that listens on the given paths, the one to prefer first.

@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-
-	"github.com/digitalocean/go-qemu/qmp"
 )
 
 // MaxAnswer is how much is read in one session, in bytes. A disk takes about 1.5 kB.
@@ -22,15 +20,31 @@ var (
 	ErrRefused = errors.New("QEMU refused")
 )
 
+// Version is the version of a QEMU.
+type Version struct {
+	// Package is what the distribution calls it.
+	Package string `json:"package"`
+	QEMU    struct {
+		Major int `json:"major"`
+		Minor int `json:"minor"`
+		Micro int `json:"micro"`
+	} `json:"qemu"`
+}
+
+// String returns it as QEMU writes it, for example "7.2.22".
+func (v Version) String() string {
+	return fmt.Sprintf("%d.%d.%d", v.QEMU.Major, v.QEMU.Minor, v.QEMU.Micro)
+}
+
 // Session is one connection to a QMP monitor.
 //
-// Why it does not build on go-qemu's SocketMonitor, whose types it uses: that one's greeting and Run wait without
+// Why it does not build on go-qemu's SocketMonitor, with which the tests compare: that one's greeting and Run wait without
 // a deadline, its Disconnect races with its Connect, an event that follows an answer overwrites it, an answer of
 // over 64 KiB ends it, and it has one command under way at a time, while here all go out in one write, so that the
 // monitor is held for a few milliseconds.
 type Session struct {
 	// Version is QEMU's, from the greeting.
-	Version qmp.Version
+	Version Version
 
 	ctx    context.Context
 	conn   net.Conn
@@ -156,17 +170,17 @@ func (s *Session) fail(err error) error {
 }
 
 // parseGreeting reads {"QMP": {"version": {...}, "capabilities": [...]}}.
-func parseGreeting(line []byte) (qmp.Version, error) {
+func parseGreeting(line []byte) (Version, error) {
 	var greeting struct {
 		QMP *struct {
-			Version qmp.Version `json:"version"`
+			Version Version `json:"version"`
 		}
 	}
 	if err := json.Unmarshal(line, &greeting); err != nil {
-		return qmp.Version{}, fmt.Errorf("%w: %w", ErrAnswer, err)
+		return Version{}, fmt.Errorf("%w: %w", ErrAnswer, err)
 	}
 	if greeting.QMP == nil {
-		return qmp.Version{}, fmt.Errorf("%w: no QMP greeting", ErrAnswer)
+		return Version{}, fmt.Errorf("%w: no QMP greeting", ErrAnswer)
 	}
 	return greeting.QMP.Version, nil
 }

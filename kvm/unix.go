@@ -2,7 +2,9 @@ package kvm
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -50,14 +52,19 @@ func (u Use) and(other Use) Use {
 // are left out.
 func ParseUnix(data []byte) map[string]Use {
 	uses := make(map[string]Use)
+	parseUnix(data, uses, func(path []byte) string { return string(path) })
+	return uses
+}
+
+// parseUnix puts the use of each monitor into uses, under the name that it has for its path.
+func parseUnix(data []byte, uses map[string]Use, name func(path []byte) string) {
 	for len(data) > 0 {
 		var line []byte
 		line, data, _ = bytes.Cut(data, []byte("\n"))
 		if bytes.HasSuffix(line, []byte(".qmp")) || bytes.HasSuffix(line, []byte(".kvmd")) {
-			parseUnixLine(line, uses)
+			parseUnixLine(line, uses, name)
 		}
 	}
-	return uses
 }
 
 // The states of a socket in /proc/net/unix. One that waits to be accepted has no inode yet.
@@ -69,7 +76,7 @@ const (
 )
 
 // parseUnixLine reads one line: "address: references protocol flags type state inode path".
-func parseUnixLine(line []byte, uses map[string]Use) {
+func parseUnixLine(line []byte, uses map[string]Use, name func(path []byte) string) {
 	var fields [7][]byte
 	rest := line
 	for i := range fields {
@@ -79,7 +86,8 @@ func parseUnixLine(line []byte, uses map[string]Use) {
 	if len(rest) == 0 || rest[0] != '/' {
 		return
 	}
-	use := uses[string(rest)]
+	path := name(rest)
+	use := uses[path]
 	switch state := string(fields[5]); {
 	case state == stateListening && string(fields[3]) == flagListening:
 		use.Listening = true
@@ -94,7 +102,7 @@ func parseUnixLine(line []byte, uses map[string]Use) {
 	default:
 		return
 	}
-	uses[string(rest)] = use
+	uses[path] = use
 }
 
 // Sockets looks at who uses which monitor. One read of /proc/net/unix answers for all of them.
@@ -102,19 +110,28 @@ type Sockets struct {
 	procfs string
 
 	mu     sync.Mutex
-	looked time.Time
+	looked time.Time // zero when nobody has since Forget
 	took   time.Duration
-	uses   map[string]Use
+	uses   map[string]Use // by real path
+
+	// The memory of one look is used by the next: in a scrape there may be many.
+	data []byte
+	read map[string]Use
+	// real are the real paths of those that the processes gave when they bound their sockets, until Forget.
+	real map[string]string
 }
 
 // NewSockets makes a Sockets that reads below procfs, usually /proc.
-func NewSockets(procfs string) *Sockets { return &Sockets{procfs: procfs} }
+func NewSockets(procfs string) *Sockets {
+	return &Sockets{procfs: procfs, uses: make(map[string]Use), read: make(map[string]Use), real: make(map[string]string)}
+}
 
 // Forget makes the next question look anew, as at the beginning of a scrape.
 func (s *Sockets) Forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.uses = nil
+	s.looked = time.Time{}
+	clear(s.real)
 }
 
 // lookAge is how old a look may be to be used for another monitor. Where there are so many sockets that a look
@@ -125,7 +142,7 @@ const lookAge = 10 * time.Millisecond
 func (s *Sockets) use(path string) (Use, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.uses == nil || time.Since(s.looked) >= max(lookAge, 4*s.took) {
+	if s.looked.IsZero() || time.Since(s.looked) >= max(lookAge, 4*s.took) {
 		if err := s.look(); err != nil {
 			return Use{}, err
 		}
@@ -145,35 +162,56 @@ func (s *Sockets) useNow(path string) (Use, error) {
 // between two of them.
 func (s *Sockets) look() error {
 	start := time.Now()
-	uses := make(map[string]Use)
+	s.looked = time.Time{}
+	clear(s.uses)
 	for range 2 {
-		data, err := os.ReadFile(filepath.Join(s.procfs, "net", "unix"))
-		if err != nil {
+		if err := s.readList(); err != nil {
 			return fmt.Errorf("look who uses the monitors: %w", err)
 		}
-		for path, use := range ParseUnix(data) {
-			uses[path] = uses[path].and(use)
+		clear(s.read)
+		parseUnix(s.data, s.read, s.realPath)
+		for path, use := range s.read {
+			s.uses[path] = s.uses[path].and(use)
 		}
 	}
-	s.uses, s.looked, s.took = byRealPath(uses), start, time.Since(start)
+	s.looked, s.took = start, time.Since(start)
 	return nil
 }
 
-// byRealPath follows the symbolic links in the paths that the processes gave when they bound their sockets, as
-// /var/run usually is one.
-func byRealPath(uses map[string]Use) map[string]Use {
-	dirs := make(map[string]string)
-	resolvedUses := make(map[string]Use, len(uses))
-	for path, use := range uses {
-		dir := filepath.Dir(path)
-		resolved, ok := dirs[dir]
-		if !ok {
-			resolved = realDir(dir)
-			dirs[dir] = resolved
-		}
-		resolvedUses[filepath.Join(resolved, filepath.Base(path))] = use
+func (s *Sockets) readList() error {
+	f, err := os.Open(filepath.Join(s.procfs, "net", "unix"))
+	if err != nil {
+		return err
 	}
-	return resolvedUses
+	defer f.Close()
+	s.data = s.data[:0]
+	for {
+		s.data = slices.Grow(s.data, 4<<10)
+		n, err := f.Read(s.data[len(s.data):cap(s.data)])
+		s.data = s.data[:len(s.data)+n]
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// realPath follows the symbolic links in the folder of a socket, as /var/run usually is one.
+func (s *Sockets) realPath(path []byte) string {
+	if known, ok := s.real[string(path)]; ok {
+		return known
+	}
+	given := string(path)
+	dir, file := filepath.Split(given)
+	resolved, ok := s.real[dir] // ends with a slash, so it is no socket's
+	if !ok {
+		resolved = realDir(filepath.Clean(dir))
+		s.real[dir] = resolved
+	}
+	s.real[given] = filepath.Join(resolved, file)
+	return s.real[given]
 }
 
 func realDir(dir string) string {

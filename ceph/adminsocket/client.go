@@ -85,20 +85,21 @@ func (c *Client) Call(ctx context.Context, path string, cmd Command, buf []byte)
 	conn, err := dial(ctx, path)
 	if err != nil {
 		c.release(file, t)
-		return Reply{}, fmt.Errorf("ask %s for %q: %w", path, cmd, sayWhy(ctx, err))
+		if ctx.Err() != nil {
+			return Reply{}, notInTime(ctx, path)
+		}
+		return Reply{}, fmt.Errorf("ask %s for %q: %w", path, cmd, sayWhy(err))
 	}
 	data, err := ask(ctx, conn, cmd, buf)
-	if err != nil {
-		err = fmt.Errorf("ask %s for %q: %w", path, cmd, sayWhy(ctx, err))
-	}
-	if ctx.Err() != nil && err != nil {
+	if err != nil && ctx.Err() != nil {
+		err = notInTime(ctx, path)
 		c.leave(file, t, conn, err)
 		return Reply{}, err
 	}
 	defer c.release(file, t)
 	defer conn.Close()
 	if err != nil {
-		return Reply{}, err
+		return Reply{}, fmt.Errorf("ask %s for %q: %w", path, cmd, sayWhy(err))
 	}
 	return Reply{Data: data, PID: peerPID(conn)}, nil
 }
@@ -142,7 +143,7 @@ func (c *Client) acquire(ctx context.Context, file socketFile) (*turn, error) {
 		if late != nil {
 			return nil, late
 		}
-		return nil, fmt.Errorf("wait for our earlier call of %s: %w", file.path, ctx.Err())
+		return nil, notInTime(ctx, file.path)
 	}
 }
 
@@ -265,13 +266,16 @@ func peerPID(conn *net.UnixConn) int {
 	return pid
 }
 
-// sayWhy puts the context's error in the place of the I/O error that it caused, and adds what an administrator
-// would want to know.
-func sayWhy(ctx context.Context, err error) error {
+// notInTime is the error of whoever waited for a daemon: the one who asked and, with the same words, those who waited
+// for their turn, so that one fault is one reason to all who share the client.
+func notInTime(ctx context.Context, path string) error {
+	return fmt.Errorf("ask %s: no answer in time: %w", path, ctx.Err())
+}
+
+// sayWhy adds to an I/O error what an administrator would want to know.
+func sayWhy(err error) error {
 	var netErr net.Error
 	switch {
-	case ctx.Err() != nil:
-		return fmt.Errorf("no answer in time: %w", ctx.Err())
 	case errors.As(err, &netErr) && netErr.Timeout():
 		return fmt.Errorf("no answer in time: %w", err)
 	case errors.Is(err, syscall.ECONNREFUSED):

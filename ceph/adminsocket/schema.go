@@ -73,10 +73,21 @@ type name = unique.Handle[string]
 // ignored stands in the index for what a dump holds and nobody wants.
 const ignored = -1
 
-// ParseSchema reads the answer to PerfSchema or CounterSchema. Counters that differ only in what is unique to the
-// process, such as a pointer in the logger's name, become one. What keep does not want is left out; nil wants all.
+// SchemaParser reads schemas; it keeps its memory from one to the next. It is not safe for concurrent use. The zero value
+// is ready.
+type SchemaParser struct {
+	json fastjson.Parser
+}
+
+// ParseSchema is Parse of a parser that nobody uses again.
 func ParseSchema(data []byte, keep func(*Counter) bool) (*Schema, error) {
-	root, err := parseObject(data)
+	return new(SchemaParser).Parse(data, keep)
+}
+
+// Parse reads the answer to PerfSchema or CounterSchema. Counters that differ only in what is unique to the
+// process, such as a pointer in the logger's name, become one. What keep does not want is left out; nil wants all.
+func (p *SchemaParser) Parse(data []byte, keep func(*Counter) bool) (*Schema, error) {
+	root, err := asObject(p.json.ParseBytes(data))
 	if err != nil {
 		return nil, fmt.Errorf("parse perf schema: %w", err)
 	}

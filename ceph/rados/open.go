@@ -58,6 +58,9 @@ func configure(conn *goceph.Conn, opts Options) error {
 		{"mon_client_ping_interval", "2"},
 		{"mon_client_ping_timeout", "8"},
 		{"mon_client_hunt_interval_max_multiple", "1"},
+		// One thread each does for a command at a time; every further one has a stack and buffers of its own.
+		{"ms_async_op_threads", "1"},
+		{"librados_thread_count", "1"},
 		{"admin_socket", ""},
 		{"log_file", ""},
 		{"log_to_stderr", "false"},

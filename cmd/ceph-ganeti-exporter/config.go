@@ -3,8 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -78,7 +80,7 @@ type config struct {
 // register declares the flags with their defaults: those of serving alone, and those of every command.
 func (c *config) register(serving, f *pflag.FlagSet) {
 	f.StringVar(&c.File, "config.file", "", "YAML file with the same settings as these flags; flags and environment win over it")
-	serving.BoolVar(&c.Check, "config.check", false, "check flags, environment and configuration file, then exit")
+	serving.BoolVar(&c.Check, "config.check", false, "check flags, environment, configuration file and the keyring that they set, then exit")
 	serving.StringSliceVar(&c.Listen, "web.listen-address", []string{":19283"}, "address to listen on; may be repeated, or vsock://:PORT")
 	serving.StringVar(&c.TelemetryPath, "web.telemetry-path", "/metrics", "path of the metrics")
 	serving.StringVar(&c.WebConfig, "web.config.file", "", "file with TLS, basic authentication and rate limit, in the form that all Prometheus exporters share")
@@ -190,6 +192,23 @@ func (c *config) validateListen() error {
 		if err != nil {
 			return fmt.Errorf("web.listen-address %q: give [HOST]:PORT, for example :19283: %w", address, err)
 		}
+	}
+	return nil
+}
+
+// checkKeyring tells whether the keyring that is set can be read now. It is not needed to serve: it may come later.
+func (c *config) checkKeyring() error {
+	if c.CephKeyring == "" {
+		return nil
+	}
+	_, err := os.ReadFile(c.CephKeyring)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("ceph.keyring: %w: write ceph auth get client.%s into it, or correct the path", err, c.CephUser)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("ceph.keyring: %w: let the exporter's user read it", err)
+	case err != nil:
+		return fmt.Errorf("ceph.keyring: %w: give the path of a file", err)
 	}
 	return nil
 }

@@ -80,6 +80,9 @@ EXIT STATUS
 			return err
 		}
 		if c.Check {
+			if err := c.checkKeyring(); err != nil {
+				return fmt.Errorf("%w: %w", errUsage, err)
+			}
 			fmt.Fprintln(cmd.OutOrStdout(), "configuration is valid")
 			return nil
 		}

@@ -19,10 +19,11 @@ func TestMain(m *testing.M) {
 }
 
 // TestScript runs the scripts of testdata/script. Beside the usual commands they have "exits CODE COMMAND...",
-// "taken VARIABLE", "dead SOCKET" and "settings FLAG...".
+// "taken VARIABLE", "dead SOCKET" and "settings FLAG...", and the condition [root].
 func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script",
+		Dir:       "testdata/script",
+		Condition: func(name string) (bool, error) { return name == "root" && os.Geteuid() == 0, nil },
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":    clitest.Exits,
 			"taken":    taken,

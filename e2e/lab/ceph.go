@@ -49,6 +49,8 @@ type Ceph struct {
 	mons     []string
 	monAddrs []string
 	osdUUIDs []string
+	// moduleDir is where the mgr looks for its modules, "" for where they are installed.
+	moduleDir string
 
 	mu      sync.Mutex
 	daemons map[string]*process

@@ -2,8 +2,12 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"text/template"
@@ -33,7 +37,8 @@ mon allow pool delete = true
 mon data avail warn = 1
 mon data avail crit = 0
 mgr initial modules =
-mgr stats period = 1
+{{with .ModuleDir}}mgr module path = {{.}}
+{{end}}mgr stats period = 1
 osd crush chooseleaf type = 0
 osd pool default size = {{.Size}}
 osd pool default pg num = 8
@@ -55,6 +60,9 @@ func (c *Ceph) start(ctx context.Context) error {
 		return err
 	}
 	c.options.Progress("making the keys and the monmap")
+	if err := c.linkModules(); err != nil {
+		return err
+	}
 	if err := c.configure(); err != nil {
 		return err
 	}
@@ -74,6 +82,41 @@ func (c *Ceph) start(ctx context.Context) error {
 	}
 	c.options.Progress("waiting until the cluster is healthy")
 	return c.WaitHealthy(ctx)
+}
+
+// systemModules is where the mgr's modules are installed.
+const systemModules = "/usr/share/ceph/mgr"
+
+// spareModules are those that nothing here uses and no release starts by itself. The mgr loads all that it finds, and
+// these take it as much CPU time as the others together.
+var spareModules = []string{
+	"alerts", "cephadm", "cli_api", "dashboard", "diskprediction_local", "feedback", "influx", "insights", "iostat", "k8sevents",
+	"localpool", "mds_autoscaler", "mirroring", "nfs", "osd_perf_query", "osd_support", "restful", "rgw", "rook", "selftest",
+	"snap_schedule", "stats", "telegraf", "test_orchestrator", "zabbix",
+}
+
+// linkModules makes a folder with the mgr's modules but those.
+func (c *Ceph) linkModules() error {
+	entries, err := os.ReadDir(systemModules)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // installed elsewhere, the mgr knows where
+	}
+	if err != nil {
+		return fmt.Errorf("list the mgr's modules: %w", err)
+	}
+	if err := c.group.mkdirs("modules"); err != nil {
+		return err
+	}
+	c.moduleDir = c.group.path("modules")
+	for _, e := range entries {
+		if slices.Contains(spareModules, e.Name()) {
+			continue
+		}
+		if err := os.Symlink(filepath.Join(systemModules, e.Name()), filepath.Join(c.moduleDir, e.Name())); err != nil {
+			return fmt.Errorf("link a module of the mgr: %w", err)
+		}
+	}
+	return nil
 }
 
 // configure picks names, addresses and ids, and writes the configuration files.
@@ -101,6 +144,7 @@ func (c *Ceph) writeConf(path, socket string) error {
 		"FSID":         c.FSID,
 		"MonHost":      strings.Join(c.monAddrs, ","),
 		"Dir":          c.Dir,
+		"ModuleDir":    c.moduleDir,
 		"Size":         min(3, c.options.OSDs),
 		"Config":       c.options.Config,
 		"ClientSocket": socket,
