@@ -30,6 +30,7 @@ func (c *config) collectors() []registration {
 		{"qemu", "QMP monitors of this node's guests", true, nil, c.newQEMU},
 		{"rbd", "RBD images: all on the node whose mon leads, else those of this node's guests, as the qemu collector finds them", true, c.RBD.register, c.newRBD},
 		{"krbd", "images that this node's kernel has mapped", true, nil, c.newKRBD},
+		{"node", "what cephctl says of this node", true, nil, func(*sources) exporter.Collector { return exporter.NewNode(c.CephctlState) }},
 	}
 }
 

@@ -62,7 +62,7 @@ type config struct {
 	LogFormat     string
 	TargetTimeout time.Duration
 
-	Procfs, Sysfs, CephRun, GanetiRun, CephctlRun string
+	Procfs, Sysfs, CephRun, GanetiRun, CephctlRun, CephctlState string
 
 	CephConfig, CephUser, CephKeyring string
 
@@ -94,6 +94,7 @@ func (c *config) register(serving, f *pflag.FlagSet) {
 	f.StringVar(&c.CephRun, "path.ceph-run", "/var/run/ceph", "directory of Ceph's admin sockets")
 	f.StringVar(&c.GanetiRun, "path.ganeti-run", "/var/run/ganeti", "directory of Ganeti's runtime files")
 	f.StringVar(&c.CephctlRun, "path.cephctl-run", "/run/cephctl", "directory of cephctl's runtime files")
+	f.StringVar(&c.CephctlState, "path.cephctl-state", "/var/lib/cephctl", "directory of what cephctl keeps on this node")
 
 	f.StringVar(&c.CephConfig, "ceph.config", "/etc/ceph/ceph.conf", "Ceph's configuration file, for librados")
 	f.StringVar(&c.CephUser, "ceph.user", "ceph-ganeti-exporter", "Ceph user, without \"client.\"")

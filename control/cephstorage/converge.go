@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/node"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/nodeinfo"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/state"
 )
@@ -505,19 +506,8 @@ func (b *builder) infos(all bool) {
 	}
 }
 
-// NodeInfo is what node.json says.
-type NodeInfo struct {
-	Cluster string    `json:"cluster"`
-	Node    string    `json:"node"`
-	Group   string    `json:"group"`
-	Storage string    `json:"storage"`
-	FSID    string    `json:"fsid"`
-	Roles   []string  `json:"roles"`
-	Time    time.Time `json:"time"`
-}
-
 func (b *builder) nodeInfo(n *nodeView) func() json.RawMessage {
-	info := NodeInfo{
+	info := nodeinfo.Info{
 		Cluster: b.v.cluster.Name, Node: n.Name, Group: b.g.group, Storage: Name, FSID: b.g.fsid,
 	}
 	if slices.Contains(b.g.mons, n.host()) {

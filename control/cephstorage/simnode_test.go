@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/node"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/nodeinfo"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/agent"
 )
@@ -118,7 +119,7 @@ func (s *sim) act(n *simNode, r agent.Request) (any, error) {
 		if err := s.change(); err != nil {
 			return nil, err
 		}
-		info := payload[NodeInfo](s, r)
+		info := payload[nodeinfo.Info](s, r)
 		n.Info = fmt.Sprintf("%s %s %s %s %v", info.Node, info.Group, info.Storage, info.Cluster, info.Roles)
 		return nil, nil
 	}

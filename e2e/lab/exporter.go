@@ -47,6 +47,7 @@ func (c *Ceph) ExporterArgs(keyring string) []string {
 		"--path.ceph-run=" + c.RunDir,
 		"--path.ganeti-run=" + c.GanetiRunDir,
 		"--path.cephctl-run=" + c.group.path("cephctl"),
+		"--path.cephctl-state=" + c.group.path("cephctl"),
 		"--ceph.config=" + c.Conf,
 		"--ceph.user=ceph-ganeti-exporter",
 		"--ceph.keyring=" + keyring,
