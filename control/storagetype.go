@@ -32,6 +32,8 @@ type Option struct {
 	Repeat bool
 	// PerNode tells whether a node can have its own.
 	PerNode bool
+	// Grows tells whether more values can be given to a node that is in use already.
+	Grows bool
 	// Check says what is wanted when a value is none, for example "want an absolute path". Nil lets everything pass.
 	Check func(value string) error
 }
@@ -198,6 +200,22 @@ func Getter(values []OptionValue) func(option string) []string {
 		}
 		return nil
 	}
+}
+
+// Follows tells whether a node that is in use can follow a change of its options: only more values were given to options
+// that can grow.
+func Follows(t StorageType, before, after []OptionValue) bool {
+	old, now := Getter(before), Getter(after)
+	for _, o := range t.Options() {
+		was, is := old(o.Name), now(o.Name)
+		if slices.Equal(was, is) {
+			continue
+		}
+		if !o.Grows || slices.ContainsFunc(was, func(value string) bool { return !slices.Contains(is, value) }) {
+			return false
+		}
+	}
+	return true
 }
 
 // Merge returns options with those that were given after them: an option that was given replaces, and without values

@@ -141,7 +141,12 @@ func (a *app) nodeOptions(env *control.Env, name string, given map[string]contro
 			if equalValues(known.Nodes[name], merged) {
 				continue
 			}
-			if n.Mark == t.Name() {
+			before, after := control.Resolve(t, known.Options, known.Nodes[name]), control.Resolve(t, known.Options, merged)
+			switch {
+			case n.Mark != t.Name():
+			case control.Follows(t, before, after):
+				plan.Note("cephctl storage init-distributed-storage -s %s %s uses what %s has got", t.Name(), n.Group, name)
+			default:
 				plan.Block(name, "node-options-in-use", "take it offline first: cephctl node modify --offline=yes "+name, "its daemons were made by these options of %s", t.Name())
 			}
 			if err := checkTogether(t, known.Options, map[string]map[string][]string{name: merged}); err != nil {

@@ -42,7 +42,7 @@ func (Type) Name() string { return Name }
 // Options implements control.StorageType.
 func (Type) Options() []control.Option {
 	return []control.Option{
-		{Name: OptionDisk, Repeat: true, PerNode: true, Check: checkDisk, Help: "device that becomes an OSD on each node, as an absolute path"},
+		{Name: OptionDisk, Repeat: true, PerNode: true, Grows: true, Check: checkDisk, Help: "device that becomes an OSD on each node, as an absolute path"},
 		{Name: OptionMons, Default: "3", Check: checkMons, Help: "how many mons there are once there are enough nodes: an odd number"},
 		{Name: OptionPublicNetwork, Check: checkNetwork, Help: "network of mons and clients, for example 10.0.0.0/24; that of the nodes' addresses when not given"},
 		{Name: OptionClusterNetwork, Check: checkNetwork, Help: "network of the OSDs among themselves; public_network when not given"},
