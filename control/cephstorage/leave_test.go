@@ -1,11 +1,11 @@
 package cephstorage
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/state"
@@ -324,16 +324,22 @@ func TestCancelNothing(t *testing.T) {
 	}
 }
 
-// TestSettleTimesOut says what is lacking.
-func TestSettleTimesOut(t *testing.T) {
+// TestSettleGivenUp says what is lacking.
+func TestSettleGivenUp(t *testing.T) {
 	s := newSim(t, 3, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	asked := 0
 	s.intercept = func(line string) (string, error, bool) {
-		return `{"quorum_names":["node1","node2","node3"],"mgrmap":{"available":false}}`, nil, line == "status"
+		if line != "status" {
+			return "", nil, false
+		}
+		if asked++; asked == 2 {
+			cancel()
+		}
+		return `{"quorum_names":["node1","node2","node3"],"mgrmap":{"available":false}}`, nil, true
 	}
-	st := s.storage()
-	st.Settle = 10 * time.Millisecond
-	_, err := s.try(st.Init("default", "init"))
-	if err == nil || !strings.Contains(err.Error(), "no mgr is active") {
+	_, err := s.env.Execute(ctx, s.init(), quietUI{})
+	if !control.Cancelled(err) || !strings.Contains(err.Error(), "wait (no mgr is active): context canceled") {
 		t.Errorf("want that no mgr is active, got %v", err)
 	}
 	s.intercept = nil

@@ -172,7 +172,7 @@ func (s *sim) locked(change func() error) {
 
 func (s *sim) storage() *Storage {
 	st := New(s.env)
-	st.Root, st.Poll, st.Settle = s.root, time.Microsecond, 2*time.Second
+	st.Root, st.Poll, st.Settle = s.root, time.Microsecond, time.Minute
 	return st
 }
 
