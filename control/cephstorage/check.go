@@ -35,6 +35,7 @@ func checkMembers(plan *control.Plan, v *view, members []*nodeView, fsid string,
 		}
 		checkDevices(plan, v, n, fsid, memory)
 		checkMemory(plan, n, options)
+		checkSpaceForData(plan, n)
 		if _, err := publicAddress(n.facts.Addresses, n.Address, options.PublicNetwork); err != nil {
 			plan.Block(n.Name, "no-address", "set it by public_network of -S, or give the node its IP address", "%v", err)
 		}
@@ -115,6 +116,18 @@ func checkHosts(plan *control.Plan, members []*nodeView) {
 			plan.Block(n.Name, "same-host", "give each node a host name of its own", "has the host name %s, like %s", n.host(), other)
 		}
 		seen[n.host()] = n.Name
+	}
+}
+
+// minFree is how much has to be free below /var/lib/ceph for a node to begin with: a mon's store and logs grow to that
+// within hours.
+const minFree = 512 << 20
+
+// checkSpaceForData looks at the place of the daemons' data on a node that has none yet. What is too full later, Ceph
+// says itself.
+func checkSpaceForData(plan *control.Plan, n *nodeView) {
+	if len(n.facts.Daemons) == 0 && n.facts.VarFreeBytes < minFree && len(n.facts.Problems) == 0 {
+		plan.Block(n.Name, "var-full", "make room: mons and OSDs keep their data there", "only %d MiB are free below /var/lib/ceph", n.facts.VarFreeBytes>>20)
 	}
 }
 

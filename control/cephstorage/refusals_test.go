@@ -105,6 +105,9 @@ var refusals = []refusal{
 	{"device-old-osd", 3, false, disk(func(d *simDisk) { d.osd = &node.DeviceOSD{ID: 4, UUID: "u"} }), initChange, []string{
 		"node2: /dev/sdb holds an OSD (u) that the cluster does not know: if nothing on it is needed, wipe it: wipefs -a /dev/sdb",
 	}},
+	{"var-full", 1, false, func(s *sim) { s.nodes["node1"].facts.VarFreeBytes = 60 << 20 }, initChange, []string{
+		"node1: only 60 MiB are free below /var/lib/ceph: make room: mons and OSDs keep their data there",
+	}},
 	{"memory", 1, false, func(s *sim) { s.nodes["node1"].facts.MemoryBytes = 5 << 30 }, initChange, []string{
 		"node1: 1 OSDs × 4.0 GiB + instances 0.0 GiB + host 2.0 GiB = 6.0 GiB, and it has 5.0 GiB: lower osd_memory_target or host_reserve, or take disks or instances away",
 	}},

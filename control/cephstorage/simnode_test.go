@@ -60,7 +60,7 @@ func (s *sim) hardware(number int) control.Node {
 	s.nodes[n.Name] = &simNode{
 		Name: n.Name, Host: n.Name, address: n.Address,
 		facts: node.Facts{
-			MemoryBytes: 32 << 30, Addresses: []string{n.Address + "/24"}, Release: "16.2.15",
+			MemoryBytes: 32 << 30, VarFreeBytes: 50 << 30, Addresses: []string{n.Address + "/24"}, Release: "16.2.15",
 			Packages: map[string]string{"ceph-mon": "1", "ceph-mgr": "1", "ceph-osd": "1", "ceph-common": "1"},
 		},
 		Keyrings: map[string]string{}, Daemons: map[string]*simDaemon{},

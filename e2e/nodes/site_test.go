@@ -108,6 +108,12 @@ func (s *site) cephctlOn(node *lab.Node, env []string, args ...string) result {
 	return r
 }
 
+// cephctlAs runs cephctl on the master as another user.
+func (s *site) cephctlAs(user string, args ...string) result {
+	s.t.Helper()
+	return s.cephctlOn(s.master, []string{"setpriv", "--reuid=" + user, "--regid=nogroup", "--clear-groups"}, args...)
+}
+
 // do runs cephctl on the master, which has to succeed.
 func (s *site) do(args ...string) result {
 	s.t.Helper()

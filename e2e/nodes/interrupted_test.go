@@ -1,0 +1,111 @@
+package nodes
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestInterrupted kills cephctl at every single step of init, add, offline and readd, after the step has taken effect and
+// before it is remembered, and runs the same command again until it is done. The end is what it would have been.
+func TestInterrupted(t *testing.T) {
+	s := newSite(t, 3, 0)
+	s.do("cluster", "init", "--name", "lab", "-S", "ceph:osd_backend=file,osd_file_size=2G,disk=/srv/osd.img,size=2,osd_memory_target=1G,host_reserve=512M")
+	for _, node := range s.List()[:2] {
+		s.do("node", "add", "--address", node.Address, node.Name)
+	}
+	s.killed(15, "storage", "init-distributed-storage", "-s", "ceph", "default")
+	s.quiet()
+	s.wantCluster(1, 2, 2)
+	s.nothingToDo("storage", "init-distributed-storage", "-s", "ceph", "default")
+	data := s.writeImage()
+
+	node := s.Node("node3")
+	s.killed(8, "node", "add", "--address", node.Address, "node3")
+	s.wantCluster(3, 2, 3)
+	s.wantMarks("node1", "node2", "node3")
+
+	s.killed(8, "node", "modify", "--offline=yes", "node3")
+	s.wantCluster(2, 2, 2)
+	expect(t, node, "pgrep -l ceph- || true; ls /srv /etc/ceph /var/lib/ceph/osd /var/lib/ceph/mon",
+		"/etc/ceph:\nrbdmap\n\n/srv:\n\n/var/lib/ceph/mon:\n\n/var/lib/ceph/osd:")
+	expect(t, s.master, "ceph auth ls 2>/dev/null | grep -c 'osd.2\\|node3' || true", "0")
+
+	s.killed(8, "node", "add", "--readd", "node3")
+	s.wantCluster(3, 2, 3)
+	s.wantMarks("node1", "node2", "node3")
+	s.wantImage(data)
+
+	s.terminated()
+	s.twoAdmins()
+	s.wantImage(data)
+	s.wantNoSecrets()
+}
+
+// quiet keeps mons from warning of the host's disk, which is as full as it is.
+func (s *site) quiet() { run(s.t, s.master, "ceph config set mon mon_data_avail_warn 1") }
+
+// killed runs cephctl until it has been killed at every step, once each, of which there are at least so many, and ends
+// by itself.
+func (s *site) killed(least int, args ...string) {
+	s.t.Helper()
+	run(s.t, s.master, "rm -f /root/killed")
+	for runs := 0; ; runs++ {
+		r := s.cephctlOn(s.master, []string{"FAULT_AT=effect", "FAULT_FILE=/root/killed"}, args...)
+		switch {
+		case r.code == 0 && runs < least:
+			s.t.Fatalf("cephctl %s was killed %d times only, at\n%s", strings.Join(args, " "), runs, run(s.t, s.master, "cat /root/killed"))
+		case r.code == 0:
+			s.t.Logf("cephctl %s: killed and resumed %d times", strings.Join(args, " "), runs)
+			expect(s.t, s.master, "grep -c operation /var/lib/cephctl/state.json || true", "0")
+			return
+		case r.code != -1 && r.code != 137: // not killed
+			s.t.Fatalf("cephctl %s, after being killed %d times: exit status %d\n%s%s", strings.Join(args, " "), runs, r.code, r.stdout, r.stderr)
+		case runs > 60:
+			s.t.Fatalf("cephctl %s does not come to an end", strings.Join(args, " "))
+		}
+	}
+}
+
+// terminated asks cephctl to end in the middle of a drain, and gives the drain up.
+func (s *site) terminated() {
+	s.t.Helper()
+	run(s.t, s.master, "rm -f /root/killed")
+	r := s.cephctlOn(s.master, []string{"FAULT_AT=effect", "FAULT_FILE=/root/killed", "FAULT_SIGNAL=TERM"}, "node", "modify", "--offline=yes", "node3")
+	for try := 0; try < 20 && !strings.Contains(run(s.t, s.master, "cat /root/killed"), "out "); try++ {
+		if r.code != 130 || !strings.Contains(r.stderr, "cephctl node modify --offline=yes node3") {
+			s.t.Fatalf("after SIGTERM: exit status %d: %s", r.code, r.stderr)
+		}
+		r = s.cephctlOn(s.master, []string{"FAULT_AT=effect", "FAULT_FILE=/root/killed", "FAULT_SIGNAL=TERM"}, "node", "modify", "--offline=yes", "node3")
+	}
+	expect(s.t, s.master, "ceph osd dump | grep -c noout || true", "0")
+	s.refused([]string{"operation-pending"}, "node", "modify", "--offline=yes", "node2")
+	if r := s.do("storage", "cancel"); !strings.Contains(r.stdout, "node add --readd node3") {
+		s.t.Errorf("cancel does not say how to go on: %s", r.stdout)
+	}
+	expect(s.t, s.master, `ceph osd dump -f json | grep -c '"weight":0[,}]' || true`, "0")
+	s.do("node", "add", "--readd", "node3")
+	s.wantCluster(3, 2, 3)
+}
+
+// twoAdmins has one command begin while another is at work.
+func (s *site) twoAdmins() {
+	s.t.Helper()
+	first := make(chan result)
+	go func() { first <- s.cephctl("node", "modify", "--offline=yes", "node3") }()
+	var second result
+	for range 100 {
+		time.Sleep(100 * time.Millisecond)
+		if second = s.cephctl("group", "add", "later"); second.code == 5 {
+			break
+		}
+	}
+	if second.code != 5 || !strings.Contains(second.stderr, "cephctl node modify --offline=yes node3") || !strings.Contains(second.stderr, "root@node1") {
+		s.t.Errorf("the second command: exit status %d: %s", second.code, second.stderr)
+	}
+	if r := <-first; r.code != 0 {
+		s.t.Errorf("the first command: exit status %d: %s", r.code, r.stderr)
+	}
+	s.do("node", "add", "--readd", "node3")
+	s.wantCluster(3, 2, 3)
+}
