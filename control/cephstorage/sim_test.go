@@ -49,6 +49,7 @@ type sim struct {
 	// dieAt is the change before which the process dies, counted from 1; 0 for never.
 	dieAt, changes int
 	dead           bool
+	cancel         context.CancelFunc
 	// ran are the commands that were run.
 	ran []string
 	// intercept, when set, sees a command line first, and answers it when ok.
@@ -88,17 +89,25 @@ func (s *sim) change() error {
 		return errDead
 	}
 	if s.changes++; s.changes == s.dieAt {
-		s.dead = true
+		s.kill()
 		return errDead
 	}
 	return nil
+}
+
+// kill also ends what the process waits for.
+func (s *sim) kill() {
+	s.dead = true
+	if s.cancel != nil {
+		s.cancel()
+	}
 }
 
 // die ends the process, as kill -9 does: nothing that it does afterwards has an effect.
 func (s *sim) die() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.dead = true
+	s.kill()
 }
 
 // revive lets a new process begin.
@@ -188,7 +197,12 @@ func (quietUI) Started(*control.Plan, *control.Step)         {}
 func (quietUI) Progress(*control.Step, string)               {}
 func (quietUI) Finished(*control.Step, error)                {}
 func (s *sim) try(change control.Change) (*control.Plan, error) {
-	return s.env.Execute(context.Background(), change, quietUI{})
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	s.mu.Lock()
+	s.cancel = cancel
+	s.mu.Unlock()
+	return s.env.Execute(ctx, change, quietUI{})
 }
 
 // must carries out a change to its end.
