@@ -53,6 +53,8 @@ func TestEqualsMgrModule(t *testing.T) {
 			Runner: conn,
 		}))
 	awaitModule(t, url)
+	// The mgr tells others of a daemon's registration when the mons have it too, some seconds after its own modules.
+	awaitText(t, "the exporter", func() string { return scrape(ours) }, "ceph_rgw_metadata{", "ceph_rbd_mirror_metadata{")
 
 	scrape(ours) // a mon gives its counters from the second scrape on
 	before := parseSeries(scrape(ours))
@@ -220,15 +222,19 @@ func startModule(t *testing.T, cluster *lab.Ceph) (url string) {
 // awaitModule waits until the mgr, which starts anew with its modules, has heard of every daemon.
 func awaitModule(t *testing.T, url string) {
 	t.Helper()
+	awaitText(t, "the module", func() string { return get(t, url) },
+		`ceph_mon_num_sessions{ceph_daemon="mon.a"}`, `ceph_osd_op{ceph_daemon="osd.0"}`,
+		`ceph_osd_op{ceph_daemon="osd.1"}`, `ceph_osd_op{ceph_daemon="osd.2"}`, `ceph_pg_active{pool_id="2"}`,
+		`ceph_mds_inodes{ceph_daemon="`+lab.MDS+`"}`, `fs_id="1",hostname=`, `ceph_rgw_put{`, `ceph_rbd_mirror_replay{`)
+}
+
+// awaitText reads until there is all that is wanted.
+func awaitText(t *testing.T, who string, read func() string, want ...string) {
+	t.Helper()
 	deadline := time.Now().Add(3 * time.Minute)
 	for {
-		text := get(t, url)
-		lack := ""
-		for _, s := range []string{
-			`ceph_mon_num_sessions{ceph_daemon="mon.a"}`, `ceph_osd_op{ceph_daemon="osd.0"}`,
-			`ceph_osd_op{ceph_daemon="osd.1"}`, `ceph_osd_op{ceph_daemon="osd.2"}`, `ceph_pg_active{pool_id="2"}`,
-			`ceph_mds_inodes{ceph_daemon="` + lab.MDS + `"}`, `fs_id="1",hostname=`, `ceph_rgw_put{`, `ceph_rbd_mirror_replay{`,
-		} {
+		text, lack := read(), ""
+		for _, s := range want {
 			if !strings.Contains(text, s) {
 				lack = s
 			}
@@ -237,7 +243,7 @@ func awaitModule(t *testing.T, url string) {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("the module does not give %s", lack)
+			t.Fatalf("%s does not give %s", who, lack)
 		}
 		time.Sleep(time.Second)
 	}
