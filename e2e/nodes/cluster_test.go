@@ -275,6 +275,6 @@ func (s *site) wantNoSecrets() {
 		if node.Name == "node3" {
 			continue // dead
 		}
-		expect(s.t, node, `grep -rlE 'A[Qg][A-Za-z0-9+/]{30,}==?' /var/log/cephctl.log /var/lib/cephctl 2>/dev/null || true`, "")
+		expect(s.t, node, `grep -rlE '`+keyForm+`' /var/log/cephctl.log /var/lib/cephctl 2>/dev/null || true`, "")
 	}
 }

@@ -56,8 +56,10 @@ func TestRefused(t *testing.T) {
 		t.Errorf("with a mgr that does not start: exit status %d: %s", r.code, r.stderr)
 	}
 	run(t, node1, "rm -r /etc/systemd/system/ceph-mgr@.service.d && systemctl daemon-reload")
+	wantNone := s.watchArguments()
 	s.do(init...)
+	wantNone()
 	s.nothingToDo(init...)
 	expect(t, node1, "ceph osd stat | grep -o '2 up'", "2 up")
-	s.wantNoSecretsInArguments()
+	s.wantNoSecrets()
 }

@@ -114,6 +114,44 @@ func (s *site) cephctlAs(user string, args ...string) result {
 	return s.cephctlOn(s.master, []string{"setpriv", "--reuid=" + user, "--regid=nogroup", "--clear-groups"}, args...)
 }
 
+// keyForm is what keys of Ceph's look like, those of release 20 too.
+const keyForm = `A[Qg][A-Za-z0-9+/]{36,}={0,2}`
+
+// watchArguments looks for keys in the arguments and the environment of all processes of all nodes, many times a second,
+// until the function that it returns is called, which fails the test when there was one.
+func (s *site) watchArguments() (wantNone func()) {
+	s.t.Helper()
+	ctx, stop := context.WithCancel(s.t.Context())
+	found := make(map[string]*strings.Builder)
+	var watchers []*exec.Cmd
+	for _, node := range s.List() {
+		cmd, err := node.Command(ctx, "sh", "-c", `echo watching; while sleep 0.1; do
+			cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr '\0' '\n' | grep -aE '`+keyForm+`'
+		done`)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		found[node.Name] = &strings.Builder{}
+		cmd.Stdout = found[node.Name]
+		if err := cmd.Start(); err != nil {
+			s.t.Fatal(err)
+		}
+		watchers = append(watchers, cmd)
+	}
+	return func() {
+		s.t.Helper()
+		stop()
+		for _, cmd := range watchers {
+			_ = cmd.Wait() // it was killed
+		}
+		for name, lines := range found {
+			if lines.String() != "watching\n" {
+				s.t.Errorf("arguments or environment on %s: %s", name, lines)
+			}
+		}
+	}
+}
+
 // do runs cephctl on the master, which has to succeed.
 func (s *site) do(args ...string) result {
 	s.t.Helper()
