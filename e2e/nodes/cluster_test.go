@@ -57,6 +57,7 @@ func (s *site) init(backend string) {
 		s.do("node", "modify", "-S", "ceph:disk="+strings.Join(s.disks[node.Name], ",disk="), node.Name)
 	}
 	s.do("storage", "init-distributed-storage", "-s", "ceph", "default")
+	s.quiet()
 }
 
 // wantMarks wants these nodes, and no others, to be online members that know it.
