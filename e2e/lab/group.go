@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +17,9 @@ import (
 
 // stopTimeout is how long a process may take to end after SIGTERM before it is killed.
 const stopTimeout = 10 * time.Second
+
+// cleanupTimeout is how long the reaper may take. Killed processes can take their time when the machine is busy.
+const cleanupTimeout = time.Minute
 
 // maxDir is how long the path of a folder may be, in bytes: that of a socket may have 107, and the part of a guest's
 // librbd socket below the folder has about 50.
@@ -29,7 +33,7 @@ const reaperScript = `trap '' HUP INT TERM
 read -r _
 exec setsid --fork --wait sh -c '
 	kill -KILL "-$1"
-	for try in $(seq 100); do sh -c "$3" && rm -rf -- "$2" && exit; sleep 0.1; done' sh "$$" "$1" "$2"`
+	for try in $(seq 300); do sh -c "$3" && rm -rf -- "$2" && exit; sleep 0.1; done' sh "$$" "$1" "$2"`
 
 // groupOptions is the part of a group that not all have alike.
 type groupOptions struct {
@@ -97,39 +101,28 @@ func (g *group) close() error {
 	return g.closeErr
 }
 
+// killAndRemove lets the reaper do it, so that it is also done when this process dies in the middle.
 func (g *group) killAndRemove() error {
-	if err := syscall.Kill(-g.reaper.Process.Pid, syscall.SIGKILL); err != nil {
-		return fmt.Errorf("kill processes: %w", err)
-	}
-	// They were killed, which is all that their exit says.
+	g.lifeline.Close()
+	// It kills itself with the others, which is all that their exit says, and what it has left behind goes on.
 	_ = g.reaper.Wait()
 	g.running.Wait()
-	if err := g.cleanUp(); err != nil {
-		return err
-	}
-	if err := os.RemoveAll(g.Dir); err != nil {
-		return fmt.Errorf("remove folder: %w", err)
-	}
-	return nil
-}
-
-// cleanUp runs the group's script until it succeeds.
-func (g *group) cleanUp() error {
-	if g.cleanup == "" {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), cleanupTimeout)
 	defer cancel()
-	var last error
-	err := waitFor(ctx, "all that is to be cleaned up", quickPoll, func() (bool, error) {
-		out, err := exec.CommandContext(ctx, "sh", "-c", g.cleanup).CombinedOutput()
-		if err != nil {
-			last = fmt.Errorf("clean up: %w: %s", err, bytes.TrimSpace(out))
+	err := waitFor(ctx, "the end of "+g.Dir, quickPoll, func() (bool, error) {
+		_, err := os.Lstat(g.Dir)
+		if errors.Is(err, fs.ErrNotExist) {
+			return true, nil
 		}
-		return err == nil, nil
+		return false, err
 	})
 	if err != nil {
-		return errors.Join(err, last)
+		// Nobody has heard what it failed at.
+		out, scriptErr := exec.CommandContext(context.Background(), "sh", "-c", g.cleanup).CombinedOutput()
+		if scriptErr != nil {
+			scriptErr = fmt.Errorf("clean up: %w: %s", scriptErr, bytes.TrimSpace(out))
+		}
+		return errors.Join(err, scriptErr, os.RemoveAll(g.Dir))
 	}
 	return nil
 }

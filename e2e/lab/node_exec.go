@@ -19,7 +19,7 @@ var nodeEnv = []string{
 }
 
 // Command returns a command that will run as root in the node, in /root. It needs neither the network nor sshd. When
-// ctx ends it is killed. It may be changed before it is started, but not its SysProcAttr.
+// ctx ends it is killed. It may be changed before it is started, but not its SysProcAttr or Cancel.
 func (n *Node) Command(ctx context.Context, args ...string) (*exec.Cmd, error) {
 	m, err := n.current()
 	if err != nil {
@@ -31,17 +31,18 @@ func (n *Node) Command(ctx context.Context, args ...string) (*exec.Cmd, error) {
 	}
 	enter := []string{
 		"--target", strconv.Itoa(pid), "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--",
-		// nsenter stays outside and is what is killed. With it goes what it has started.
-		"setpriv", "--pdeathsig", "KILL", "env", "--chdir=/root", "-i",
+		"env", "--chdir=/root", "-i",
 	}
 	return n.lab.outside(ctx, append(append(enter, nodeEnv...), args...)), nil
 }
 
-// outside returns nsenter with arguments, for a process that is no member of the group: it is in the lab's PID
-// namespace, which ends it, and must not reach the group by a signal to its own process group.
+// outside returns nsenter with arguments, for a process that is no member of the lab's group: it is in the lab's PID
+// namespace, which ends it, and must not reach the group by a signal to its own. nsenter itself stays out of the
+// namespace and only waits, so it is killed together with what it has started.
 func (n *Nodes) outside(ctx context.Context, args []string) *exec.Cmd {
 	cmd := n.group.command(ctx, "nsenter", args...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	return cmd
 }
 

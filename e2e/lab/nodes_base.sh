@@ -95,6 +95,6 @@ done
 in_base systemctl --quiet set-default multi-user.target
 # A login reads it.
 touch "$dir/etc/default/locale"
-# What has not been synced until now.
+# It is not synced now either: that would wait for all that others write to the disk. After a loss of power in this
+# minute, remove the cache.
 umount -R "$dir"
-sync -f "$folder/base"

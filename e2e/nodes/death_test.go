@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// makeNodesAndHang starts nodes that use all that a node can, says when they boot and run, and waits to be killed.
+// makeNodesAndHang starts nodes that use all that a node can, says when they boot and run, and waits for its end.
 func makeNodesAndHang() {
 	ctx := context.Background()
 	nodes, err := lab.StartNodes(ctx, lab.NodesOptions{Count: 2, Progress: func(step string) {
@@ -56,10 +56,9 @@ func makeNodesAndHang() {
 		panic(err)
 	}
 	os.Stdout.WriteString("running\n")
-	if os.Getenv("LAB_TEST_MAKER") == "panic" {
-		panic("as asked")
-	}
-	select {}
+	// Until it is told to, or killed.
+	_, _ = os.Stdin.Read(make([]byte, 1))
+	panic("as asked")
 }
 
 func TestNodesDieWithTheirMaker(t *testing.T) {
@@ -72,8 +71,12 @@ func TestNodesDieWithTheirMaker(t *testing.T) {
 		t.Run(death.name, func(t *testing.T) {
 			maker := exec.Command(os.Args[0])
 			tmp := t.TempDir()
-			maker.Env = append(os.Environ(), "LAB_TEST_MAKER="+death.name, "TMPDIR="+tmp)
+			maker.Env = append(os.Environ(), "LAB_TEST_MAKER=1", "TMPDIR="+tmp)
 			out, err := maker.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			in, err := maker.StdinPipe()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -91,10 +94,10 @@ func TestNodesDieWithTheirMaker(t *testing.T) {
 				id = controlGroup(t, tmp)
 				return id != ""
 			})
-			if death.name != "panic" {
-				if err := maker.Process.Kill(); err != nil {
-					t.Fatal(err)
-				}
+			if death.name == "panic" {
+				in.Close()
+			} else if err := maker.Process.Kill(); err != nil {
+				t.Fatal(err)
 			}
 			_ = maker.Wait()
 			waitUntil(t, "the end of all", func() bool {

@@ -17,9 +17,7 @@ func startNodes(t *testing.T, options lab.NodesOptions) *lab.Nodes {
 	t.Helper()
 	lab.RequireNodes(t)
 	options.Progress = func(step string) { t.Log(step) }
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
-	defer cancel()
-	nodes, err := lab.StartNodes(ctx, options)
+	nodes, err := lab.StartNodes(t.Context(), options)
 	if err != nil {
 		t.Fatal(err)
 	}
