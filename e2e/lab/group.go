@@ -29,7 +29,12 @@ const maxDir = 55
 // it or dies in any way. Then it leaves the process group, kills it (SIGKILL also ends what was stopped by SIGSTOP),
 // cleans up and removes the folder. A process that is just dying may still hold something or make a file, hence the
 // tries.
+//
+// It says when it has set its traps: the kernel sends SIGHUP to a process group that has a stopped member and loses its
+// parent.
 const reaperScript = `trap '' HUP INT TERM
+echo ready
+exec >/dev/null
 read -r _
 exec setsid --fork --wait sh -c '
 	kill -KILL "-$1"
@@ -83,15 +88,30 @@ func newGroupWith(options groupOptions) (*group, error) {
 	g := &group{Dir: dir, cleanup: options.Cleanup, reaper: reaper}
 	g.reaper.Dir = "/"
 	g.reaper.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	g.lifeline, err = g.reaper.StdinPipe()
-	if err == nil {
-		err = g.reaper.Start()
-	}
-	if err != nil {
+	if err := g.startReaper(); err != nil {
 		os.RemoveAll(dir)
 		return nil, fmt.Errorf("start reaper: %w", err)
 	}
 	return g, nil
+}
+
+// startReaper returns when the reaper is ready.
+func (g *group) startReaper() error {
+	var err error
+	if g.lifeline, err = g.reaper.StdinPipe(); err != nil {
+		return err
+	}
+	out, err := g.reaper.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := g.reaper.Start(); err != nil {
+		return err
+	}
+	if _, err := out.Read(make([]byte, 1)); err != nil {
+		return errors.Join(err, g.reaper.Wait())
+	}
+	return nil
 }
 
 // close kills all processes of the group at once, the reaper among them, cleans up and removes the folder. It does so
