@@ -11,6 +11,7 @@ import (
 // TestCluster makes a cluster of three nodes, and lets nodes come and go. An image that was written at the beginning
 // reads back bit for bit after each part.
 func TestCluster(t *testing.T) {
+	t.Parallel() // most of the time, daemons are waited for
 	s := newSite(t, 3, 1)
 	s.init("raw")
 	s.wantCluster(3, 3)

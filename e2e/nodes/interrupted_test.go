@@ -9,29 +9,30 @@ import (
 // TestInterrupted kills cephctl at every single step of init, add, offline and readd, after the step has taken effect and
 // before it is remembered, and runs the same command again until it is done. The end is what it would have been.
 func TestInterrupted(t *testing.T) {
+	t.Parallel() // most of the time, daemons are waited for
 	s := newSite(t, 3, 0)
 	s.do("cluster", "init", "--name", "lab", "-S", "ceph:osd_backend=file,osd_file_size=2G,disk=/srv/osd.img,size=2,osd_memory_target=1G,host_reserve=512M")
 	for _, node := range s.List()[:2] {
 		s.do("node", "add", "--address", node.Address, node.Name)
 	}
-	s.killed(15, "storage", "init-distributed-storage", "-s", "ceph", "default")
+	s.killed(12, "storage", "init-distributed-storage", "-s", "ceph", "default")
 	s.quiet()
 	s.wantCluster(1, 2)
 	s.nothingToDo("storage", "init-distributed-storage", "-s", "ceph", "default")
 	data := s.writeImage()
 
 	node := s.Node("node3")
-	s.killed(8, "node", "add", "--address", node.Address, "node3")
+	s.killed(6, "node", "add", "--address", node.Address, "node3")
 	s.wantCluster(3, 3)
 	s.wantMarks("node1", "node2", "node3")
 
-	s.killed(8, "node", "modify", "--offline=yes", "node3")
+	s.killed(6, "node", "modify", "--offline=yes", "node3")
 	s.wantCluster(2, 2)
 	expect(t, node, "pgrep -l ceph- || true; ls /srv /etc/ceph /var/lib/ceph/osd /var/lib/ceph/mon",
 		"/etc/ceph:\nrbdmap\n\n/srv:\n\n/var/lib/ceph/mon:\n\n/var/lib/ceph/osd:")
 	expect(t, s.master, "ceph auth ls 2>/dev/null | grep -c 'osd.2\\|node3' || true", "0")
 
-	s.killed(8, "node", "add", "--readd", "node3")
+	s.killed(6, "node", "add", "--readd", "node3")
 	s.wantCluster(3, 3)
 	s.wantMarks("node1", "node2", "node3")
 	s.wantImage(data)
