@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"weak"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/adminsocket"
 )
@@ -49,6 +50,8 @@ type Daemon struct {
 	mu       sync.Mutex
 	states   map[string]*daemonState
 	families map[string]*Family
+	// layouts are those in use: the OSDs of a release share one.
+	layouts []weak.Pointer[adminsocket.Layout]
 }
 
 // maxParsers is how many dumps are parsed at once, at most, however many CPUs there are.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"weak"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/adminsocket"
 )
@@ -90,8 +91,23 @@ func (d *Daemon) learnSchema(ctx context.Context, state *daemonState) error {
 	if err != nil {
 		return err
 	}
+	schema.Layout = d.share(schema.Layout)
 	state.plan = d.makePlan(schema, state.socket)
 	return nil
+}
+
+// share returns the layout of another daemon in the place of one that is equal to it.
+func (d *Daemon) share(layout *adminsocket.Layout) *adminsocket.Layout {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.layouts = slices.DeleteFunc(d.layouts, func(p weak.Pointer[adminsocket.Layout]) bool { return p.Value() == nil })
+	for _, p := range d.layouts {
+		if known := p.Value(); known != nil && known.Equal(layout) {
+			return known
+		}
+	}
+	d.layouts = append(d.layouts, weak.Make(layout))
+	return layout
 }
 
 // parseSchema takes a parser that it does not need, so that few schemas are parsed at once: each takes a megabyte.

@@ -5,14 +5,13 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/prometheus/common/expfmt"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/kvm/qmptest"
 )
@@ -48,12 +47,8 @@ func BenchmarkQEMUScrape(b *testing.B) {
 				b.Fatal(got.err, got.outcomes[0].err)
 			}
 		})
-		w := familyWriter{expfmt.NewEncoder(io.Discard, expfmt.NewFormat(expfmt.TypeTextPlain))}
-		run("scrape", func() {
-			if err := e.Scrape(b.Context(), nil, w); err != nil {
-				b.Fatal(err)
-			}
-		})
+		req := httptest.NewRequestWithContext(b.Context(), http.MethodGet, "/metrics", nil)
+		run("scrape", func() { e.ServeHTTP(&sink{header: make(http.Header)}, req) })
 	}
 }
 

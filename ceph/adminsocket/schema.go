@@ -67,6 +67,13 @@ type loggerLayout struct {
 	index []int32 // into the counters, or ignored
 }
 
+// Equal tells whether two layouts read every dump alike.
+func (l *Layout) Equal(other *Layout) bool {
+	return l.counters == other.counters && slices.EqualFunc(l.loggers, other.loggers, func(a, b loggerLayout) bool {
+		return a.key == b.key && slices.Equal(a.names, b.names) && slices.Equal(a.index, b.index)
+	})
+}
+
 // name is one copy of what every daemon has.
 type name = unique.Handle[string]
 

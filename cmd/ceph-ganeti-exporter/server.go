@@ -13,7 +13,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/adminsocket"
-	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/rados"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/exporter"
 )
 
@@ -57,7 +56,7 @@ func newServer(log *slog.Logger) *server {
 		version.NewCollector("ceph_ganeti_exporter"),
 	)
 	s := &server{log: log, process: reg, sockets: new(adminsocket.Client)}
-	s.rest = time.AfterFunc(restAfter, giveBack)
+	s.rest = time.AfterFunc(restAfter, debug.FreeOSMemory)
 	s.reloadSuccess = promauto.With(reg).NewGauge(prometheus.GaugeOpts{
 		Name: "ceph_ganeti_exporter_config_last_reload_successful",
 		Help: "Whether the last reading of the configuration succeeded.",
@@ -95,16 +94,9 @@ func (s *server) close() {
 	s.current.close(s.log)
 }
 
-// restAfter is how long after a scrape its memory goes back to the system: far from the next, and after what scrapes
-// that overlap share.
+// restAfter is how long after a scrape its memory goes back to the system, 10 MB of a full node's, which would else lie
+// idle until the next one. Nobody waits then, and what it costs is in docs/performance.md.
 const restAfter = time.Second
-
-// giveBack gives the memory of the last scrape back to the system: two thirds of the heap, which would else lie idle until
-// the next one. The collection costs some milliseconds, when nobody waits.
-func giveBack() {
-	debug.FreeOSMemory()
-	rados.TrimMemory()
-}
 
 // reload reads the settings anew. When they are wrong, all stays as it is.
 func (s *server) reload(first *config, args []string) {
