@@ -197,11 +197,19 @@ func notYet(err error) (lack string, _ error) {
 	if err == nil {
 		return "", nil
 	}
-	var exit interface{ ExitCode() int }
-	if errors.As(err, &exit) && (exit.ExitCode() == exitAgain || exit.ExitCode() == exitBusy) {
+	if code := exitCode(err); code == exitAgain || code == exitBusy {
 		return reason(err), nil
 	}
 	return "", err
+}
+
+// exitCode returns how a command has ended, or -1 when it has not run to its end.
+func exitCode(err error) int {
+	var exit interface{ ExitCode() int }
+	if errors.As(err, &exit) {
+		return exit.ExitCode()
+	}
+	return -1
 }
 
 // reason returns what Ceph says in an error, without what was run.

@@ -345,3 +345,11 @@ func TestSettleGivenUp(t *testing.T) {
 	s.intercept = nil
 	s.must(s.init())
 }
+
+// A pool that keeps no copy to spare can't miss the node's OSDs, until their data has moved.
+func TestOfflineWithoutSpareCopy(t *testing.T) {
+	s := grown(t, 4)
+	s.pools[0].MinSize = s.pools[0].Size
+	s.must(s.offline("node2"))
+	equal(t, "OSDs", []string{"osd.0", "osd.2", "osd.3"}, s.snapshot().Up)
+}

@@ -173,9 +173,7 @@ func (b *builder) checkLeave(ctx context.Context, l *leaving, opts OfflineOption
 	if len(l.osds) == 0 {
 		return
 	}
-	if err := b.okToStop(ctx, l.osds); err != nil {
-		b.plan.Block(l.Name, "ok-to-stop", "wait until all placement groups are active and clean", "its OSDs can't be stopped together: %s", reason(err))
-	}
+	b.checkStop(ctx, l, opts)
 	if lack := b.cannotHeal(l); lack != "" {
 		if !opts.NoDrain {
 			b.plan.Block(l.Name, "cannot-drain", "add a node first, or stop its OSDs and keep their data: --no-drain", "its data has nowhere to go: %s", lack)
@@ -199,6 +197,26 @@ func (b *builder) checkFlags() {
 		b.plan.Block("", "health", "ceph osd unset "+set[0]+", if nobody needs it any more",
 			"somebody has set %s: nothing can be taken away", strings.Join(set, ", "))
 	}
+}
+
+// checkStop asks whether the node's OSDs can be stopped together. When their data moves first, a no may only say that
+// pools have no copy to spare (size and min_size are the same): it is asked once more when the data has moved, and what
+// else could be the reason, unwell placement groups, checkHealth has seen.
+func (b *builder) checkStop(ctx context.Context, l *leaving, opts OfflineOptions) {
+	err := b.okToStop(ctx, l.osds)
+	if err == nil {
+		return
+	}
+	if exitCode(err) == exitBusy && !opts.NoDrain && b.cannotHeal(l) == "" && b.hasNoSpareCopy() {
+		b.plan.Note("the OSDs of %s are needed until their data has moved: %s", l.Name, reason(err))
+		return
+	}
+	b.plan.Block(l.Name, "ok-to-stop", "wait until all placement groups are active and clean", "its OSDs can't be stopped together: %s", reason(err))
+}
+
+// hasNoSpareCopy tells whether a pool stands still when one copy is missing.
+func (b *builder) hasNoSpareCopy() bool {
+	return slices.ContainsFunc(b.v.ceph.osds.Pools, func(p poolInfo) bool { return p.Size > 1 && p.MinSize >= p.Size })
 }
 
 // losing says why the cluster would lose its quorum without a mon, or nothing: of the map that is left, more than half

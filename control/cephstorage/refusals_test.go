@@ -171,7 +171,7 @@ var refusals = []refusal{
 	}},
 	{"ok-to-stop", 4, true, func(s *sim) {
 		s.pools[0].MinSize = 3
-	}, offline2, []string{
+	}, offlineNoDrain2, []string{
 		"node2: its OSDs can't be stopped together: unsafe to stop osd(s) at this time (8 PGs are or would become offline): wait until all placement groups are active and clean",
 	}},
 	{"ok-to-stop", 4, true, func(s *sim) {
