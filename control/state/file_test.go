@@ -34,7 +34,7 @@ func TestFileRoundTrip(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("state (-want +got):\n%s", diff)
 	}
-	for path, mode := range map[string]os.FileMode{filepath.Dir(path): 0o700, path: 0o600, path + ".1": 0o600} {
+	for path, mode := range map[string]os.FileMode{filepath.Dir(path): 0o755, path: 0o600, path + ".1": 0o600} {
 		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != mode {
 			t.Errorf("%s has not the mode %o: %v, %v", path, mode, info, err)
 		}
