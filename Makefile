@@ -40,9 +40,10 @@ test: setup
 e2e:
 	@e2e/setup.sh e2e
 	@mkdir -p $(BIN)
+	go build -o $(BIN)/exporter ./cmd/ceph-ganeti-exporter
 	CGO_ENABLED=0 go build -tags faults -o $(BIN)/cephctl-faults ./cmd/cephctl
 	go test -c -o $(BIN)/nodes.test ./e2e/nodes
-	cd e2e/nodes && $(SUDO) env CI=true TEST_CEPHCTL=../../$(BIN)/cephctl-faults ../../$(BIN)/nodes.test -test.v -test.parallel 3 -test.timeout 40m
+	cd e2e/nodes && $(SUDO) env CI=true TEST_CEPHCTL=../../$(BIN)/cephctl-faults TEST_EXPORTER=../../$(BIN)/exporter ../../$(BIN)/nodes.test -test.v -test.parallel 3 -test.timeout 40m
 
 lint: setup $(GOLANGCI_LINT)
 	$(GOLANGCI_LINT) run

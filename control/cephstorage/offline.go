@@ -152,9 +152,10 @@ func (b *builder) leavingOf(n *nodeView) *leaving {
 	return l
 }
 
-// causedByLeaving are the health checks that a node which is half gone brings about.
+// causedByLeaving are the health checks that a node which is half gone brings about. Placement groups that have just lost an
+// OSD to the weight 0 peer for a while; each step that takes something away asks for itself whether it may.
 var causedByLeaving = []string{
-	"OSD_DOWN", "OSD_HOST_DOWN", "PG_DEGRADED", "OBJECT_MISPLACED", "MON_DOWN", "PG_BACKFILL_FULL",
+	"OSD_DOWN", "OSD_HOST_DOWN", "PG_DEGRADED", "PG_AVAILABILITY", "OBJECT_MISPLACED", "MON_DOWN", "PG_BACKFILL_FULL",
 }
 
 // checkLeave asks the cluster whether the node can go: one joint answer for all that it runs.

@@ -24,6 +24,7 @@ func TestCluster(t *testing.T) {
 		test func(*site)
 	}{
 		{"verify", testVerify},
+		{"exporter", testExporter},
 		{"modify", testModify},
 		{"fourth node", testFourthNode},
 		{"reboot", testReboots},

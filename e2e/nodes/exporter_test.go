@@ -1,0 +1,76 @@
+package nodes
+
+import (
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// testExporter runs the exporter by its unit on a node that cephctl has made, with the key that cephctl has put there. It
+// sees the node's daemons, the cluster, and what cephctl says of the node.
+func testExporter(s *site) {
+	node, t := s.master, s.t
+	binary := os.Getenv("TEST_EXPORTER")
+	if binary == "" {
+		binary = filepath.Join(t.TempDir(), "ceph-ganeti-exporter")
+		build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "../../cmd/ceph-ganeti-exporter")
+		if out, err := build.CombinedOutput(); err != nil {
+			t.Fatalf("build the exporter: %v: %s", err, out)
+		}
+	}
+	unit, err := os.ReadFile("../../packaging/ceph-ganeti-exporter.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := node.CopyFile(t.Context(), binary, "/usr/local/bin/ceph-ganeti-exporter", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := node.WriteFile(t.Context(), "/etc/systemd/system/ceph-ganeti-exporter.service", unit, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	run(t, node, "touch /etc/ceph-ganeti-exporter.yml; systemctl daemon-reload; systemctl start ceph-ganeti-exporter")
+	for _, when := range []string{"started", "reloaded"} {
+		metrics := s.scrape("http://" + node.Address + ":19283/metrics")
+		for _, want := range []string{
+			`ceph_daemon_socket_up{ceph_daemon="mon.node1"`, "\nceph_health_status 0\n", `ceph_osd_up{ceph_daemon="osd.0"} 1`,
+			`cephctl_node_info{cluster="lab",node="node1",group="default",storage="ceph"`, `cephctl_node_role{node="node1",role="mon"} 1`,
+		} {
+			if !strings.Contains(metrics, want) {
+				t.Errorf("%s, the exporter lacks %s", when, want)
+			}
+		}
+		for line := range strings.Lines(metrics) {
+			if strings.HasPrefix(line, "ceph_ganeti_exporter_target_up") && strings.HasSuffix(line, " 0\n") {
+				t.Errorf("%s: %s", when, line)
+			}
+		}
+		run(t, node, "systemctl reload ceph-ganeti-exporter; sleep 1; systemctl is-active ceph-ganeti-exporter")
+	}
+	run(t, node, "systemctl stop ceph-ganeti-exporter; ! systemctl is-failed ceph-ganeti-exporter")
+}
+
+// scrape reads metrics, when they are served and this node's mon leads, which it does as the first in the map.
+func (s *site) scrape(url string) string {
+	s.t.Helper()
+	var last string
+	for range 30 {
+		request, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, url, nil)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if response, err := http.DefaultClient.Do(request); err == nil {
+			body, _ := io.ReadAll(response.Body)
+			response.Body.Close()
+			if last = string(body); strings.Contains(last, "ceph_health_status") {
+				return last
+			}
+		}
+		time.Sleep(time.Second)
+	}
+	s.t.Fatalf("the exporter does not give the cluster's state: %.2000s\n%s", last, run(s.t, s.master, "journalctl -u ceph-ganeti-exporter -n 20 --no-pager"))
+	return ""
+}
