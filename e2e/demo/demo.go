@@ -22,7 +22,7 @@ const (
 	instance       = "inst1.lab"
 	image          = "9a3e7e1c-5d0b-4f4e-8f7b-0c2c4d9f1a55.rbd.disk0"
 	// writeMiB is what the guest writes and verifies before its steady load begins.
-	writeMiB = 16
+	writeMiB = 4
 	exporter = "bin/ceph-ganeti-exporter"
 )
 

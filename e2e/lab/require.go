@@ -3,11 +3,17 @@ package lab
 import (
 	"os"
 	"os/exec"
-	"testing"
 )
 
+// Test is what of a [testing.TB] is needed. The package testing itself would be compiled into the demo.
+type Test interface {
+	Helper()
+	Skipf(format string, args ...any)
+	Fatalf(format string, args ...any)
+}
+
 // Require skips the test when one of the programs is not installed. In CI (CI=true) it fails instead.
-func Require(t testing.TB, programs ...string) {
+func Require(t Test, programs ...string) {
 	t.Helper()
 	for _, program := range programs {
 		if _, err := exec.LookPath(program); err == nil {
@@ -21,13 +27,13 @@ func Require(t testing.TB, programs ...string) {
 }
 
 // RequireCeph is Require for what StartCeph needs.
-func RequireCeph(t testing.TB) {
+func RequireCeph(t Test) {
 	t.Helper()
 	Require(t, "ceph-mon", "ceph-mgr", "ceph-osd", "ceph", "rbd", "ceph-authtool", "monmaptool", "setsid")
 }
 
 // RequireGuest is Require for what StartGuest needs besides.
-func RequireGuest(t testing.TB) {
+func RequireGuest(t Test) {
 	t.Helper()
 	Require(t, "qemu-system-x86_64")
 }
