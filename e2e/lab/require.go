@@ -39,13 +39,13 @@ func RequireGuest(t Test) {
 }
 
 // RequireNodes is Require for what StartNodes needs, and requires root.
-func RequireNodes(t testing.TB) {
+func RequireNodes(t Test) {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		if os.Getenv("CI") == "true" {
-			t.Fatal("nodes need root, and CI=true")
+			t.Fatalf("nodes need root, and CI=true")
 		}
-		t.Skip("nodes need root: run make e2e")
+		t.Skipf("nodes need root: run make e2e")
 	}
 	Require(t, "systemd-nspawn", "debootstrap", "ip", "nsenter", "unshare", "setsid")
 }
