@@ -226,6 +226,9 @@ func (b *builder) addMons() {
 			}
 			continue
 		}
+		if b.v.ceph != nil && n.daemon(node.RoleMon, host) != nil {
+			b.step(b.removeOldMon(n))
+		}
 		object := b.objectFor(host)
 		object.Roles = []string{node.RoleMon}
 		object.Mon = &node.Mon{Addresses: b.g.addresses[host], Monmap: []byte("of the running cluster")}
@@ -234,6 +237,27 @@ func (b *builder) addMons() {
 			"ceph auth get mon.    # sent to the node",
 		}, func(ctx context.Context) (node.Object, error) { return b.monObject(ctx, object) }))
 	}
+}
+
+// removeOldMon is a step that removes the data of a mon which was in the map and is no longer: it would look for itself
+// in the map that it knows, and end. One that has joined meanwhile, late, is left alone.
+func (b *builder) removeOldMon(n *nodeView) control.Step {
+	host := n.host()
+	step := b.removeStep(n.Node, "old mon "+host, "remove what is left of mon."+host, node.Removal{
+		FSID: b.g.fsid, Daemons: []node.Daemon{{Role: node.RoleMon, ID: host}}, Data: true,
+	})
+	remove := step.Do
+	step.Do = func(ctx context.Context, progress func(string)) error {
+		var q quorum
+		if err := ask(ctx, b.Storage, &q, "quorum_status"); err != nil {
+			return err
+		}
+		if slices.Contains(q.names(), host) {
+			return nil
+		}
+		return remove(ctx, progress)
+	}
+	return step
 }
 
 // monObject fills in what a further mon is made from.
