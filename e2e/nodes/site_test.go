@@ -225,7 +225,7 @@ type cephStatus struct {
 func (s *site) wantCluster(mons, osds int) {
 	s.t.Helper()
 	var last cephStatus
-	for deadline := time.Now().Add(4 * time.Minute); time.Now().Before(deadline); time.Sleep(2 * time.Second) {
+	for deadline := time.Now().Add(9 * time.Minute); time.Now().Before(deadline); time.Sleep(2 * time.Second) {
 		last = answer[cephStatus](s, "ceph status")
 		if last.Health.Status == "HEALTH_OK" && len(last.QuorumNames) == mons && last.Mgrmap.Available &&
 			last.Mgrmap.NumStandbys == 1 && last.Osdmap.Total == osds && last.Osdmap.Up == osds && last.Osdmap.In == osds {
