@@ -43,8 +43,11 @@ func TestInterrupted(t *testing.T) {
 	s.wantNoSecrets()
 }
 
-// quiet keeps mons from warning of the host's disk, which is as full as it is.
-func (s *site) quiet() { run(s.t, s.master, "ceph config set mon mon_data_avail_warn 1") }
+// quiet keeps Ceph from warning of what is the host's: how full its disk is, and that pings are slow while it is busy. The
+// latter goes on for a quarter of an hour after a network was cut.
+func (s *site) quiet() {
+	run(s.t, s.master, "ceph config set mon mon_data_avail_warn 1; ceph config set global mon_warn_on_slow_ping_time 600000")
+}
 
 // killed runs cephctl until it has been killed at every step, once each, of which there are at least so many, and ends
 // by itself.
