@@ -143,20 +143,27 @@ func (d *demo) awaitGuest(ctx context.Context) error {
 	return nil
 }
 
-// awaitSeries waits until the last row of the summary, a rate over several scrapes, has a value.
+// awaitSeries waits for those rows of the summary that come last: a rate over several scrapes, and what the mgr is told
+// of the pool.
 func (d *demo) awaitSeries(ctx context.Context) error {
 	d.progress.say("prometheus", "scraping a few times")
-	for {
-		samples, err := d.prometheus.Query(ctx, joined)
-		if err != nil || len(samples) > 0 && samples[0].Value != "0" {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-time.After(scrapeInterval / 2):
+	for _, expr := range []string{joined + " > 0", fmt.Sprintf("%s >= %d", stored, writeMiB<<20)} {
+		for {
+			samples, err := d.prometheus.Query(ctx, expr)
+			if err != nil {
+				return err
+			}
+			if len(samples) > 0 {
+				break
+			}
+			select {
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			case <-time.After(scrapeInterval / 2):
+			}
 		}
 	}
+	return nil
 }
 
 // stop ends whatever was started, in the opposite order.

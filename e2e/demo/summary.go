@@ -18,6 +18,9 @@ import (
 const joined = `sum by (ganeti_instance, pool, image) (rate(qemu_disk_write_bytes_total[15s])` +
 	` * on (ganeti_instance, disk) group_left (pool, image) qemu_disk_info)`
 
+// stored is what the mgr has heard of the pool, which is some seconds after it was written.
+const stored = `ceph_pool_stored * on (pool_id) group_left (name) ceph_pool_metadata{name="` + pool + `"}`
+
 // row is a line of the summary, or some: what is asked of Prometheus, and what the answer means.
 type row struct {
 	meaning, expr string
@@ -31,7 +34,7 @@ var rows = []row{
 	{"daemon answers", `ceph_daemon_socket_up{ceph_daemon=~"m.*"}`, []string{"ceph_daemon"}, plain},
 	{"OSD is up", "ceph_osd_up", []string{"ceph_daemon"}, plain},
 	{"writes by the OSD", "ceph_osd_op_w", []string{"ceph_daemon"}, plain},
-	{"stored in the pool", `ceph_pool_stored * on (pool_id) group_left (name) ceph_pool_metadata{name="` + pool + `"}`, []string{"name"}, bytes},
+	{"stored in the pool", stored, []string{"name"}, bytes},
 	{"size of the image", "ceph_rbd_image_size_bytes", []string{"pool", "image"}, bytes},
 	{"clients that opened it", "ceph_rbd_image_watchers", []string{"pool", "image"}, plain},
 	{"guest answers", "qemu_up", []string{"ganeti_instance"}, plain},
