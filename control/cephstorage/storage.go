@@ -17,7 +17,7 @@ const Name = "ceph"
 const (
 	observeTimeout = time.Minute
 	cliTimeout     = 30 * time.Second
-	nodeTimeout    = 10 * time.Minute
+	nodeTimeout    = 15 * time.Minute
 	quorumTimeout  = 2 * time.Minute
 )
 

@@ -16,7 +16,7 @@ import (
 )
 
 // commandTimeout bounds a run of cephctl: a drain on a busy machine takes its time.
-const commandTimeout = 12 * time.Minute
+const commandTimeout = 20 * time.Minute
 
 // site is nodes with cephctl on them, of which the first is the master.
 type site struct {
