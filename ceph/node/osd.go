@@ -57,13 +57,18 @@ func mkfsStage(l layout, fsid string, osd OSD, prepare operation) stage {
 	}
 }
 
-// isBusy tells of a device that udev, or a mkfs of a run that was killed, has locked for a moment.
+// isBusy tells of a device that udev, or a mkfs of a run that was killed, has locked for a moment. The thread that
+// writes the log of ceph-osd does not always get to the reason, "** ERROR: … (11) Resource temporarily unavailable",
+// before the process exits: a mkfs that fails without a reason is tried again as well.
 func isBusy(err error) bool {
 	var ended interface{ ExitCode() int }
-	if errors.As(err, &ended) && ended.ExitCode() == int(syscall.EWOULDBLOCK) {
-		return true
+	if !errors.As(err, &ended) {
+		return false
 	}
-	return strings.Contains(err.Error(), "(11) Resource temporarily unavailable")
+	said := err.Error()
+	return ended.ExitCode() == int(syscall.EWOULDBLOCK) ||
+		strings.Contains(said, "(11) Resource temporarily unavailable") ||
+		ended.ExitCode() == 1 && !strings.Contains(said, "** ERROR: ")
 }
 
 // osdIsMade tells whether the device holds this OSD, made to the end.
