@@ -34,14 +34,41 @@ func (a await) lines() []string {
 	if a.daemon.Role == RoleMon {
 		until = "is in the quorum"
 	}
-	return []string{fmt.Sprintf("wait until %s %s: ceph daemon %s %s", a.daemon, until, a.daemon, a.question())}
+	lines := []string{fmt.Sprintf("wait until %s %s: ceph daemon %s %s", a.daemon, until, a.daemon, a.question())}
+	if a.daemon.Role == RoleMon {
+		lines = append(lines, "if it goes on probing: "+quote(a.backoff("set", shortBackoff))+", and then "+
+			quote(a.backoff("unset")))
+	}
+	return lines
+}
+
+// shortBackoff is how many seconds a mon that is not let in waits between its attempts, instead of up to 15.
+const shortBackoff = "0.2"
+
+// patience is how many looks a mon may be probing before its attempts are to come faster.
+const patience = 10
+
+// backoff is the command that changes how long a mon waits between attempts to reach another one. A mon that has
+// been out of the map for a while needs many: the others keep the end of its last connection and turn away what has
+// a lower number than that one had (msgr2's global sequence), and each attempt raises the number a little.
+func (a await) backoff(argv ...string) []string {
+	name := "ms_max_backoff"
+	return append([]string{"ceph", "daemon", a.daemon.String(), "config", argv[0], name}, argv[1:]...)
 }
 
 func (a await) do(ctx context.Context, h *Host) error {
-	for {
+	for probed := 0; ; {
 		unready := a.ready(ctx, h)
 		if unready == nil {
+			if probed >= patience {
+				return command{argv: a.backoff("unset"), mayFail: true}.do(ctx, h)
+			}
 			return nil
+		}
+		if errors.Is(unready, errProbing) {
+			if probed++; probed == patience {
+				_ = command{argv: a.backoff("set", shortBackoff), mayFail: true}.do(ctx, h)
+			}
 		}
 		if errors.Is(unready, errForeign) {
 			return unready
@@ -55,7 +82,10 @@ func (a await) do(ctx context.Context, h *Host) error {
 	}
 }
 
-var errForeign = errors.New("is of another cluster")
+var (
+	errForeign = errors.New("is of another cluster")
+	errProbing = errors.New("is looking for the other mons (probing)")
+)
 
 func (a await) ready(ctx context.Context, h *Host) error {
 	answer, err := h.ask(ctx, a.socket, a.question())
@@ -68,6 +98,8 @@ func (a await) ready(ctx context.Context, h *Host) error {
 		return err
 	case a.fsid != "" && !sameID(status.Monmap.FSID, a.fsid):
 		return fmt.Errorf("%s %w: %s, not %s", a.daemon, errForeign, status.Monmap.FSID, a.fsid)
+	case status.State == "probing":
+		return fmt.Errorf("%s %w", a.daemon, errProbing)
 	case status.State != "leader" && status.State != "peon":
 		return fmt.Errorf("%s is %s", a.daemon, status.State)
 	}

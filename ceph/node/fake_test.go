@@ -218,6 +218,19 @@ func describeFile(path string, info os.FileInfo) string {
 
 var errBroken = errors.New("broken")
 
+// probingMon is let into the quorum after a number of answers.
+type probingMon struct{ left int }
+
+func (p *probingMon) Call(
+	ctx context.Context, path string, cmd adminsocket.Command, buf []byte,
+) (adminsocket.Reply, error) {
+	if p.left == 0 {
+		return fakeSockets{}.Call(ctx, path, cmd, buf)
+	}
+	p.left--
+	return adminsocket.Reply{Data: []byte(`{"state":"probing","monmap":{"fsid":"` + testFSID + `"}}`)}, nil
+}
+
 // silent are daemons that do not answer.
 type silent struct{}
 

@@ -232,6 +232,37 @@ func TestMkfsTriesAgain(t *testing.T) {
 	if err := c.do(t.Context(), h); err != nil || busy.left != 0 {
 		t.Errorf("got %v with %d attempts left", err, busy.left)
 	}
-	h.Runner = &fakeTools{errs: map[string]error{"ceph-osd": exitError{1, "can't read " + testKey}}}
+	silent := &fakeTools{errs: map[string]error{"ceph-osd": exitError{1, "did not load config file"}}}
+	h.Runner = silent
+	if err := c.do(t.Context(), h); err == nil || len(silent.ran) != attempts {
+		t.Errorf("got %v after %d attempts without a reason", err, len(silent.ran))
+	}
+	h.Runner = &fakeTools{errs: map[string]error{"ceph-osd": exitError{1, "** ERROR: can't read " + testKey}}}
 	wantError(t, c.do(t.Context(), h), "can't read (secret)")
+}
+
+// TestMonIsLetInSoon has a mon that is turned away many times, as one that comes back into the map is.
+func TestMonIsLetInSoon(t *testing.T) {
+	set, unset := "ceph daemon mon.a config set ms_max_backoff 0.2", "ceph daemon mon.a config unset ms_max_backoff"
+	for name, c := range map[string]struct {
+		probing int
+		want    []string
+	}{
+		"at once":      {0, nil},
+		"soon":         {patience - 1, nil},
+		"after a time": {patience + 5, []string{set, unset}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h, tools := testHost(t)
+			h.sockets = &probingMon{left: c.probing}
+			a := await{daemon: Daemon{Role: RoleMon, ID: "a"}, socket: "a.asok", fsid: testFSID}
+			if err := a.do(t.Context(), h); err != nil {
+				t.Fatal(err)
+			}
+			ran := slices.DeleteFunc(tools.ran, func(line string) bool { return !strings.HasPrefix(line, "ceph ") })
+			if !slices.Equal(ran, c.want) {
+				t.Errorf("got %q, want %q", ran, c.want)
+			}
+		})
+	}
 }
