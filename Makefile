@@ -8,12 +8,17 @@ SUDO     := $(if $(filter-out 0,$(shell id -u)),sudo)
 GOLANGCI_LINT_VERSION := v2.15.0
 GOLANGCI_LINT         := .tools/$(GOLANGCI_LINT_VERSION)/golangci-lint
 
-.PHONY: build install setup demo test e2e lint bench docs clean
+.PHONY: build build-exporter build-cephctl install setup demo test e2e lint bench docs clean
 
-build:
+build: build-exporter build-cephctl
+
+build-exporter:
 	@e2e/setup.sh build
 	@mkdir -p $(BIN)
 	go build -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/ceph-ganeti-exporter
+
+build-cephctl:
+	@mkdir -p $(BIN)
 	CGO_ENABLED=0 go build -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/cephctl
 
 # After make build, as root needs no Go then. Where to: DESTDIR, PREFIX (/usr/local), SYSCONFDIR (/etc).
