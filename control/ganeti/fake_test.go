@@ -101,9 +101,9 @@ func sample(t *testing.T, name string) string {
 	return string(data)
 }
 
-func newInventory(t *testing.T, answers ...controltest.Answer) (*fakeRAPI, *controltest.Runner, *Inventory) {
+func newInventory(t *testing.T) (*fakeRAPI, *controltest.Runner, *Inventory) {
 	t.Helper()
 	fake, rapi := newFake(t)
-	runner := controltest.NewRunner(t, answers...)
+	runner := controltest.NewRunner(t)
 	return fake, runner, New(&Site{Cluster: "cluster.lab", Master: "node1.lab"}, rapi, runner)
 }
