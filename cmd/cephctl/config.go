@@ -12,6 +12,7 @@ import (
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/cmd/internal/settings"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/instance"
 )
 
 // config is every global setting. Each is a flag, a key of the configuration file and an environment variable, but for
@@ -21,6 +22,7 @@ type config struct {
 	Output string
 
 	StateDir    string
+	RunDir      string
 	Inventory   string
 	SSHUser     string
 	SSHCommand  string
@@ -56,6 +58,7 @@ func (c *config) register(f *pflag.FlagSet) {
 	f.StringVar(&c.File, "config", "/etc/cephctl.yml", "YAML file with the same settings as these flags; flags and environment win over it")
 	f.StringVarP(&c.Output, "output", "o", outputTable, "table, json or yaml")
 	f.StringVar(&c.StateDir, "state-dir", "/var/lib/cephctl", "folder of what has to be remembered")
+	f.StringVar(&c.RunDir, "run-dir", instance.DefaultRunDir, "folder of the files of running instances, on every node")
 	f.StringVar(&c.Inventory, "inventory", "auto", "where nodes and groups are kept: local, or auto for what there is")
 	f.StringVar(&c.SSHUser, "ssh.user", "root", "user on the other nodes")
 	f.StringVar(&c.SSHCommand, "ssh.command", "ssh", "program that reaches the other nodes")
@@ -86,6 +89,8 @@ func (c *config) validate() error {
 		return fmt.Errorf("inventory %q: give %s", c.Inventory, either(inventories))
 	case !filepath.IsAbs(c.StateDir):
 		return fmt.Errorf("state-dir %q: give an absolute path", c.StateDir)
+	case !filepath.IsAbs(c.RunDir):
+		return fmt.Errorf("run-dir %q: give an absolute path", c.RunDir)
 	case c.Parallel < 1:
 		return fmt.Errorf("parallel %d: give a number over zero", c.Parallel)
 	case c.NodeTimeout < time.Second:
