@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -43,10 +44,26 @@ type Status struct {
 
 // DriveStatus is what QEMU says of a disk.
 type DriveStatus struct {
-	Driver string `json:"driver"`
-	Cache  string `json:"cache"`
-	Size   uint64 `json:"size_bytes"`
-	device BlockDevice
+	// Names are those that QEMU has for it.
+	Names  []string `json:"names"`
+	Driver string   `json:"driver"`
+	Cache  string   `json:"cache"`
+	Size   uint64   `json:"size_bytes"`
+}
+
+// drive returns what QEMU says of the disk with an id.
+func (s *Status) drive(id string) (DriveStatus, bool) {
+	at := slices.IndexFunc(s.Drives, func(d DriveStatus) bool { return slices.Contains(d.Names, id) })
+	if at < 0 {
+		return DriveStatus{}, false
+	}
+	return s.Drives[at], true
+}
+
+// Cache returns the cache mode of the disk with a UUID, or nothing when QEMU has no such disk.
+func (s *Status) Cache(uuid string) string {
+	d, _ := s.drive((&Drive{UUID: uuid}).DeviceID())
+	return d.Cache
 }
 
 // ErrNotRunning is in the error when no process runs the instance.
@@ -92,7 +109,7 @@ func (s *Status) parse(answers [][]byte) error {
 		return err
 	}
 	for _, d := range devices {
-		s.Drives = append(s.Drives, DriveStatus{Driver: d.Source.Driver, Cache: d.Cache, Size: d.Size, device: d})
+		s.Drives = append(s.Drives, DriveStatus{Names: d.Names(), Driver: d.Source.Driver, Cache: d.Cache, Size: d.Size})
 	}
 	return nil
 }

@@ -106,13 +106,12 @@ func said(err error) error {
 // opened wants every disk open through its driver.
 func (s *Status) opened(drives []Drive) error {
 	for i := range drives {
-		id := drives[i].DeviceID()
-		at := slices.IndexFunc(s.Drives, func(d DriveStatus) bool { return slices.Contains(d.device.Names(), id) })
+		d, ok := s.drive(drives[i].DeviceID())
 		switch {
-		case at < 0:
+		case !ok:
 			return fmt.Errorf("QEMU does not know disk %d (%s)", i, drives[i].Path)
-		case s.Drives[at].Driver != drives[i].Driver:
-			return fmt.Errorf("QEMU has opened disk %d (%s) through %q, not %q", i, drives[i].Path, s.Drives[at].Driver, drives[i].Driver)
+		case d.Driver != drives[i].Driver:
+			return fmt.Errorf("QEMU has opened disk %d (%s) through %q, not %q", i, drives[i].Path, d.Driver, drives[i].Driver)
 		}
 	}
 	return nil

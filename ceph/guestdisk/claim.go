@@ -60,11 +60,7 @@ func (h *Host) Claim(ctx context.Context, d ceph.Device, c Claim) error {
 }
 
 // Holder returns the claim on an image, or nil when there is none.
-func (h *Host) Holder(ctx context.Context, d ceph.Device) (*Claim, error) {
-	image, err := h.Image(ctx, d)
-	if err != nil {
-		return nil, err
-	}
+func (h *Host) Holder(ctx context.Context, d ceph.Device, image Image) (*Claim, error) {
 	lock, err := ask[struct {
 		Lockers []struct {
 			Name        string `json:"name"`
@@ -88,12 +84,12 @@ func (h *Host) Holder(ctx context.Context, d ceph.Device) (*Claim, error) {
 
 // Release takes the claim with a token away. Any other claim stays.
 func (h *Host) Release(ctx context.Context, d ceph.Device, token string) error {
-	claim, err := h.Holder(ctx, d)
-	if err != nil || claim == nil || claim.Token != token {
-		return err
-	}
 	image, err := h.Image(ctx, d)
 	if err != nil {
+		return err
+	}
+	claim, err := h.Holder(ctx, d, image)
+	if err != nil || claim == nil || claim.Token != token {
 		return err
 	}
 	// Who was faster has taken away this very claim: a later one has another token.

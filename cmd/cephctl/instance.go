@@ -11,6 +11,12 @@ func newInstanceCommand(a *app) *cobra.Command {
 	return newNoun("instance", "Virtual machines whose disks are images of the storage cluster",
 		newInstanceAddCommand(a),
 		newInstanceStartCommand(a),
+		newInstanceStopCommand(a),
+		newInstanceInfoCommand(a),
+		newInstanceListCommand(a),
+		newInstanceRemoveCommand(a),
+		newInstanceActivateDisksCommand(a),
+		newInstanceDeactivateDisksCommand(a),
 	)
 }
 

@@ -75,7 +75,7 @@ func (h DiskHost) Look(ctx context.Context, d control.DiskSpec) (control.ImageSt
 	if m != nil {
 		state.Mapped, state.MappedBy = "/dev/"+m.Device, m.ClientAddr
 	}
-	holder, err := h.host.Holder(ctx, dev)
+	holder, err := h.host.Holder(ctx, dev, image)
 	if err != nil || holder == nil {
 		return state, told(err)
 	}

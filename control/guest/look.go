@@ -28,7 +28,7 @@ func (h Handler) look(ctx context.Context, r *Request) (*Look, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find the name of this host: %w", err)
 	}
-	l := &Look{Host: host, Disks: make([]DiskLook, len(r.Disks))}
+	l := &Look{Host: host, Disks: make([]DiskLook, len(r.Disks))} // an empty list, not null
 	l.Guest, err = h.qemu(r).Status(ctx, r.Instance.Name)
 	if err != nil && !errors.Is(err, kvm.ErrNotRunning) {
 		l.Problem = err.Error()
@@ -45,7 +45,33 @@ func (h Handler) look(ctx context.Context, r *Request) (*Look, error) {
 			l.Disks[i].Problem = &b
 		}
 	}
+	if l.Guest != nil {
+		h.asStarted(r, l)
+	}
 	return l, nil
+}
+
+// paramAccess is the disk parameter that says who does the I/O.
+const paramAccess = "access"
+
+// asStarted says of the disks of a guest that runs what it was started with: the parameters may have changed since.
+func (h Handler) asStarted(r *Request, l *Look) {
+	data, err := os.ReadFile(r.dir().RuntimeFile(r.Instance.Name))
+	if err != nil {
+		return
+	}
+	started, err := kvm.ParseRuntime(data)
+	if err != nil {
+		return
+	}
+	for i := range l.Disks {
+		if d, ok := started.ByUUID(r.Disks[i].UUID); ok {
+			l.Disks[i].Path, l.Disks[i].Access = d.URI, d.Access
+		}
+		if cache := l.Guest.Cache(r.Disks[i].UUID); cache != "" {
+			l.Disks[i].Cache = cache
+		}
+	}
 }
 
 func (h Handler) lookDisk(ctx context.Context, r *Request, d control.DiskSpec, l *DiskLook) error {
@@ -54,7 +80,12 @@ func (h Handler) lookDisk(ctx context.Context, r *Request, d control.DiskSpec, l
 		return err
 	}
 	open, _ := host.Preview(d)
-	l.Path, l.Cache = open.Path, open.Cache
+	l.Path, l.Cache, l.Access = open.Path, open.Cache, d.Params[paramAccess]
+	if r.Start || d.Map {
+		if err := host.Check(ctx, d); err != nil {
+			return err
+		}
+	}
 	if l.ImageState, err = host.Look(ctx, d); err != nil {
 		return err
 	}
@@ -87,16 +118,16 @@ func (h Handler) lacks(ctx context.Context, r *Request) []control.Blocker {
 			add(CaseBridge, "ip link add "+n.Bridge+" type bridge", "has no bridge %s for NIC %d", n.Bridge, i)
 		}
 	}
-	for _, d := range r.Disks {
-		host, err := h.disk(d)
-		if err == nil {
-			err = host.Check(ctx, d)
-		}
-		if err != nil {
-			lacks = append(lacks, blocker(r, d, err))
-		}
-	}
 	return lacks
+}
+
+// checkDisk returns what this node lacks for a disk.
+func (h Handler) checkDisk(ctx context.Context, d control.DiskSpec) error {
+	host, err := h.disk(d)
+	if err != nil {
+		return err
+	}
+	return host.Check(ctx, d)
 }
 
 // blocker makes what stands in the way of an error about a disk.

@@ -59,9 +59,10 @@ type Look struct {
 // DiskLook is what a node says of a disk.
 type DiskLook struct {
 	control.ImageState
-	// Path is the KVM device path.
-	Path  string `json:"path"`
-	Cache string `json:"cache"`
+	// Path is the KVM device path. As Access and Cache, it is that of the guest that runs, or else of its next start.
+	Path   string `json:"path"`
+	Access string `json:"access"`
+	Cache  string `json:"cache"`
 	// Dead tells that the holder of the claim was on this node and is proven dead.
 	Dead bool `json:"dead,omitempty"`
 	// Problem is why the image could not be looked at.

@@ -15,7 +15,13 @@ const undoTimeout = time.Minute
 
 // start claims and opens the disks, starts QEMU and remembers its clients. What fails is undone as a whole.
 func (h Handler) start(ctx context.Context, r *Request, progress func(string)) (*kvm.Status, error) {
-	if err := errors.Join(blockerErrors(h.lacks(ctx, r))...); err != nil {
+	lacks := blockerErrors(h.lacks(ctx, r))
+	for _, d := range r.Disks {
+		if err := h.checkDisk(ctx, d); err != nil {
+			lacks = append(lacks, fmt.Errorf("disk %d: %w", d.Index, err))
+		}
+	}
+	if err := errors.Join(lacks...); err != nil {
 		return nil, err
 	}
 	me, err := h.me(r)
