@@ -56,7 +56,7 @@ bench: setup
 	go test -run '^$$' -bench . -benchmem ./...
 
 docs: setup
-	go test ./cmd/ceph-ganeti-exporter ./cmd/cephctl ./control/cephstorage -run 'Reference|Example|ManPages|Commands' -update
+	go test ./cmd/ceph-ganeti-exporter ./cmd/cephctl ./control/cephstorage ./control/instance -run 'Reference|Example|ManPages|Commands' -update
 
 clean:
 	rm -rf $(BIN) .tools

@@ -12,16 +12,15 @@ import (
 
 // The kinds of errors that have a known cause.
 const (
-	CaseTools     = "disk-tools-missing"
-	CaseConf      = "disk-conf-missing"
-	CaseNoAnswer  = "disk-no-answer"
-	CaseKey       = "disk-no-key"
-	CaseDenied    = "disk-denied"
-	CasePool      = "disk-no-pool"
-	CaseImage     = "disk-no-image"
-	CaseNamespace = "disk-no-namespace"
-	CaseExists    = "disk-exists"
-	CaseKernel    = "disk-no-krbd"
+	CaseTools    = "disk-tools-missing"
+	CaseConf     = "disk-conf-missing"
+	CaseNoAnswer = "disk-no-answer"
+	CaseKey      = "disk-no-key"
+	CaseDenied   = "disk-denied"
+	CasePool     = "disk-no-pool"
+	CaseImage    = "disk-no-image"
+	CaseExists   = "disk-exists"
+	CaseKernel   = "disk-no-krbd"
 )
 
 // Error is why a command of Ceph's has not done what it was to do.
@@ -89,5 +88,5 @@ const exitTimedOut = 110
 
 // short returns the last of several messages.
 func short(said string) string {
-	return said[strings.LastIndex(said, "; ")+1:]
+	return strings.TrimSpace(said[strings.LastIndex(said, ";")+1:])
 }

@@ -166,6 +166,13 @@ func (g *Guest) WaitVerified(ctx context.Context) error {
 	})
 }
 
+// WaitFailed returns when the guest says that an I/O operation of its has failed.
+func (g *Guest) WaitFailed(ctx context.Context) error {
+	return waitFor(ctx, "the failure of guest "+g.Name, quickPoll, func() (bool, error) {
+		return strings.Contains(tail(g.serial, 1000), bootFailed), g.process.alive()
+	})
+}
+
 // Signal sends a signal such as SIGSTOP or SIGCONT to QEMU.
 func (g *Guest) Signal(sig syscall.Signal) error { return g.process.signal(sig) }
 
