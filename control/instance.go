@@ -119,12 +119,13 @@ type Claim struct {
 	Instance string `json:"instance"`
 	UUID     string `json:"uuid"`
 	Node     string `json:"node"`
-	// Host is the host name of the node, Boot tells one boot of it from all others, and Agent the process that has made
-	// the claim.
-	Host  string    `json:"host"`
-	Boot  string    `json:"boot"`
-	Agent string    `json:"agent"`
-	Since time.Time `json:"since"`
+	// Host is the host name of the node and Machine its machine id, Boot tells one boot of it from all others, and Agent
+	// the process that has made the claim.
+	Host    string    `json:"host"`
+	Machine string    `json:"machine,omitempty"`
+	Boot    string    `json:"boot"`
+	Agent   string    `json:"agent"`
+	Since   time.Time `json:"since"`
 }
 
 // DiskHost does on a node what its disks need. Errors are *DiskError where the cause is known.

@@ -157,10 +157,11 @@ func (s *site) testRefused() {
 	s.refuse(3, []string{"disk-no-krbd"}, "instance", "start", "--map", "refused.lab")
 	s.refuse(3, []string{"disk-no-krbd"}, "instance", "activate-disks", "refused.lab")
 	s.refuse(3, []string{"disk-no-image", "nowhere"}, "instance", "add", "--disk", "image=nowhere", "a.lab")
-	s.refuse(3, []string{"disk-exists"}, "instance", "add", "--disk", "image=refused.lab,size=4M", "a.lab")
-	s.do("group", "modify", "-D", "rbd:user=guest", "default")
+	if err := s.ceph.CreateImage(ctx, instancePool, "free", 4); err != nil {
+		s.t.Fatal(err)
+	}
+	s.refuse(3, []string{"disk-exists"}, "instance", "add", "--disk", "image=free,size=4M", "a.lab")
 	s.refuse(3, []string{"disk-parameter-in-use"}, "group", "modify", "-D", "rbd:pool=other", "default")
-	s.do("group", "add", "spare")
 	s.do("instance", "add", "--memory", "900G", "--disk", "size=4M", "huge.lab")
 	s.refuse(3, []string{"instance-memory", "921600 MiB"}, "instance", "start", "huge.lab")
 	s.nothingLeft("huge.lab")

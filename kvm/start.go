@@ -56,8 +56,9 @@ func (h *Host) check(c *Config) error {
 }
 
 func (h *Host) start(ctx context.Context, c *Config) (*Status, error) {
-	for _, folder := range []string{"conf", "ctrl", "pid"} {
-		if err := os.MkdirAll(filepath.Join(string(h.Dir), folder), 0o755); err != nil {
+	// Whoever can connect to a socket commands the guest.
+	for folder, mode := range map[string]os.FileMode{"conf": 0o700, "ctrl": 0o700, "pid": 0o755} {
+		if err := os.MkdirAll(filepath.Join(string(h.Dir), folder), mode); err != nil {
 			return nil, fmt.Errorf("make folder: %w", err)
 		}
 	}

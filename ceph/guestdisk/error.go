@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-
 	"strings"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph"
@@ -70,11 +69,15 @@ func explain(d ceph.Device, err error) error {
 	case strings.Contains(said, "(2) No such file or directory") && strings.Contains(said, "opening pool"):
 		return &Error{CasePool, fmt.Sprintf("there is no pool %s", d.Image.Pool), "name the right one by the disk parameter pool, or make it: cephctl pool create " + d.Image.Pool}
 	case strings.Contains(said, "couldn't connect") || strings.Contains(said, "keyring not found") || strings.Contains(said, "find a keyring"):
-		return &Error{CaseKey, fmt.Sprintf("%s can't log in to the cluster (%s)", user, short(said)),
-			"it needs its key in /etc/ceph/ceph." + user + ".keyring: cephctl storage init-distributed-storage places that of client.instances"}
+		return &Error{
+			CaseKey, fmt.Sprintf("%s can't log in to the cluster (%s)", user, short(said)),
+			"it needs its key in /etc/ceph/ceph." + user + ".keyring: cephctl storage init-distributed-storage places that of client.instances",
+		}
 	case strings.Contains(said, "(1) Operation not permitted"):
-		return &Error{CaseDenied, fmt.Sprintf("%s may not use the images of pool %s", user, d.Image.Pool),
-			fmt.Sprintf("ceph auth caps %s mon 'profile rbd' mgr 'profile rbd pool=%s' osd 'profile rbd pool=%[2]s'", user, d.Image.Pool)}
+		return &Error{
+			CaseDenied, fmt.Sprintf("%s may not use the images of pool %s", user, d.Image.Pool),
+			fmt.Sprintf("ceph auth caps %s mon 'profile rbd' mgr 'profile rbd pool=%s' osd 'profile rbd pool=%[2]s'", user, d.Image.Pool),
+		}
 	case strings.Contains(said, "(17) File exists"):
 		return &Error{CaseExists, fmt.Sprintf("there is an image %s already", d.Image), "leave out its size to use it as it is, or name another"}
 	case strings.Contains(said, "(2) No such file or directory") && strings.Contains(said, "opening image"):

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
 	"strconv"
@@ -16,9 +17,9 @@ import (
 
 // me returns the claim of an instance by this process.
 func (h Handler) me(r *Request) (control.Claim, error) {
-	host, err := os.Hostname()
+	host, machine, err := h.identity()
 	if err != nil {
-		return control.Claim{}, fmt.Errorf("find the name of this host: %w", err)
+		return control.Claim{}, err
 	}
 	boot, err := h.boot()
 	if err != nil {
@@ -29,9 +30,27 @@ func (h Handler) me(r *Request) (control.Claim, error) {
 		return control.Claim{}, err
 	}
 	return control.Claim{
-		Token: rand.Text(), Instance: r.Instance.Name, UUID: r.Instance.UUID, Node: r.Instance.Node, Host: host,
-		Boot: boot, Agent: agent, Since: time.Now().UTC().Round(time.Second),
+		Token: rand.Text(), Instance: r.Instance.Name, UUID: r.Instance.UUID, Node: r.Instance.Node,
+		Host: host, Machine: machine, Boot: boot, Agent: agent, Since: time.Now().UTC().Round(time.Second),
 	}, nil
+}
+
+// identity returns what tells this host from others: two may have one name, and two that were cloned one machine id.
+func (h Handler) identity() (host, machine string, err error) {
+	if host, err = os.Hostname(); err != nil {
+		return "", "", fmt.Errorf("find the name of this host: %w", err)
+	}
+	machine, err = readText(h.path("etc/machine-id"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", "", fmt.Errorf("tell this host from others: %w", err)
+	}
+	return host, machine, nil
+}
+
+// wasHere tells whether the holder of a claim was on this host.
+func (h Handler) wasHere(c *control.Claim) (bool, error) {
+	host, machine, err := h.identity()
+	return err == nil && c.Host == host && c.Machine == machine, err
 }
 
 func (h Handler) boot() (string, error) {
@@ -60,8 +79,7 @@ func (h Handler) process(pid int) (string, error) {
 // isDead tells whether the holder of a claim is proven dead: it was on this host, and neither the QEMU lives that it was made
 // for nor the process that was to start one.
 func (h Handler) isDead(r *Request, c *control.Claim) (bool, error) {
-	host, err := os.Hostname()
-	if err != nil || c.Host != host {
+	if here, err := h.wasHere(c); err != nil || !here {
 		return false, err
 	}
 	boot, err := h.boot()
@@ -82,16 +100,14 @@ func (h Handler) isDead(r *Request, c *control.Claim) (bool, error) {
 
 // prove says of those claims whose holders were on this host whether these are proven dead, by their tokens.
 func (h Handler) prove(r *Request) (map[string]bool, error) {
-	host, err := os.Hostname()
-	if err != nil {
-		return nil, fmt.Errorf("find the name of this host: %w", err)
-	}
 	dead := make(map[string]bool)
 	for i := range r.Claims {
-		if r.Claims[i].Host != host {
-			continue
+		c := &r.Claims[i]
+		here, err := h.wasHere(c)
+		if err == nil && here {
+			dead[c.Token], err = h.isDead(r, c)
 		}
-		if dead[r.Claims[i].Token], err = h.isDead(r, &r.Claims[i]); err != nil {
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -139,8 +155,11 @@ func (h Handler) takeAway(ctx context.Context, r *Request, host control.DiskHost
 	if !dead && !fence && !slices.Contains(r.Dead, token) {
 		return nil
 	}
-	if fence && len(state.Clients) == 0 {
+	switch {
+	case fence && len(state.Clients) == 0:
 		return errors.New("the clients of the claim are not known, so they can't be kept out")
+	case fence && len(strangers(&state)) > 0:
+		return fmt.Errorf("disk %d: client %s, which was gone, is there again", d.Index, strings.Join(strangers(&state), ", "))
 	}
 	if !fence { // only those that are left: what is dead writes nothing
 		state.Clients = slices.DeleteFunc(state.Clients, func(c string) bool { return !slices.Contains(state.Watchers, c) })

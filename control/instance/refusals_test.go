@@ -106,47 +106,77 @@ var refusals = []refusal{
 	{kind: "bridge-missing", prepare: func(r *rig) {
 		r.instance.NICs = []control.NIC{{Mode: kvm.ModeBridged, Bridge: "br7"}}
 	}, change: start, want: "node1: has no bridge br7 for NIC 0: ip link add br7 type bridge"},
-	{kind: "disk", answers: []controltest.Answer{failing(5, "rbd: (5) Input/output error")}, change: start,
-		want: "node1: disk 0: run rbd --admin-socket= --conf CONF --id instances info --format json vms/disk1: exit status 5: rbd: (5) Input/output error"},
-	{kind: "disk-conf-missing", prepare: func(r *rig) { r.instance.Disks[0].Where["conf"] = "/no/such.conf" }, change: start,
-		want: "node1: disk 0: read /no/such.conf: no such file or directory: name the right one by the disk parameter conf"},
-	{kind: "disk-denied", answers: []controltest.Answer{failing(1, "rbd: error opening image disk1: (1) Operation not permitted")}, change: start,
-		want: "node1: disk 0: client.instances may not use the images of pool vms: ceph auth caps client.instances mon 'profile rbd' mgr 'profile rbd pool=vms' osd 'profile rbd pool=vms'"},
+	{
+		kind: "disk", answers: []controltest.Answer{failing(5, "rbd: (5) Input/output error")}, change: start,
+		want: "node1: disk 0: run rbd --admin-socket= --conf CONF --id instances info --format json vms/disk1: exit status 5: rbd: (5) Input/output error",
+	},
+	{
+		kind: "disk-conf-missing", prepare: func(r *rig) { r.instance.Disks[0].Where["conf"] = "/no/such.conf" }, change: start,
+		want: "node1: disk 0: read /no/such.conf: no such file or directory: name the right one by the disk parameter conf",
+	},
+	{
+		kind: "disk-denied", answers: []controltest.Answer{failing(1, "rbd: error opening image disk1: (1) Operation not permitted")}, change: start,
+		want: "node1: disk 0: client.instances may not use the images of pool vms: ceph auth caps client.instances mon 'profile rbd' mgr 'profile rbd pool=vms' osd 'profile rbd pool=vms'",
+	},
 	{kind: "disk-exists", answers: []controltest.Answer{
 		{Command: "rbd --admin-socket= --conf CONF --id instances info --format json vms/disk9", Stdout: `{"id":"10267755defc","size":1,"format":2}`},
 		{Command: "rbd --admin-socket= --conf CONF --id instances status --format json vms/disk9", Stdout: `{"watchers":[]}`},
 	}, change: adding(disk("disk9", 1<<30)), want: "node1: disk 0: there is an image disk9 already: leave out its size to use it as it is, or name another"},
-	{kind: "disk-no-answer", answers: []controltest.Answer{failing(110, "rbd: couldn't connect to the cluster!")}, change: start,
-		want: "node1: disk 0: the cluster does not answer: see \"ceph status\""},
-	{kind: "disk-no-image", change: adding(disk("none", 0)),
-		want: "node1: disk 0: there is no image none: name an image that exists, or give a size to have it made"},
-	{kind: "disk-no-key", answers: []controltest.Answer{failing(13, "monclient: keyring not found\nrbd: couldn't connect to the cluster!")}, change: start,
-		want: "node1: disk 0: client.instances can't log in to the cluster (rbd: couldn't connect to the cluster!): it needs its key in /etc/ceph/ceph.client.instances.keyring: cephctl storage init-distributed-storage places that of client.instances"},
-	{kind: "disk-no-krbd", prepare: func(r *rig) { r.instance.Disks[0].Where["access"] = "kernelspace" }, change: start,
-		want: "node1: disk 0: the kernel of this host has no module rbd, which maps images as block devices: use the disk parameter access=userspace and leave out --map, or boot a kernel that has it"},
-	{kind: "disk-no-pool", answers: []controltest.Answer{failing(2, "rbd: error opening pool 'vms': (2) No such file or directory")}, change: start,
-		want: "node1: disk 0: there is no pool vms: name the right one by the disk parameter pool, or make it: cephctl pool create vms"},
+	{
+		kind: "disk-no-answer", answers: []controltest.Answer{failing(110, "rbd: couldn't connect to the cluster!")}, change: start,
+		want: "node1: disk 0: the cluster does not answer: see \"ceph status\"",
+	},
+	{
+		kind: "disk-no-image", change: adding(disk("none", 0)),
+		want: "node1: disk 0: there is no image none: name an image that exists, or give a size to have it made",
+	},
+	{
+		kind: "disk-no-key", answers: []controltest.Answer{failing(13, "monclient: keyring not found\nrbd: couldn't connect to the cluster!")}, change: start,
+		want: "node1: disk 0: client.instances can't log in to the cluster (rbd: couldn't connect to the cluster!): it needs its key in /etc/ceph/ceph.client.instances.keyring: cephctl storage init-distributed-storage places that of client.instances",
+	},
+	{
+		kind: "disk-no-krbd", prepare: func(r *rig) { r.instance.Disks[0].Where["access"] = "kernelspace" }, change: start,
+		want: "node1: disk 0: the kernel of this host has no module rbd, which maps images as block devices: use the disk parameter access=userspace and leave out --map, or boot a kernel that has it",
+	},
+	{
+		kind: "disk-no-pool", answers: []controltest.Answer{failing(2, "rbd: error opening pool 'vms': (2) No such file or directory")}, change: start,
+		want: "node1: disk 0: there is no pool vms: name the right one by the disk parameter pool, or make it: cephctl pool create vms",
+	},
 	{kind: "disk-tools-missing", answers: []controltest.Answer{{
 		Command: "rbd --admin-socket= --conf CONF --id instances info --format json vms/disk1", Err: errors.New("find rbd: executable file not found in $PATH"),
 	}}, change: start, want: "node1: disk 0: Ceph's tools are not installed: apt-get install ceph-common"},
-	{kind: "image-claimed", answers: []controltest.Answer{claimed("node9", "node9")}, change: start,
-		want: "node1: disk 0: image disk1 is claimed by instance web9 on node9 since 2026-01-02 03:04:05, where nobody can be asked (it is no node of the inventory): if that host is dead, keep its client out: --break-claim"},
-	{kind: "image-claimed", answers: []controltest.Answer{claimed("node2", "node2")}, change: start,
-		want: "node1: disk 0: image disk1 is claimed by instance web9 on node2 since 2026-01-02 03:04:05, where nobody can be asked (the node has another host name now): if that host is dead, keep its client out: --break-claim"},
-	{kind: "image-claimed", answers: []controltest.Answer{claimed("node9", "node9"), watched("10.0.0.9:0/11")}, change: startBreaking,
-		want: "node1: disk 0: image disk1 is claimed by instance web9 on node9 since 2026-01-02 03:04:05, whose client 10.0.0.9:0/11 is still there: stop it there first, or wait half a minute if that host has died just now"},
+	{
+		kind: "image-claimed", answers: []controltest.Answer{claimed("node9", "node9")}, change: start,
+		want: "node1: disk 0: image disk1 is claimed by instance web9 on node9 since 2026-01-02 03:04:05, where nobody can be asked (it is no node of the inventory): if that host is dead, keep its client out: --break-claim",
+	},
+	{
+		kind: "image-claimed", answers: []controltest.Answer{claimed("node2", "node2")}, change: start,
+		want: "node1: disk 0: image disk1 is claimed by instance web9 on node2 since 2026-01-02 03:04:05, where nobody can be asked (the node is another host now): if that host is dead, keep its client out: --break-claim",
+	},
+	{
+		kind: "image-claimed", answers: []controltest.Answer{claimed("node9", "node9"), watched("10.0.0.9:0/11")}, change: startBreaking,
+		want: "node1: disk 0: image disk1 is claimed by instance web9 on node9 since 2026-01-02 03:04:05, whose client 10.0.0.9:0/11 is still there: stop it there first, or wait half a minute if that host has died just now",
+	},
 	{kind: "image-claimed", answers: []controltest.Answer{
 		claimed("node9", "node9"), {Command: "rbd --admin-socket= --conf CONF --id instances image-meta list --format json vms/disk1"},
 	}, change: startBreaking, want: "node1: disk 0: image disk1 is claimed by instance web9 on node9 since 2026-01-02 03:04:05, where nobody can be asked (it is no node of the inventory), and its clients are not known: " +
 		"bring that host back, or let Ceph keep all of its clients out and take the claim away by hand"},
-	{kind: "image-in-use", answers: []controltest.Answer{watched("10.0.0.7:0/42")}, change: start,
-		want: "node1: disk 0: image disk1 is open elsewhere, by client 10.0.0.7:0/42: end that first"},
-	{kind: "image-taken", change: adding(disk("disk1", 0)),
-		want: "node1: disk 0: image disk1 belongs to instance web1: name another"},
-	{kind: "instance-exists", change: adding(func(i *control.Instance) { i.Name = "web1" }),
-		want: "there is an instance web1 already: see \"cephctl instance info web1\""},
-	{kind: "instance-memory", prepare: func(r *rig) { r.instance.MemoryBytes = 8 << 30 }, change: start,
-		want: "node1: has 1024 MiB of memory free, and the instance wants 8192 MiB: stop another instance, or give it less"},
+	{
+		kind: "image-in-use", answers: []controltest.Answer{watched("10.0.0.7:0/42")}, change: start,
+		want: "node1: disk 0: image disk1 is open elsewhere, by client 10.0.0.7:0/42: end that first",
+	},
+	{
+		kind: "image-taken", change: adding(disk("disk1", 0)),
+		want: "node1: disk 0: image disk1 belongs to instance web1: name another",
+	},
+	{
+		kind: "instance-exists", change: adding(func(i *control.Instance) { i.Name = "web1" }),
+		want: "there is an instance web1 already: see \"cephctl instance info web1\"",
+	},
+	{
+		kind: "instance-memory", prepare: func(r *rig) { r.instance.MemoryBytes = 8 << 30 }, change: start,
+		want: "node1: has 1024 MiB of memory free, and the instance wants 8192 MiB: stop another instance, or give it less",
+	},
 	{kind: "instance-running", prepare: func(r *rig) { r.runs = "node1" }, change: func(s *instance.Instances) control.Change {
 		return s.Start("web1", instance.StartOptions{Node: "node2"}, nil)
 	}, want: "node1: instance web1 runs there: stop it first: cephctl instance stop web1"},
@@ -154,8 +184,10 @@ var refusals = []refusal{
 		return s.Remove("web1", true)
 	}, want: "node1: instance web1 runs there: stop it first: cephctl instance stop web1"},
 	{kind: "node-offline", prepare: func(r *rig) { r.offline = true }, change: start, want: "node1: is offline: start it on another: --node NODE"},
-	{kind: "qemu-missing", answers: []controltest.Answer{{Command: "qemu-system-x86_64 -version", Err: errors.New("executable file not found")}}, change: start,
-		want: "node1: QEMU can't be run: executable file not found: apt-get install qemu-system-x86 qemu-block-extra"},
+	{
+		kind: "qemu-missing", answers: []controltest.Answer{{Command: "qemu-system-x86_64 -version", Err: errors.New("executable file not found")}}, change: start,
+		want: "node1: QEMU can't be run: executable file not found: apt-get install qemu-system-x86 qemu-block-extra",
+	},
 }
 
 // rig is a cluster of two nodes with the instance web1 on the first. What the nodes run is answered from a script.

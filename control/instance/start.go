@@ -58,9 +58,7 @@ func (s *Instances) planStart(ctx context.Context, name string, opts StartOption
 	}
 	plan.Blockers = append(plan.Blockers, l.Blockers...)
 	for d := range l.Disks {
-		if err := s.checkDisk(ctx, plan, &c, n, r, d, &l, opts); err != nil {
-			return nil, err
-		}
+		s.checkDisk(ctx, plan, &c, n, r, d, &l, opts)
 	}
 	if len(plan.Blockers) == 0 {
 		plan.Steps = append(plan.Steps, s.startStep(n, r, l.Commands, moves, result))
@@ -111,7 +109,7 @@ func (s *Instances) blockRunning(ctx context.Context, plan *control.Plan, c *con
 // be taken away.
 func (s *Instances) checkDisk(
 	ctx context.Context, plan *control.Plan, c *control.Cluster, n control.Node, r *guest.Request, d int, l *guest.Look, opts StartOptions,
-) error {
+) {
 	found, image := &l.Disks[d], r.Disks[d].Image
 	left := slices.DeleteFunc(slices.Clone(found.Watchers), func(w string) bool {
 		return w == found.MappedBy || found.Claim != nil && slices.Contains(found.Clients, w)
@@ -119,15 +117,15 @@ func (s *Instances) checkDisk(
 	switch {
 	case found.Problem != nil:
 		plan.Blockers = append(plan.Blockers, *found.Problem)
-		return nil
+		return
 	case !found.Exists:
 		plan.Block(n.Name, "disk-no-image", "see \"cephctl instance info "+r.Instance.Name+"\"", "disk %d: there is no image %s", d, image)
-		return nil
+		return
 	case len(left) > 0:
 		plan.Block(n.Name, "image-in-use", "end that first", "disk %d: image %s is open elsewhere, by client %s", d, image, strings.Join(left, ", "))
-		return nil
+		return
 	case found.Claim == nil, found.Dead:
-		return nil
+		return
 	}
 	dead, unknown := s.prove(ctx, c, found.Claim)
 	switch {
@@ -149,13 +147,12 @@ func (s *Instances) checkDisk(
 		plan.Destroys = append(plan.Destroys, fmt.Sprintf("what %s has not yet written to image %s: its client %s is kept out of the cluster",
 			found.Claim, image, strings.Join(found.Clients, ", ")))
 	}
-	return nil
 }
 
 // Why the holder of a claim can't be proven dead.
 var (
 	errNoNode    = errors.New("it is no node of the inventory")
-	errOtherHost = errors.New("the node has another host name now")
+	errOtherHost = errors.New("the node is another host now")
 )
 
 // prove asks the node of a claim's holder whether that is dead. Unknown is why it can't be asked.
