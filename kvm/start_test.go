@@ -205,3 +205,18 @@ func TestCommandLine(t *testing.T) {
 		t.Errorf("command line (-want +got):\n%s", diff)
 	}
 }
+
+// TestWords holds what starts guests to knowing no storage type: a disk is passed on as it was given.
+func TestWords(t *testing.T) {
+	for _, name := range []string{"config", "commandline", "host", "runtime_write", "start", "stop"} {
+		text, err := os.ReadFile(name + ".go")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, word := range []string{"ceph", "rbd", "rados"} {
+			if strings.Contains(strings.ToLower(string(text)), word) {
+				t.Errorf("%s.go says %s", name, word)
+			}
+		}
+	}
+}
