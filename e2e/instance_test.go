@@ -429,10 +429,14 @@ func (s *site) testOddNames() {
 	}
 	s.refuse(3, []string{"disk-parameter-in-use", "0-Odd.Name-9"}, "cluster", "modify", "-D", "rbd:pool="+instancePool)
 	s.do("instance", "stop", "--timeout", "0s", "0-Odd.Name-9")
-	// The KVM device path is what QEMU takes for a file name.
-	out, err := exec.Command("qemu-img", "info", "--output", "json", info.Looks[0].Path+":conf="+s.ceph.GuestConf+":id=guest").CombinedOutput()
+	// The KVM device path is what QEMU takes for a file name; an option of -drive wants its commas twice.
+	path := strings.ReplaceAll(info.Looks[0].Path, ",", ",,")
+	qemu := exec.CommandContext(s.t.Context(), "qemu-system-x86_64", "-machine", "none", "-nodefaults", "-display", "none", "-qmp", "stdio",
+		"-drive", "if=none,id=disk,format=raw,readonly=on,file="+path+":id=guest:conf="+s.ceph.GuestConf)
+	qemu.Stdin = strings.NewReader(`{"execute":"qmp_capabilities"} {"execute":"query-block"} {"execute":"quit"}`)
+	out, err := qemu.CombinedOutput()
 	if err != nil || !bytes.Contains(out, []byte(`"virtual-size": 4194304`)) {
-		s.t.Errorf("QEMU does not take the path %s: %v: %s", info.Looks[0].Path, err, out)
+		s.t.Errorf("QEMU does not take the path %s: %v: %s", path, err, out)
 	}
 }
 

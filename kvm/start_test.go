@@ -220,3 +220,44 @@ func TestWords(t *testing.T) {
 		}
 	}
 }
+
+// TestBridge puts a guest on a real bridge. What the guest had of it ends with it.
+func TestBridge(t *testing.T) {
+	h := newHost(t)
+	if os.Geteuid() != 0 {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("bridges need root, and CI=true")
+		}
+		t.Skip("bridges need root")
+	}
+	const bridge = "brkvmtest0"
+	ip := func(args ...string) string {
+		t.Helper()
+		out, err := exec.Command("ip", args...).CombinedOutput()
+		if err != nil {
+			t.Fatalf("ip %s: %v: %s", strings.Join(args, " "), err, out)
+		}
+		return string(out)
+	}
+	ip("link", "add", bridge, "type", "bridge")
+	defer ip("link", "delete", bridge)
+	c := nullConfig(nullDisk)
+	c.NICs = []kvm.NIC{{UUID: "e7dd9d01-afb4-4edb-8259-7782fc1e4cb4", Mode: kvm.ModeBridged, MAC: "52:54:00:00:00:01", Bridge: bridge}}
+	if _, err := h.Start(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	if out := ip("link", "show", "master", bridge); !strings.Contains(out, "tap-e7dd9d01") || !strings.Contains(out, "UP") {
+		t.Errorf("on the bridge there is %s", out)
+	}
+	if _, err := h.Stop(t.Context(), c.Instance, 0, func(string) {}); err != nil {
+		t.Fatal(err)
+	}
+	if out := ip("link", "show", "master", bridge); out != "" {
+		t.Errorf("on the bridge there is still %s", out)
+	}
+	c.NICs[0].Bridge = "nobr0"
+	if _, err := h.Start(t.Context(), c); err == nil || !strings.Contains(err.Error(), "nobr0") {
+		t.Errorf("start without a bridge: %v", err)
+	}
+	nothingLeft(t, h, c.UUID)
+}
