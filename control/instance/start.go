@@ -39,7 +39,8 @@ func (s *Instances) planStart(ctx context.Context, name string, opts StartOption
 	if err != nil {
 		return nil, err
 	}
-	i, n, moves, err := s.place(ctx, plan, &c, name, opts.Node)
+	away := map[string]error{}
+	i, n, moves, err := s.place(ctx, plan, &c, name, opts.Node, away)
 	if err != nil || len(plan.Blockers) > 0 {
 		return plan, err
 	}
@@ -58,7 +59,7 @@ func (s *Instances) planStart(ctx context.Context, name string, opts StartOption
 	}
 	plan.Blockers = append(plan.Blockers, l.Blockers...)
 	for d := range l.Disks {
-		s.checkDisk(ctx, plan, &c, n, r, d, &l, opts)
+		s.checkDisk(ctx, plan, &c, n, r, d, &l, opts, away)
 	}
 	if len(plan.Blockers) == 0 {
 		plan.Steps = append(plan.Steps, s.startStep(n, r, l.Commands, moves, result))
@@ -66,8 +67,10 @@ func (s *Instances) planStart(ctx context.Context, name string, opts StartOption
 	return plan, nil
 }
 
-// place returns the instance as it is to run, its node, and whether it moves there.
-func (s *Instances) place(ctx context.Context, plan *control.Plan, c *control.Cluster, name, node string) (control.Instance, control.Node, bool, error) {
+// place returns the instance as it is to run, its node, and whether it moves there. Nodes that do not answer are noted as away.
+func (s *Instances) place(
+	ctx context.Context, plan *control.Plan, c *control.Cluster, name, node string, away map[string]error,
+) (control.Instance, control.Node, bool, error) {
 	i, ok := c.Instance(name)
 	if !ok {
 		return i, control.Node{}, false, fmt.Errorf("instance %s is %w: see \"cephctl instance list\"", name, control.ErrUnknown)
@@ -83,14 +86,14 @@ func (s *Instances) place(ctx context.Context, plan *control.Plan, c *control.Cl
 	case n.Offline:
 		plan.Block(n.Name, "node-offline", "start it on another: --node NODE", "is offline")
 	case i.Node != old:
-		s.blockRunning(ctx, plan, c, i, old)
+		s.blockRunning(ctx, plan, c, i, old, away)
 	}
 	return i, n, i.Node != old, nil
 }
 
 // blockRunning adds a blocker when an instance runs on the node that it is to leave. When that node does not answer, the
 // claims on its disks decide.
-func (s *Instances) blockRunning(ctx context.Context, plan *control.Plan, c *control.Cluster, i control.Instance, node string) {
+func (s *Instances) blockRunning(ctx context.Context, plan *control.Plan, c *control.Cluster, i control.Instance, node string, away map[string]error) {
 	n, ok := c.Node(node)
 	if !ok {
 		return
@@ -100,7 +103,10 @@ func (s *Instances) blockRunning(ctx context.Context, plan *control.Plan, c *con
 		r.RunDir = DefaultRunDir
 	}
 	var l guest.Look
-	if err := s.call(ctx, n, guest.ActionLook, r, &l, nil); err == nil && l.Guest != nil {
+	switch err := s.call(ctx, n, guest.ActionLook, r, &l, nil); {
+	case errors.Is(err, control.ErrUnreachable):
+		away[node] = err
+	case err == nil && l.Guest != nil:
 		plan.Block(node, "instance-running", "stop it first: cephctl instance stop "+i.Name, "instance %s runs there", i.Name)
 	}
 }
@@ -109,6 +115,7 @@ func (s *Instances) blockRunning(ctx context.Context, plan *control.Plan, c *con
 // be taken away.
 func (s *Instances) checkDisk(
 	ctx context.Context, plan *control.Plan, c *control.Cluster, n control.Node, r *guest.Request, d int, l *guest.Look, opts StartOptions,
+	away map[string]error,
 ) {
 	found, image := &l.Disks[d], r.Disks[d].Image
 	left := slices.DeleteFunc(slices.Clone(found.Watchers), func(w string) bool {
@@ -127,7 +134,7 @@ func (s *Instances) checkDisk(
 	case found.Claim == nil, found.Dead:
 		return
 	}
-	dead, unknown := s.prove(ctx, c, found.Claim)
+	dead, unknown := s.prove(ctx, c, found.Claim, away)
 	switch {
 	case unknown == nil && dead:
 		r.Dead = append(r.Dead, found.Claim.Token)
@@ -156,14 +163,18 @@ var (
 )
 
 // prove asks the node of a claim's holder whether that is dead. Unknown is why it can't be asked.
-func (s *Instances) prove(ctx context.Context, c *control.Cluster, claim *control.Claim) (dead bool, unknown error) {
+func (s *Instances) prove(ctx context.Context, c *control.Cluster, claim *control.Claim, away map[string]error) (dead bool, unknown error) {
 	n, ok := c.Node(claim.Node)
-	if !ok {
+	switch {
+	case !ok:
 		return false, errNoNode
+	case away[n.Name] != nil: // it was asked a moment ago
+		return false, away[n.Name]
 	}
 	r := &guest.Request{RunDir: s.RunDir, Claims: []control.Claim{*claim}}
 	var answer map[string]bool
 	if err := s.call(ctx, n, guest.ActionProve, r, &answer, nil); err != nil {
+		away[n.Name] = err
 		return false, err
 	}
 	dead, ok = answer[claim.Token]

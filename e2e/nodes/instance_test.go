@@ -130,9 +130,8 @@ func testFailover(s *site) {
 		s.t.Fatal(err)
 	}
 	s.refused([]string{"image-claimed", "image-claimed"}, "instance", "start", "--node", "node3", "guest1.lab")
-	waitUntil(s.t, "the cluster to forget the client", func() bool {
-		out, err := s.master.Exec(s.t.Context(), "rbd", "status", "--format", "json", "rbd/guest1")
-		return err == nil && strings.Contains(string(out), `"watchers":[]`)
+	waitUntil(s.t, "the cluster to forget the clients", func() bool {
+		return s.cephctl("instance", "start", "--plan", "--node", "node3", "--break-claim", "guest1.lab").code == 4
 	})
 	s.refused([]string{"consent"}, "instance", "start", "--node", "node3", "--break-claim", "guest1.lab")
 	s.do("instance", "start", "--node", "node3", "--break-claim", "--yes", "guest1.lab")
