@@ -1,5 +1,6 @@
 // Package kvm speaks to the QEMU processes of this node: it finds the running guests of Ganeti and of cephctl, reads
-// the files that describe them, and asks their QMP monitors without ever being in the way of Ganeti.
+// the files that describe them, and asks their QMP monitors without ever being in the way of Ganeti. It starts and stops
+// those of cephctl.
 package kvm
 
 import (

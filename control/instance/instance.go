@@ -3,6 +3,7 @@
 package instance
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -28,6 +29,8 @@ type Instances struct {
 	// RunDir is where nodes keep the files of guests; DefaultRunDir when empty.
 	RunDir string
 }
+
+func (s *Instances) runDir() string { return cmp.Or(s.RunDir, DefaultRunDir) }
 
 // Templates returns the disk templates, with the defaults that follow the storage options.
 func Templates(types []control.StorageType, store control.Store) ([]control.DiskTemplate, error) {
@@ -86,10 +89,7 @@ func (s *Instances) params(c *control.Cluster, node string, d control.Disk) (map
 
 // request returns what a node is asked about an instance.
 func (s *Instances) request(c *control.Cluster, i control.Instance, mapped bool) (*guest.Request, error) {
-	r := &guest.Request{Instance: i, RunDir: s.RunDir, Disks: []control.DiskSpec{}}
-	if r.RunDir == "" {
-		r.RunDir = DefaultRunDir
-	}
+	r := &guest.Request{Instance: i, RunDir: s.runDir(), Disks: []control.DiskSpec{}}
 	for n, d := range i.Disks {
 		params, err := s.params(c, i.Node, d)
 		if err != nil {

@@ -1,6 +1,7 @@
 package instance
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,124 +35,128 @@ func (s *Instances) Start(name string, opts StartOptions, result *kvm.Status) co
 }
 
 func (s *Instances) planStart(ctx context.Context, name string, opts StartOptions, result *kvm.Status) (*control.Plan, error) {
-	plan := &control.Plan{Title: "start instance " + name}
 	c, err := s.Env.Inventory.Cluster(ctx)
 	if err != nil {
 		return nil, err
 	}
-	away := map[string]error{}
-	i, n, moves, err := s.place(ctx, plan, &c, name, opts.Node, away)
-	if err != nil || len(plan.Blockers) > 0 {
-		return plan, err
+	p := &startPlan{Instances: s, plan: &control.Plan{Title: "start instance " + name}, cluster: &c, opts: opts, away: map[string]error{}}
+	i, moves, err := p.place(ctx, name)
+	if err != nil || len(p.plan.Blockers) > 0 {
+		return p.plan, err
 	}
-	r, err := s.request(&c, i, opts.Map)
+	if p.request, err = s.request(&c, i, opts.Map); err != nil {
+		return nil, err
+	}
+	p.request.Start = true
+	l, err := s.lookAt(ctx, p.node, p.request)
 	if err != nil {
 		return nil, err
 	}
-	r.Start = true
-	var l guest.Look
-	if err := s.call(ctx, n, guest.ActionLook, r, &l, nil); err != nil {
-		return nil, err
-	}
 	if l.Guest != nil {
-		plan.Note("instance %s runs already, on %s", name, n.Name)
-		return plan, nil
+		p.plan.Note("instance %s runs already, on %s", name, p.node.Name)
+		return p.plan, nil
 	}
-	plan.Blockers = append(plan.Blockers, l.Blockers...)
+	p.plan.Blockers = append(p.plan.Blockers, l.Blockers...)
 	for d := range l.Disks {
-		s.checkDisk(ctx, plan, &c, n, r, d, &l, opts, away)
+		p.checkDisk(ctx, d, &l.Disks[d])
 	}
-	if len(plan.Blockers) == 0 {
-		plan.Steps = append(plan.Steps, s.startStep(n, r, l.Commands, moves, result))
+	if len(p.plan.Blockers) == 0 {
+		p.plan.Steps = append(p.plan.Steps, s.startStep(p.node, p.request, l.Commands, moves, result))
 	}
-	return plan, nil
+	return p.plan, nil
 }
 
-// place returns the instance as it is to run, its node, and whether it moves there. Nodes that do not answer are noted as away.
-func (s *Instances) place(
-	ctx context.Context, plan *control.Plan, c *control.Cluster, name, node string, away map[string]error,
-) (control.Instance, control.Node, bool, error) {
-	i, ok := c.Instance(name)
+// startPlan is the plan of a start that is being made.
+type startPlan struct {
+	*Instances
+	plan    *control.Plan
+	cluster *control.Cluster
+	node    control.Node
+	request *guest.Request
+	opts    StartOptions
+	// away are the nodes that did not answer: each is asked once.
+	away map[string]error
+}
+
+// place returns the instance as it is to run, and whether it moves to another node for that.
+func (p *startPlan) place(ctx context.Context, name string) (i control.Instance, moves bool, err error) {
+	i, ok := p.cluster.Instance(name)
 	if !ok {
-		return i, control.Node{}, false, fmt.Errorf("instance %s is %w: see \"cephctl instance list\"", name, control.ErrUnknown)
+		return i, false, fmt.Errorf("instance %s is %w: see \"cephctl instance list\"", name, control.ErrUnknown)
 	}
 	old := i.Node
-	if node != "" {
-		i.Node = node
-	}
-	n, ok := c.Node(i.Node)
+	i.Node = cmp.Or(p.opts.Node, old)
+	p.node, ok = p.cluster.Node(i.Node)
 	switch {
 	case !ok:
-		return i, n, false, fmt.Errorf("node %s is %w: see \"cephctl node list\"", i.Node, control.ErrUnknown)
-	case n.Offline:
-		plan.Block(n.Name, "node-offline", "start it on another: --node NODE", "is offline")
+		return i, false, fmt.Errorf("node %s is %w: see \"cephctl node list\"", i.Node, control.ErrUnknown)
+	case p.node.Offline:
+		p.plan.Block(p.node.Name, "node-offline", "start it on another: --node NODE", "is offline")
 	case i.Node != old:
-		s.blockRunning(ctx, plan, c, i, old, away)
+		p.blockRunning(ctx, i, old)
 	}
-	return i, n, i.Node != old, nil
+	return i, i.Node != old, nil
 }
 
 // blockRunning adds a blocker when an instance runs on the node that it is to leave. When that node does not answer, the
 // claims on its disks decide.
-func (s *Instances) blockRunning(ctx context.Context, plan *control.Plan, c *control.Cluster, i control.Instance, node string, away map[string]error) {
-	n, ok := c.Node(node)
+func (p *startPlan) blockRunning(ctx context.Context, i control.Instance, node string) {
+	n, ok := p.cluster.Node(node)
 	if !ok {
 		return
 	}
-	r := &guest.Request{Instance: i, RunDir: s.RunDir}
-	if r.RunDir == "" {
-		r.RunDir = DefaultRunDir
-	}
-	var l guest.Look
-	switch err := s.call(ctx, n, guest.ActionLook, r, &l, nil); {
+	l, err := p.lookAt(ctx, n, &guest.Request{Instance: i, RunDir: p.runDir()})
+	switch {
 	case errors.Is(err, control.ErrUnreachable):
-		away[node] = err
+		p.away[node] = err
 	case err == nil && l.Guest != nil:
-		plan.Block(node, "instance-running", "stop it first: cephctl instance stop "+i.Name, "instance %s runs there", i.Name)
+		p.plan.Block(node, "instance-running", "stop it first: cephctl instance stop "+i.Name, "instance %s runs there", i.Name)
 	}
 }
 
 // checkDisk adds what the image of a disk and those who have it say against a start, and to the request whose claims may
 // be taken away.
-func (s *Instances) checkDisk(
-	ctx context.Context, plan *control.Plan, c *control.Cluster, n control.Node, r *guest.Request, d int, l *guest.Look, opts StartOptions,
-	away map[string]error,
-) {
-	found, image := &l.Disks[d], r.Disks[d].Image
-	left := slices.DeleteFunc(slices.Clone(found.Watchers), func(w string) bool {
+func (p *startPlan) checkDisk(ctx context.Context, d int, found *guest.DiskLook) {
+	node, image := p.node.Name, p.request.Disks[d].Image
+	others := slices.DeleteFunc(slices.Clone(found.Watchers), func(w string) bool {
 		return w == found.MappedBy || found.Claim != nil && slices.Contains(found.Clients, w)
 	})
 	switch {
 	case found.Problem != nil:
-		plan.Blockers = append(plan.Blockers, *found.Problem)
-		return
+		p.plan.Blockers = append(p.plan.Blockers, *found.Problem)
 	case !found.Exists:
-		plan.Block(n.Name, "disk-no-image", "see \"cephctl instance info "+r.Instance.Name+"\"", "disk %d: there is no image %s", d, image)
-		return
-	case len(left) > 0:
-		plan.Block(n.Name, "image-in-use", "end that first", "disk %d: image %s is open elsewhere, by client %s", d, image, strings.Join(left, ", "))
-		return
-	case found.Claim == nil, found.Dead:
-		return
+		p.plan.Block(node, "disk-no-image", "see \"cephctl instance info "+p.request.Instance.Name+"\"", "disk %d: there is no image %s", d, image)
+	case len(others) > 0:
+		p.plan.Block(node, "image-in-use", "end that first", "disk %d: image %s is open elsewhere, by client %s", d, image, strings.Join(others, ", "))
+	case found.Claim != nil && !found.Dead:
+		p.checkClaim(ctx, d, found)
 	}
-	dead, unknown := s.prove(ctx, c, found.Claim, away)
+}
+
+// checkClaim adds what a claim that is not proven dead on the node itself says against a start.
+func (p *startPlan) checkClaim(ctx context.Context, d int, found *guest.DiskLook) {
+	image := p.request.Disks[d].Image
+	block := func(cure, format string, args ...any) {
+		text := fmt.Sprintf("disk %d: image %s is claimed by %s", d, image, found.Claim) + fmt.Sprintf(format, args...)
+		p.plan.Block(p.node.Name, "image-claimed", cure, "%s", text)
+	}
+	dead, unknown := p.prove(ctx, found.Claim)
 	switch {
 	case unknown == nil && dead:
-		r.Dead = append(r.Dead, found.Claim.Token)
+		p.request.Dead = append(p.request.Dead, found.Claim.Token)
 	case unknown == nil:
-		plan.Block(n.Name, "image-claimed", "stop it there first", "disk %d: image %s is claimed by %s, which runs", d, image, found.Claim)
+		block("stop it there first", ", which runs")
 	case len(found.Watchers) > 0:
-		plan.Block(n.Name, "image-claimed", "stop it there first, or wait half a minute if that host has died just now",
-			"disk %d: image %s is claimed by %s, whose client %s is still there", d, image, found.Claim, strings.Join(found.Watchers, ", "))
+		block("stop it there first, or wait half a minute if that host has died just now",
+			", whose client %s is still there", strings.Join(found.Watchers, ", "))
 	case len(found.Clients) == 0:
-		plan.Block(n.Name, "image-claimed", "bring that host back, or let Ceph keep all of its clients out and take the claim away by hand",
-			"disk %d: image %s is claimed by %s, where nobody can be asked (%v), and its clients are not known", d, image, found.Claim, unknown)
-	case !opts.BreakClaim:
-		plan.Block(n.Name, "image-claimed", "if that host is dead, keep its client out: --break-claim",
-			"disk %d: image %s is claimed by %s, where nobody can be asked (%v)", d, image, found.Claim, unknown)
+		block("bring that host back, or let Ceph keep all of its clients out and take the claim away by hand",
+			", where nobody can be asked (%v), and its clients are not known", unknown)
+	case !p.opts.BreakClaim:
+		block("if that host is dead, keep its client out: --break-claim", ", where nobody can be asked (%v)", unknown)
 	default:
-		r.Fence = append(r.Fence, found.Claim.Token)
-		plan.Destroys = append(plan.Destroys, fmt.Sprintf("what %s has not yet written to image %s: its client %s is kept out of the cluster",
+		p.request.Fence = append(p.request.Fence, found.Claim.Token)
+		p.plan.Destroys = append(p.plan.Destroys, fmt.Sprintf("what %s has not yet written to image %s: its client %s is kept out of the cluster",
 			found.Claim, image, strings.Join(found.Clients, ", ")))
 	}
 }
@@ -163,18 +168,18 @@ var (
 )
 
 // prove asks the node of a claim's holder whether that is dead. Unknown is why it can't be asked.
-func (s *Instances) prove(ctx context.Context, c *control.Cluster, claim *control.Claim, away map[string]error) (dead bool, unknown error) {
-	n, ok := c.Node(claim.Node)
+func (p *startPlan) prove(ctx context.Context, claim *control.Claim) (dead bool, unknown error) {
+	n, ok := p.cluster.Node(claim.Node)
 	switch {
 	case !ok:
 		return false, errNoNode
-	case away[n.Name] != nil: // it was asked a moment ago
-		return false, away[n.Name]
+	case p.away[n.Name] != nil:
+		return false, p.away[n.Name]
 	}
-	r := &guest.Request{RunDir: s.RunDir, Claims: []control.Claim{*claim}}
+	r := &guest.Request{RunDir: p.runDir(), Claims: []control.Claim{*claim}}
 	var answer map[string]bool
-	if err := s.call(ctx, n, guest.ActionProve, r, &answer, nil); err != nil {
-		away[n.Name] = err
+	if err := p.call(ctx, n, guest.ActionProve, r, &answer, nil); err != nil {
+		p.away[n.Name] = err
 		return false, err
 	}
 	dead, ok = answer[claim.Token]
