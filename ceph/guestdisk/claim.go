@@ -56,6 +56,10 @@ func (h *Host) Claim(ctx context.Context, d ceph.Device, c Claim) error {
 	if err != nil {
 		return fmt.Errorf("claim image %s: %w", d.Image, err)
 	}
+	// Those of an earlier holder would be kept out in place of ours.
+	if err := h.SetClients(ctx, d, nil); err != nil {
+		return errors.Join(err, h.Release(context.WithoutCancel(ctx), d, c.Token))
+	}
 	return nil
 }
 
@@ -102,7 +106,14 @@ func (h *Host) Release(ctx context.Context, d ceph.Device, token string) error {
 
 // SetClients remembers the addresses of the clients that write for the claim's holder.
 func (h *Host) SetClients(ctx context.Context, d ceph.Device, addresses []string) error {
-	_, err := h.run(ctx, d, RBD(d, "image-meta", "set", d.Image.String(), clientsKey, strings.Join(addresses, " ")))
+	change := []string{"image-meta", "set", d.Image.String(), clientsKey, strings.Join(addresses, " ")}
+	if len(addresses) == 0 {
+		change = []string{"image-meta", "remove", d.Image.String(), clientsKey}
+	}
+	_, err := h.run(ctx, d, RBD(d, change...))
+	if err != nil && len(addresses) == 0 && strings.Contains(err.Error(), "(2) No such file or directory") {
+		return nil // there were none
+	}
 	if err != nil {
 		return fmt.Errorf("remember the clients of image %s: %w", d.Image, err)
 	}
