@@ -15,7 +15,7 @@ import (
 
 const (
 	// startTimeout bounds a start: what takes longer waits for something that does not come.
-	startTimeout = time.Minute
+	startTimeout = 2 * time.Minute
 	// killTimeout is what a killed process has to be gone. One that waits for a device in the kernel may take longer.
 	killTimeout = 20 * time.Second
 )

@@ -44,7 +44,7 @@ type starting struct {
 	r       *Request
 	me      control.Claim
 	claimed []control.DiskSpec
-	opened  []control.DiskSpec
+	mapped  []control.DiskSpec
 	runs    bool
 }
 
@@ -63,10 +63,12 @@ func (s *starting) start(ctx context.Context, progress func(string)) (*kvm.Statu
 		if err != nil {
 			return nil, err
 		}
-		s.opened = append(s.opened, d)
 		open, err := host.Open(ctx, d)
 		if err != nil {
 			return nil, fmt.Errorf("disk %d: %w", d.Index, err)
+		}
+		if open.Mapped != "" {
+			s.mapped = append(s.mapped, d)
 		}
 		config.Drives = append(config.Drives, drive(d, open))
 	}
@@ -104,7 +106,7 @@ func (s *starting) undo(ctx context.Context) error {
 			return err // it may still write: the claim has to stay
 		}
 	}
-	for _, d := range s.opened {
+	for _, d := range s.mapped {
 		host, err := s.disk(d)
 		if err == nil {
 			err = host.Close(ctx, d)

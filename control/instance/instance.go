@@ -16,7 +16,7 @@ import (
 )
 
 // callTimeout bounds what a node does about an instance, beside the time that a guest has to shut down.
-const callTimeout = 3 * time.Minute
+const callTimeout = 5 * time.Minute
 
 // DefaultRunDir is where a node keeps the files of its guests.
 const DefaultRunDir = "/run/cephctl"
