@@ -134,6 +134,9 @@ type DiskHost interface {
 	Check(ctx context.Context, d DiskSpec) error
 	// Look returns what there is of the image. That there is none is no error.
 	Look(ctx context.Context, d DiskSpec) (ImageState, error)
+	// Watchers returns the addresses of the clients that have the image open, and which of them is this node's own block
+	// device, if any is.
+	Watchers(ctx context.Context, d DiskSpec) (all []string, own string, err error)
 	// Create makes the image, Remove removes it.
 	Create(ctx context.Context, d DiskSpec) error
 	Remove(ctx context.Context, d DiskSpec) error

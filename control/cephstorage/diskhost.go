@@ -65,15 +65,11 @@ func (h DiskHost) Look(ctx context.Context, d control.DiskSpec) (control.ImageSt
 		return state, told(err)
 	}
 	state.Exists, state.SizeBytes = true, image.SizeBytes
-	if state.Watchers, err = h.host.Watchers(ctx, dev); err != nil {
-		return state, told(err)
-	}
-	m, err := h.host.Mapping(ctx, dev)
-	if err != nil {
+	if state.Watchers, state.MappedBy, err = h.Watchers(ctx, d); err != nil {
 		return state, err
 	}
-	if m != nil {
-		state.Mapped, state.MappedBy = "/dev/"+m.Device, m.ClientAddr
+	if state.Mapped, _, err = h.mapping(ctx, dev); err != nil {
+		return state, err
 	}
 	holder, err := h.host.Holder(ctx, dev, image)
 	if err != nil || holder == nil {
@@ -86,6 +82,25 @@ func (h DiskHost) Look(ctx context.Context, d control.DiskSpec) (control.ImageSt
 	state.Claim.Token = holder.Token
 	state.Clients, err = h.host.Clients(ctx, dev)
 	return state, told(err)
+}
+
+// Watchers implements control.DiskHost.
+func (h DiskHost) Watchers(ctx context.Context, d control.DiskSpec) (all []string, own string, err error) {
+	dev := device(d)
+	if all, err = h.host.Watchers(ctx, dev); err != nil {
+		return nil, "", told(err)
+	}
+	_, own, err = h.mapping(ctx, dev)
+	return all, own, err
+}
+
+// mapping returns the block device of an image on this node, if there is one, and the address of its client.
+func (h DiskHost) mapping(ctx context.Context, dev ceph.Device) (path, client string, err error) {
+	m, err := h.host.Mapping(ctx, dev)
+	if err != nil || m == nil {
+		return "", "", err
+	}
+	return "/dev/" + m.Device, m.ClientAddr, nil
 }
 
 // Create implements control.DiskHost.

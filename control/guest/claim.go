@@ -158,8 +158,8 @@ func (h Handler) takeAway(ctx context.Context, r *Request, host control.DiskHost
 	switch {
 	case fence && len(state.Clients) == 0:
 		return errors.New("the clients of the claim are not known, so they can't be kept out")
-	case fence && len(strangers(&state)) > 0:
-		return fmt.Errorf("disk %d: client %s, which was gone, is there again", d.Index, strings.Join(strangers(&state), ", "))
+	case fence && len(state.Watchers) > 0:
+		return fmt.Errorf("disk %d: client %s, which was gone, is there again", d.Index, strings.Join(state.Watchers, ", "))
 	}
 	if !fence { // only those that are left: what is dead writes nothing
 		state.Clients = slices.DeleteFunc(state.Clients, func(c string) bool { return !slices.Contains(state.Watchers, c) })
@@ -190,11 +190,11 @@ func (h Handler) awaitAlone(ctx context.Context, host control.DiskHost, d contro
 	ctx, cancel := context.WithTimeout(ctx, aloneTimeout)
 	defer cancel()
 	for {
-		state, err := host.Look(ctx, d)
+		all, own, err := host.Watchers(ctx, d)
 		if err != nil {
 			return err
 		}
-		others := strangers(&state)
+		others := strangers(all, own)
 		if len(others) == 0 {
 			return nil
 		}
@@ -207,6 +207,6 @@ func (h Handler) awaitAlone(ctx context.Context, host control.DiskHost, d contro
 }
 
 // strangers are those who have an image open, but for the block device of this node.
-func strangers(state *control.ImageState) []string {
-	return slices.DeleteFunc(slices.Clone(state.Watchers), func(w string) bool { return w == state.MappedBy })
+func strangers(watchers []string, own string) []string {
+	return slices.DeleteFunc(slices.Clone(watchers), func(w string) bool { return w == own })
 }

@@ -30,6 +30,10 @@ func (s *shelf) Look(context.Context, control.DiskSpec) (control.ImageState, err
 	return s.state, nil
 }
 
+func (s *shelf) Watchers(context.Context, control.DiskSpec) (all []string, own string, err error) {
+	return s.state.Watchers, s.state.MappedBy, nil
+}
+
 func (s *shelf) Claim(_ context.Context, _ control.DiskSpec, holder control.Claim) error {
 	if s.state.Claim != nil {
 		return control.ErrClaimed

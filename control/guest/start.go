@@ -88,11 +88,11 @@ func (s *starting) remember(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		state, err := host.Look(ctx, d)
+		clients, _, err := host.Watchers(ctx, d)
 		if err != nil {
 			return err
 		}
-		if err := host.Opened(ctx, d, state.Watchers); err != nil {
+		if err := host.Opened(ctx, d, clients); err != nil {
 			return err
 		}
 	}
