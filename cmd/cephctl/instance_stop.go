@@ -10,21 +10,23 @@ import (
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/guest"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/instance"
 )
 
 // instanceStopOptions are the flags of instance stop.
 type instanceStopOptions struct {
 	changeOptions
-	timeout time.Duration
+	instance.StopOptions
 }
 
 func newInstanceStopCommand(a *app) *cobra.Command {
 	opts := instanceStopOptions{}
 	cmd := &cobra.Command{
-		Use:   "stop [--timeout TIME] INSTANCE",
+		Use:   "stop [--timeout TIME] [--node NODE] INSTANCE",
 		Short: "Stop an instance",
 		Long: `Stops an instance: it is asked to shut down by ACPI. When it has not after the timeout, QEMU is asked to quit, and when
-it does not, killed. Then its claims and block devices are given back.
+it does not, killed. Then its claims and block devices are given back. With --node it stops what is left on a node that
+the instance no longer belongs to: a guest that was kept out when it was started elsewhere.
 ` + exitStatus,
 		Example: `  cephctl instance stop web1
   cephctl instance stop --timeout 0s web1    # do not ask the guest`,
@@ -32,18 +34,20 @@ it does not, killed. Then its claims and block devices are given back.
 		ValidArgsFunction: a.completeInstances,
 		RunE:              func(cmd *cobra.Command, args []string) error { return runInstanceStop(cmd.Context(), a, opts, args[0]) },
 	}
-	cmd.Flags().DurationVar(&opts.timeout, "timeout", 2*time.Minute, "what the guest has to shut itself down")
+	cmd.Flags().DurationVar(&opts.Timeout, "timeout", 2*time.Minute, "what the guest has to shut itself down")
+	cmd.Flags().StringVar(&opts.Node, "node", "", "stop it there (default: its node)")
+	_ = cmd.RegisterFlagCompletionFunc("node", a.completeNodes) // fails without such a flag only
 	opts.register(cmd)
 	return cmd
 }
 
 func runInstanceStop(ctx context.Context, a *app, opts instanceStopOptions, name string) error {
-	if opts.timeout < 0 {
-		return fmt.Errorf("%w: --timeout %s: give zero or more", control.ErrUsage, opts.timeout)
+	if opts.Timeout < 0 {
+		return fmt.Errorf("%w: --timeout %s: give zero or more", control.ErrUsage, opts.Timeout)
 	}
 	var stopped guest.Stopped
 	return a.changeWith(ctx, opts.changeOptions, func(env *control.Env) control.Change {
-		return a.instances(env).Stop(name, opts.timeout, &stopped)
+		return a.instances(env).Stop(name, opts.StopOptions, &stopped)
 	}, func(plan *control.Plan) error {
 		if len(plan.Steps) == 0 {
 			return a.report(plan)

@@ -56,6 +56,18 @@ type Look struct {
 	Commands []string `json:"commands,omitempty"`
 }
 
+// Lost returns the image that a guest which runs has no claim on any more: it was kept out, and has lost its disk. It is
+// empty as long as all is well.
+func (l *Look) Lost(r *Request) string {
+	for i := range l.Disks {
+		d := &l.Disks[i]
+		if l.Guest != nil && d.Problem == nil && (d.Claim == nil || d.Claim.UUID != r.Instance.UUID || d.Claim.Host != l.Host) {
+			return r.Disks[i].Image
+		}
+	}
+	return ""
+}
+
 // DiskLook is what a node says of a disk.
 type DiskLook struct {
 	control.ImageState

@@ -86,5 +86,8 @@ func (s *Instances) info(ctx context.Context, c *control.Cluster, i control.Inst
 	if info.State == "" {
 		info.State = StateUnknown // it runs and does not answer
 	}
+	if image := l.Lost(&asked); image != "" {
+		info.Problem = "it has lost image " + image + ": its claim was taken away"
+	}
 	return info, nil
 }

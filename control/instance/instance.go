@@ -127,15 +127,16 @@ func (s *Instances) call(ctx context.Context, n control.Node, action string, r *
 	return nil
 }
 
-// find returns an instance with its node.
-func find(c *control.Cluster, name string) (control.Instance, control.Node, error) {
+// find returns an instance with its node, or on another.
+func find(c *control.Cluster, name, node string) (control.Instance, control.Node, error) {
 	i, ok := c.Instance(name)
 	if !ok {
 		return i, control.Node{}, fmt.Errorf("instance %s is %w: see \"cephctl instance list\"", name, control.ErrUnknown)
 	}
+	i.Node = cmp.Or(node, i.Node)
 	n, ok := c.Node(i.Node)
 	if !ok {
-		return i, n, fmt.Errorf("node %s of instance %s is %w: start it on another by --node", i.Node, name, control.ErrUnknown)
+		return i, n, fmt.Errorf("node %s is %w: see \"cephctl node list\"", i.Node, control.ErrUnknown)
 	}
 	return i, n, nil
 }

@@ -146,6 +146,10 @@ var refusals = []refusal{
 		Command: "rbd --admin-socket= --conf CONF --id instances info --format json vms/disk1", Err: errors.New("find rbd: executable file not found in $PATH"),
 	}}, change: start, want: "node1: disk 0: Ceph's tools are not installed: apt-get install ceph-common"},
 	{
+		kind: "guest-fenced", prepare: func(r *rig) { r.runs = "node1" }, change: start,
+		want: "node1: a guest of instance web1 runs there that has lost image disk1: its claim was taken away: cephctl instance stop --timeout 0s --node node1 web1",
+	},
+	{
 		kind: "image-claimed", answers: []controltest.Answer{claimed("node9", "node9")}, change: start,
 		want: "node1: disk 0: image disk1 is claimed by instance web9 on node9 since 2026-01-02 03:04:05, where nobody can be asked (it is no node of the inventory): if that host is dead, keep its client out: --break-claim",
 	},

@@ -1,7 +1,6 @@
 package instance
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -52,6 +51,11 @@ func (s *Instances) planStart(ctx context.Context, name string, opts StartOption
 	if err != nil {
 		return nil, err
 	}
+	if image := l.Lost(p.request); image != "" {
+		p.plan.Block(p.node.Name, "guest-fenced", "cephctl instance stop --timeout 0s --node "+p.node.Name+" "+name,
+			"a guest of instance %s runs there that has lost image %s: its claim was taken away", name, image)
+		return p.plan, nil
+	}
 	if l.Guest != nil {
 		p.plan.Note("instance %s runs already, on %s", name, p.node.Name)
 		return p.plan, nil
@@ -80,16 +84,12 @@ type startPlan struct {
 
 // place returns the instance as it is to run, and whether it moves to another node for that.
 func (p *startPlan) place(ctx context.Context, name string) (i control.Instance, moves bool, err error) {
-	i, ok := p.cluster.Instance(name)
-	if !ok {
-		return i, false, fmt.Errorf("instance %s is %w: see \"cephctl instance list\"", name, control.ErrUnknown)
+	if i, p.node, err = find(p.cluster, name, p.opts.Node); err != nil {
+		return i, false, err
 	}
-	old := i.Node
-	i.Node = cmp.Or(p.opts.Node, old)
-	p.node, ok = p.cluster.Node(i.Node)
+	known, _ := p.cluster.Instance(name)
+	old := known.Node
 	switch {
-	case !ok:
-		return i, false, fmt.Errorf("node %s is %w: see \"cephctl node list\"", i.Node, control.ErrUnknown)
 	case p.node.Offline:
 		p.plan.Block(p.node.Name, "node-offline", "start it on another: --node NODE", "is offline")
 	case i.Node != old:

@@ -9,23 +9,35 @@ import (
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/guest"
 )
 
-// Stop returns the change that stops an instance: it has a time to shut itself down. Result is filled in when it has stopped.
-func (s *Instances) Stop(name string, timeout time.Duration, result *guest.Stopped) control.Change {
+// StopOptions say how an instance is stopped.
+type StopOptions struct {
+	// Node is where: what is left of an instance that was started elsewhere. The node of the instance when empty.
+	Node string
+	// Timeout is what the guest has to shut itself down.
+	Timeout time.Duration
+}
+
+// Stop returns the change that stops an instance. Result is filled in when it has stopped.
+func (s *Instances) Stop(name string, opts StopOptions, result *guest.Stopped) control.Change {
 	return control.Change{
 		Kind: "instance-stop", Target: name, Free: true,
 		Plan: func(ctx context.Context, _ *control.Memory) (*control.Plan, error) {
-			return s.planStop(ctx, name, timeout, result)
+			return s.planStop(ctx, name, opts, result)
 		},
 	}
 }
 
-func (s *Instances) planStop(ctx context.Context, name string, timeout time.Duration, result *guest.Stopped) (*control.Plan, error) {
+func (s *Instances) planStop(ctx context.Context, name string, opts StopOptions, result *guest.Stopped) (*control.Plan, error) {
 	plan := &control.Plan{Title: "stop instance " + name}
-	c, i, n, err := s.load(ctx, name)
+	c, err := s.Env.Inventory.Cluster(ctx)
 	if err != nil {
 		return nil, err
 	}
-	r, err := s.request(c, i, false)
+	i, n, err := find(&c, name, opts.Node)
+	if err != nil {
+		return nil, err
+	}
+	r, err := s.request(&c, i, false)
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +49,7 @@ func (s *Instances) planStop(ctx context.Context, name string, timeout time.Dura
 		plan.Note("instance %s does not run", name)
 		return plan, nil
 	}
-	r.Timeout = timeout
+	r.Timeout = opts.Timeout
 	step := control.Step{
 		ID: "stop", Node: n.Name, Title: "stop instance " + name,
 		Do: func(ctx context.Context, progress func(string)) error {
@@ -46,7 +58,7 @@ func (s *Instances) planStop(ctx context.Context, name string, timeout time.Dura
 	}
 	if l.Guest != nil {
 		step.Commands = []string{
-			"QMP: system_powerdown, and wait " + timeout.String(),
+			"QMP: system_powerdown, and wait " + opts.Timeout.String(),
 			"QMP: quit, unless it has ended",
 			fmt.Sprintf("kill -9 %d, unless it has ended", l.Guest.PID),
 		}
@@ -72,7 +84,7 @@ func (s *Instances) load(ctx context.Context, name string) (*control.Cluster, co
 	if err != nil {
 		return nil, control.Instance{}, control.Node{}, err
 	}
-	i, n, err := find(&c, name)
+	i, n, err := find(&c, name, "")
 	return &c, i, n, err
 }
 

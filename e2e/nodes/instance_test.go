@@ -148,5 +148,9 @@ func testFailover(s *site) {
 	s.wantCluster(3, 3)
 	// What is left of it there has lost its disk for good.
 	expect(s.t, s.master, "rbd status --format json rbd/guest1 | grep -o '\"address\":\"[^:]*' | sort -u", `"address":"`+s.Node("node3").Address)
-	run(s.t, node, "pkill -9 qemu")
+	s.do("instance", "stop", "--timeout", "0s", "--node", "node2", "guest1.lab")
+	expect(s.t, node, "pgrep qemu || true; ls /run/cephctl/kvm/pid", "")
+	if r := s.do("instance", "info", "guest1.lab"); !strings.Contains(r.stdout, "state           running\n") || strings.Contains(r.stdout, "problem") {
+		s.t.Errorf("it has ended elsewhere, too:\n%s", r.stdout)
+	}
 }
