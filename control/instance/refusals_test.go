@@ -116,7 +116,7 @@ var refusals = []refusal{
 	},
 	{
 		kind: "disk-denied", answers: []controltest.Answer{failing(1, "rbd: error opening image disk1: (1) Operation not permitted")}, change: start,
-		want: "node1: disk 0: client.instances may not use the images of pool vms: ceph auth caps client.instances mon 'profile rbd' mgr 'profile rbd pool=vms' osd 'profile rbd pool=vms'",
+		want: "node1: disk 0: client.instances may not use the images of pool vms: see \"ceph auth get client.instances\", and add \"profile rbd pool=vms\" to what it has for mgr and osd by \"ceph auth caps\"",
 	},
 	{kind: "disk-exists", answers: []controltest.Answer{
 		{Command: "rbd --admin-socket= --conf CONF --id instances info --format json vms/disk9", Stdout: `{"id":"10267755defc","size":1,"format":2}`},
