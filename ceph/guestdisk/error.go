@@ -76,7 +76,7 @@ func explain(d ceph.Device, err error) error {
 	case strings.Contains(said, "(1) Operation not permitted"):
 		return &Error{
 			CaseDenied, fmt.Sprintf("%s may not use the images of pool %s", user, d.Image.Pool),
-			fmt.Sprintf("ceph auth caps %s mon 'profile rbd' mgr 'profile rbd pool=%s' osd 'profile rbd pool=%[2]s'", user, d.Image.Pool),
+			fmt.Sprintf("see \"ceph auth get %s\", and add \"profile rbd pool=%s\" to what it has for mgr and osd by \"ceph auth caps\"", user, d.Image.Pool),
 		}
 	case strings.Contains(said, "(17) File exists"):
 		return &Error{CaseExists, fmt.Sprintf("there is an image %s already", d.Image), "leave out its size to use it as it is, or name another"}
