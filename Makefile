@@ -34,7 +34,7 @@ demo:
 	@$(BIN)/demo
 
 test: setup
-	go test -timeout 20m $$(go list ./... | grep -v '/e2e/nodes$$')
+	go test -timeout 30m $$(go list ./... | grep -v '/e2e/nodes$$')
 
 # The tests on nodes, as root. The first time, this makes the folder that the nodes are overlays of.
 e2e:
