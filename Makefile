@@ -39,7 +39,7 @@ demo:
 	@$(BIN)/demo
 
 test: setup
-	go test -timeout 20m $$(go list ./... | grep -v '/e2e/nodes$$')
+	go test -timeout 30m $$(go list ./... | grep -v '/e2e/nodes$$')
 
 # The tests on nodes, as root. The first time, this makes the folder that the nodes are overlays of.
 e2e: nodes-test
@@ -69,7 +69,7 @@ bench: setup
 	go test -run '^$$' -bench . -benchmem ./...
 
 docs: setup
-	go test ./cmd/ceph-ganeti-exporter ./cmd/cephctl ./control/cephstorage -run 'Reference|Example|ManPages|Commands' -update
+	go test ./cmd/ceph-ganeti-exporter ./cmd/cephctl ./control/cephstorage ./control/instance -run 'Reference|Example|ManPages|Commands' -update
 
 clean:
 	rm -rf $(BIN) .tools

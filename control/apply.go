@@ -67,6 +67,9 @@ func (e *Env) perform(ctx context.Context, step *Step, ui UI) error {
 
 // checkpoint remembers that a step was done.
 func (e *Env) checkpoint(step *Step) error {
+	if e.forgets {
+		return nil
+	}
 	err := e.Store.Update(func(st *state.State) error {
 		if st.Operation == nil {
 			return errors.New("the operation is gone from the state file")

@@ -21,6 +21,9 @@ type Change struct {
 	// Plan makes the plan from what is there now. It may keep in the memory what has to stay the same when it goes
 	// on.
 	Plan func(ctx context.Context, memory *Memory) (*Plan, error)
+	// Free tells that nothing which cephctl remembers is changed, and that what fails leaves nothing behind: it takes no
+	// lock, waits for no other operation, and there is nothing to go on with.
+	Free bool
 }
 
 // UI is told what happens, and asked.
@@ -37,6 +40,9 @@ type UI interface {
 
 // Preview returns the plan of a change and changes nothing. It takes no lock.
 func (e *Env) Preview(ctx context.Context, change Change) (*Plan, error) {
+	if change.Free {
+		return change.Plan(ctx, NewMemory(nil))
+	}
 	st, err := e.Store.Load()
 	if err != nil {
 		return nil, err
@@ -54,6 +60,9 @@ func (e *Env) Preview(ctx context.Context, change Change) (*Plan, error) {
 // Execute plans a change and carries it out, under the lock. The plan is returned in any case when there is one, and
 // with an error that wraps ErrBlocked when it has blockers. What was interrupted goes on.
 func (e *Env) Execute(ctx context.Context, change Change, ui UI) (*Plan, error) {
+	if change.Free {
+		return e.executeFree(ctx, change, ui)
+	}
 	release, err := e.Store.Lock(ctx, change.Command)
 	if err != nil {
 		return nil, err
@@ -93,6 +102,25 @@ func (e *Env) Execute(ctx context.Context, change Change, ui UI) (*Plan, error) 
 		return plan, fmt.Errorf("%w\nto go on, run this again: %s\nto give it up: cephctl storage cancel", err, op.Command)
 	}
 	return plan, e.finish(op)
+}
+
+// executeFree is Execute for a change that is free.
+func (e *Env) executeFree(ctx context.Context, change Change, ui UI) (*Plan, error) {
+	plan, err := change.Plan(ctx, NewMemory(nil))
+	switch {
+	case err != nil:
+		return nil, err
+	case len(plan.Blockers) > 0:
+		return plan, ErrBlocked
+	case len(plan.Steps) == 0:
+		return plan, nil
+	}
+	if err := ui.Consent(ctx, plan); err != nil {
+		return plan, err
+	}
+	free := *e
+	free.forgets = true
+	return plan, free.apply(ctx, plan, ui)
 }
 
 // isSame tells whether a change is the operation that was begun.

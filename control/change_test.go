@@ -346,3 +346,45 @@ func TestMemory(t *testing.T) {
 	equal(t, "none", "", m.Get("c"))
 	equal(t, "the caller's own", map[string]string{"a": "1", "empty": ""}, data)
 }
+
+// A free change goes on while another holds the lock and something else was begun, and leaves nothing to go on with.
+func TestFree(t *testing.T) {
+	env, store := newEnv()
+	release, err := store.Lock(t.Context(), "another")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release()
+	if err := store.Update(func(st *state.State) error {
+		st.Operation = &state.Operation{Kind: "offline", Target: "node1"}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	before, err := store.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, broken := range []error{nil, errBroken} {
+		free := change(step("a", func() error { return broken }))
+		free.Free = true
+		if plan, err := env.Preview(t.Context(), free); err != nil || len(plan.Steps) != 1 {
+			t.Errorf("preview %v, %v", plan, err)
+		}
+		ui := &recorder{}
+		if _, err := env.Execute(t.Context(), free, ui); !errors.Is(err, broken) || broken == nil && err != nil {
+			t.Errorf("error %v, want %v", err, broken)
+		}
+		ui.want(t, "consent a test", "started a", "progress a: half", fmt.Sprintf("finished a: %v", broken))
+	}
+	free := change(step("a", func() error { return nil }))
+	free.Free = true
+	if _, err := env.Execute(t.Context(), free, &recorder{consent: errRefused}); !errors.Is(err, errRefused) {
+		t.Errorf("error %v", err)
+	}
+	after, err := store.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "state", before, after)
+}

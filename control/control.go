@@ -19,6 +19,10 @@ type Cluster struct {
 	// Groups and Nodes are in the order of their names.
 	Groups []Group `json:"groups"`
 	Nodes  []Node  `json:"nodes"`
+	// Instances are those that cephctl starts itself, in the order of their names.
+	Instances []Instance `json:"instances,omitempty"`
+	// DiskParams are the disk parameters of the cluster, by disk template.
+	DiskParams map[string]Values `json:"disk_params,omitempty"`
 }
 
 // Group is a node group.
@@ -26,6 +30,8 @@ type Group struct {
 	Name string `json:"name"`
 	// Mark is the storage type that the group is enabled for, or empty.
 	Mark string `json:"storage,omitempty"`
+	// DiskParams are the disk parameters of the group, by disk template.
+	DiskParams map[string]Values `json:"disk_params,omitempty"`
 }
 
 // Node is a node of the inventory.
@@ -116,4 +122,6 @@ type Env struct {
 	// Points, when set, is told how far each step is: "begin", "effect" when it has taken effect and is not yet
 	// remembered, "done". Tests kill the process there.
 	Points func(where, step string)
+	// forgets leaves out checkpoints.
+	forgets bool
 }

@@ -17,6 +17,14 @@ type StorageType interface {
 	// CheckTogether returns what is wrong with options that each are right, as Resolve returns them: one error, or
 	// several joined.
 	CheckTogether(values []OptionValue) error
+	// Disks returns its disk template. Its defaults follow the storage options of the cluster.
+	Disks(cluster Values) DiskTemplate
+}
+
+// Optioned is what takes options: a storage type, or a disk template.
+type Optioned interface {
+	Name() string
+	Options() []Option
 }
 
 // Option is one storage option.
@@ -32,6 +40,8 @@ type Option struct {
 	Repeat bool
 	// PerNode tells whether a node can have its own.
 	PerNode bool
+	// Fixed tells whether it says where data is, so that it can't change under what uses it.
+	Fixed bool
 	// Grows tells whether more values can be given to a node that is in use already.
 	Grows bool
 	// Check says what is wanted when a value is none, for example "want an absolute path". Nil lets everything pass.
@@ -42,6 +52,7 @@ type Option struct {
 const (
 	SourceDefault = "default"
 	SourceCluster = "cluster"
+	SourceGroup   = "group"
 	SourceNode    = "node"
 )
 
@@ -59,12 +70,21 @@ type Values = map[string][]string
 // ParseStorage parses arguments of -S, each TYPE:option=value,option=value with backslashes before commas and
 // backslashes that belong to a value. It returns the options of each type, and all that is wrong as one error.
 func ParseStorage(types []StorageType, args ...string) (map[string]Values, error) {
+	return parseOptions("storage type", types, args)
+}
+
+// ParseDiskParams parses arguments of -D, which are written like those of -S.
+func ParseDiskParams(templates []DiskTemplate, args ...string) (map[string]Values, error) {
+	return parseOptions("disk template", templates, args)
+}
+
+func parseOptions[T Optioned](kind string, types []T, args []string) (map[string]Values, error) {
 	given := make(map[string]Values)
-	unknown := make(map[string]StorageType)
+	unknown := make(map[string]T)
 	var wrong []error
 	for _, arg := range args {
 		name, list, colon := strings.Cut(arg, ":")
-		t, err := storageType(types, name)
+		t, err := named(kind, types, name)
 		switch {
 		case err != nil:
 			wrong = append(wrong, err)
@@ -75,7 +95,7 @@ func ParseStorage(types []StorageType, args ...string) (map[string]Values, error
 		case given[name] == nil:
 			given[name] = make(Values)
 		}
-		for _, word := range splitEscaped(list) {
+		for _, word := range SplitEscaped(list) {
 			err := parseOption(t, word, given[name])
 			if errors.Is(err, errNoOption) {
 				unknown[name] = t
@@ -91,7 +111,8 @@ func ParseStorage(types []StorageType, args ...string) (map[string]Values, error
 	return given, errors.Join(wrong...)
 }
 
-func storageType(types []StorageType, name string) (StorageType, error) {
+func named[T Optioned](kind string, types []T, name string) (T, error) {
+	var none T
 	names := make([]string, len(types))
 	for i, t := range types {
 		if t.Name() == name {
@@ -99,13 +120,13 @@ func storageType(types []StorageType, name string) (StorageType, error) {
 		}
 		names[i] = t.Name()
 	}
-	return nil, fmt.Errorf("no storage type is called %q; there is %s", name, strings.Join(names, ", "))
+	return none, fmt.Errorf("no %s is called %q; there is %s", kind, name, strings.Join(names, ", "))
 }
 
 var errNoOption = errors.New("no such option")
 
 // parseOption adds one option=value.
-func parseOption(t StorageType, word string, given Values) error {
+func parseOption(t Optioned, word string, given Values) error {
 	name, value, ok := strings.Cut(word, "=")
 	option, known := FindOption(t, name)
 	_, twice := given[name]
@@ -133,7 +154,7 @@ func parseOption(t StorageType, word string, given Values) error {
 }
 
 // FindOption returns the option of a storage type with this name, or false.
-func FindOption(t StorageType, name string) (Option, bool) {
+func FindOption(t Optioned, name string) (Option, bool) {
 	options := t.Options()
 	i := slices.IndexFunc(options, func(o Option) bool { return o.Name == name })
 	if i < 0 {
@@ -169,13 +190,22 @@ func OptionHelp(options []Option) string {
 
 // Resolve returns what holds for every option of a type: the node's own, else the cluster's, else the default.
 func Resolve(t StorageType, cluster, node Values) []OptionValue {
-	options := t.Options()
+	return resolve(t.Options(), cluster, node, SourceNode)
+}
+
+// ResolveDisk returns what holds for every disk parameter: the group's own, else the cluster's, else the default.
+func ResolveDisk(t DiskTemplate, cluster, group Values) []OptionValue {
+	return resolve(t.Options(), cluster, group, SourceGroup)
+}
+
+// resolve returns what holds for options: what is given nearer to them, by source, else the cluster's, else the default.
+func resolve(options []Option, cluster, near Values, source string) []OptionValue {
 	all := make([]OptionValue, len(options))
 	for i, o := range options {
 		all[i] = OptionValue{Name: o.Name, Values: []string{}, Source: SourceDefault}
 		switch {
-		case o.PerNode && len(node[o.Name]) > 0:
-			all[i].Values, all[i].Source = node[o.Name], SourceNode
+		case (o.PerNode || source == SourceGroup) && len(near[o.Name]) > 0:
+			all[i].Values, all[i].Source = near[o.Name], source
 		case len(cluster[o.Name]) > 0:
 			all[i].Values, all[i].Source = cluster[o.Name], SourceCluster
 		case o.Default != "":
@@ -234,8 +264,8 @@ func Merge(before, given Values) Values {
 	return merged
 }
 
-// splitEscaped splits at commas. A backslash makes a comma or a backslash after it part of the text.
-func splitEscaped(list string) []string {
+// SplitEscaped splits at commas. A backslash makes a comma or a backslash after it part of the text.
+func SplitEscaped(list string) []string {
 	var words []string
 	var word strings.Builder
 	for i := 0; i < len(list); i++ {

@@ -30,6 +30,8 @@ func (shelf) Options() []control.Option {
 
 func (shelf) CheckTogether([]control.OptionValue) error { return nil }
 
+func (shelf) Disks(control.Values) control.DiskTemplate { return nil }
+
 func TestParseStorage(t *testing.T) {
 	for _, c := range []struct {
 		name string

@@ -25,6 +25,8 @@ var (
 	ErrUnknown = errors.New("not in the inventory")
 	// ErrExists is in errors about a node or group that is there already.
 	ErrExists = errors.New("exists already")
+	// ErrClaimed is in errors about an image that somebody else may write to.
+	ErrClaimed = errors.New("is claimed")
 	// ErrLocked is in the error when somebody else is changing things.
 	ErrLocked = state.ErrLocked
 	// ErrUnreachable is in errors about a node that has not answered.

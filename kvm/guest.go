@@ -1,5 +1,6 @@
 // Package kvm speaks to the QEMU processes of this node: it finds the running guests of Ganeti and of cephctl, reads
-// the files that describe them, and asks their QMP monitors without ever being in the way of Ganeti.
+// the files that describe them, and asks their QMP monitors without ever being in the way of Ganeti. It starts and stops
+// those of cephctl.
 package kvm
 
 import (
@@ -33,8 +34,32 @@ func (d Dir) RuntimeFile(instance string) string {
 // Monitors returns the paths of an instance's QMP monitors, the one to prefer first. Ganeti opens .qmp for each of
 // its operations, while nobody uses .kvmd unless user shutdown is enabled.
 func (d Dir) Monitors(instance string) []string {
-	ctrl := filepath.Join(string(d), "ctrl", instance)
-	return []string{ctrl + ".kvmd", ctrl + ".qmp"}
+	return []string{d.ctrl(instance, suffixKVMD), d.ctrl(instance, suffixQMP)}
+}
+
+// The sockets of a guest: its QMP monitors, that for people, and the serial console.
+const (
+	suffixKVMD    = "kvmd"
+	suffixQMP     = "qmp"
+	suffixMonitor = "monitor"
+	suffixSerial  = "serial"
+)
+
+// ctrl returns the path of one of an instance's sockets.
+func (d Dir) ctrl(instance, suffix string) string {
+	return filepath.Join(string(d), "ctrl", instance+"."+suffix)
+}
+
+// Guest returns the guest that runs an instance, or false when none does.
+func (d Dir) Guest(procfs, instance string) (Guest, bool, error) {
+	g, err := NewFinder(procfs, d).guest(d.PIDFile(instance), Guest{Instance: instance, Dir: d})
+	switch {
+	case isGone(err):
+		return Guest{}, false, nil
+	case err != nil:
+		return Guest{}, false, fmt.Errorf("find process of %s: %w", instance, err)
+	}
+	return g, true, nil
 }
 
 // Guest is a running QEMU process and the instance that it runs.

@@ -43,11 +43,29 @@ func parseStart(stat []byte) (uint64, error) {
 
 // guestName returns the name that the QEMU process was started with, "" when it has none.
 func guestName(procfs string, pid int) (string, error) {
-	cmdline, err := os.ReadFile(filepath.Join(procfs, strconv.Itoa(pid), "cmdline"))
+	cmdline, err := readCommandLine(procfs, pid)
 	if err != nil {
 		return "", err
 	}
-	return parseGuestName(string(cmdline)), nil
+	return parseGuestName(cmdline), nil
+}
+
+// readCommandLine returns the words that a process was started with, each ended by a NUL.
+func readCommandLine(procfs string, pid int) (string, error) {
+	cmdline, err := os.ReadFile(filepath.Join(procfs, strconv.Itoa(pid), "cmdline"))
+	return string(cmdline), err
+}
+
+// arguments returns the words that a process was started with.
+func arguments(procfs string, pid int) ([]string, error) {
+	cmdline, err := readCommandLine(procfs, pid)
+	return strings.Split(strings.TrimSuffix(cmdline, "\x00"), "\x00"), err
+}
+
+// parsePID reads the name of a process's folder in procfs.
+func parsePID(name string) (int, bool) {
+	pid, err := strconv.Atoi(name)
+	return pid, err == nil && pid > 0
 }
 
 // parseGuestName reads the option -name, in any of its forms: "inst", "inst,debug-threads=on", "guest=inst,...".

@@ -105,6 +105,16 @@ func (r *Runtime) Find(names ...string) (Disk, bool) {
 	return Disk{}, false
 }
 
+// ByUUID returns the disk with a UUID.
+func (r *Runtime) ByUUID(uuid string) (Disk, bool) {
+	for _, disk := range r.Disks {
+		if disk.UUID == uuid {
+			return disk, true
+		}
+	}
+	return Disk{}, false
+}
+
 // named tells whether the disk has this name in QEMU: the id in the file or, where the file has none, what
 // releases of Ganeti make of the UUID: "disk-f42e5100-476a-4674", "disk-f42e5100-476a-pci-6",
 // "hotdisk-f42e5100-pci-6".

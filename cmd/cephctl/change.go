@@ -32,6 +32,11 @@ func (o *changeOptions) registerYes(cmd *cobra.Command) {
 
 // change carries out a change, or with --plan prints its plan.
 func (a *app) change(ctx context.Context, opts changeOptions, newChange func(*control.Env) control.Change) error {
+	return a.changeWith(ctx, opts, newChange, a.report)
+}
+
+// changeWith is change with a way of its own to say what was done.
+func (a *app) changeWith(ctx context.Context, opts changeOptions, newChange func(*control.Env) control.Change, report func(*control.Plan) error) error {
 	env, err := a.open(!opts.plan)
 	if err != nil {
 		return err
@@ -53,7 +58,7 @@ func (a *app) change(ctx context.Context, opts changeOptions, newChange func(*co
 	case err != nil:
 		return err
 	}
-	return a.report(plan)
+	return report(plan)
 }
 
 // ui stands between a change and the person who has asked for it.

@@ -6,6 +6,8 @@ import (
 	"io"
 
 	"github.com/spf13/cobra"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
 )
 
 // clusterInfo is what cluster info shows.
@@ -17,13 +19,15 @@ type clusterInfo struct {
 	// Pending is the command that goes on with what was begun and not finished.
 	Pending string        `json:"pending,omitempty"`
 	Storage []storageInfo `json:"storage"`
+	// Disks are the disk parameters of the cluster.
+	Disks []templateInfo `json:"disks"`
 }
 
 func newClusterInfoCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:     "info",
-		Short:   "Show all storage options and where they come from",
-		Long:    "Shows all storage options with what holds for the cluster: what was given, or the default.\n" + exitStatus,
+		Short:   "Show all storage options and disk parameters and where they come from",
+		Long:    "Shows all storage options and disk parameters with what holds for the cluster: what was given, or the default.\n" + exitStatus,
 		Example: `  cephctl cluster info -o json`,
 		Args:    rules().NoArguments,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return runClusterInfo(cmd.Context(), a) },
@@ -40,6 +44,9 @@ func runClusterInfo(ctx context.Context, a *app) error {
 		return err
 	}
 	info := clusterInfo{Name: c.Name, Master: c.Master, Groups: len(c.Groups), Nodes: len(c.Nodes), Storage: a.storageInfos(s, "")}
+	if info.Disks, err = a.templateInfos(env, c, control.Group{}); err != nil {
+		return err
+	}
 	if s.Operation != nil {
 		info.Pending = s.Operation.Command
 	}
@@ -53,6 +60,8 @@ func runClusterInfo(ctx context.Context, a *app) error {
 		}
 		fmt.Fprintln(w)
 		a.optionTable(info.Storage).write(w)
+		fmt.Fprintln(w)
+		a.paramTable(info.Disks).write(w)
 	})
 }
 

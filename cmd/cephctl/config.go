@@ -14,6 +14,7 @@ import (
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/cmd/internal/settings"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/ganeti"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/instance"
 )
 
 // config is every global setting. Each is a flag, a key of the configuration file and an environment variable, but for
@@ -23,6 +24,7 @@ type config struct {
 	Output string
 
 	StateDir    string
+	RunDir      string
 	Inventory   string
 	Ganeti      ganetiConfig
 	SSHUser     string
@@ -72,6 +74,7 @@ func (c *config) register(f *pflag.FlagSet) {
 	f.StringVar(&c.File, "config", "/etc/cephctl.yml", "YAML file with the same settings as these flags; flags and environment win over it")
 	f.StringVarP(&c.Output, "output", "o", outputTable, "table, json or yaml")
 	f.StringVar(&c.StateDir, "state-dir", "/var/lib/cephctl", "folder of what has to be remembered")
+	f.StringVar(&c.RunDir, "run-dir", instance.DefaultRunDir, "folder of the files of running instances, on every node")
 	f.StringVar(&c.Inventory, "inventory", "auto", "where nodes and groups are kept: ganeti, local, or auto for Ganeti where there is one")
 	f.StringVar(&c.Ganeti.Dir, "ganeti.dir", ganeti.Dir, "folder in which Ganeti keeps its configuration")
 	f.StringVar(&c.Ganeti.Address, "ganeti.rapi", "127.0.0.1:5080", "host and port of Ganeti's remote API")
@@ -106,6 +109,8 @@ func (c *config) validate() error {
 		return fmt.Errorf("inventory %q: give %s", c.Inventory, either(inventories))
 	case !filepath.IsAbs(c.StateDir):
 		return fmt.Errorf("state-dir %q: give an absolute path", c.StateDir)
+	case !filepath.IsAbs(c.RunDir):
+		return fmt.Errorf("run-dir %q: give an absolute path", c.RunDir)
 	case c.Parallel < 1:
 		return fmt.Errorf("parallel %d: give a number over zero", c.Parallel)
 	case c.NodeTimeout < time.Second:

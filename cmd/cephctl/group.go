@@ -7,6 +7,7 @@ func newGroupCommand(a *app) *cobra.Command {
 		newGroupAddCommand(a),
 		newGroupListCommand(a),
 		newGroupInfoCommand(a),
+		newGroupModifyCommand(a),
 		newGroupRemoveCommand(a),
 		newGroupAssignNodesCommand(a),
 	)

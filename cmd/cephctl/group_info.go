@@ -11,8 +11,8 @@ import (
 func newGroupInfoCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:               "info GROUP",
-		Short:             "Show a group and its nodes",
-		Long:              "Shows a group and its nodes.\n" + exitStatus,
+		Short:             "Show a group, its nodes and the disk parameters that hold in it",
+		Long:              "Shows a group, its nodes and the disk parameters that hold in it: its own, the cluster's or the default.\n" + exitStatus,
 		Example:           `  cephctl group info default`,
 		Args:              arguments(1, 1, "the name of the group"),
 		ValidArgsFunction: a.completeGroups,
@@ -21,7 +21,7 @@ func newGroupInfoCommand(a *app) *cobra.Command {
 }
 
 func runGroupInfo(ctx context.Context, a *app, name string) error {
-	c, _, err := a.cluster(ctx)
+	c, env, err := a.cluster(ctx)
 	if err != nil {
 		return err
 	}
@@ -29,8 +29,18 @@ func runGroupInfo(ctx context.Context, a *app, name string) error {
 	if err != nil {
 		return err
 	}
-	return a.print(newGroupInfo(c, g), func(w io.Writer) {
+	disks, err := a.templateInfos(env, c, g)
+	if err != nil {
+		return err
+	}
+	info := struct {
+		groupInfo
+		Disks []templateInfo `json:"disks"`
+	}{newGroupInfo(c, g), disks}
+	return a.print(info, func(w io.Writer) {
 		fmt.Fprintf(w, "group %s, storage %s\n\n", g.Name, orDash(g.Mark))
 		a.nodeTable(c.Members(name)).write(w)
+		fmt.Fprintln(w)
+		a.paramTable(disks).write(w)
 	})
 }

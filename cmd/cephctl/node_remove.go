@@ -47,11 +47,31 @@ func runNodeRemove(ctx context.Context, a *app, opts nodeRemoveOptions, name str
 	}
 	n, known := c.Node(name)
 	return a.change(ctx, opts.changeOptions, func(env *control.Env) control.Change {
+		change := removeNode(env, name)
 		if storage := storageMark(c, n); known && storage != "" {
-			return a.changeNode(env, nodeChange{kind: nodeRemove, storage: storage, node: n, force: opts.force, dead: opts.dead})
+			change = a.changeNode(env, nodeChange{kind: nodeRemove, storage: storage, node: n, force: opts.force, dead: opts.dead})
 		}
-		return removeNode(env, name)
+		return keepsInstances(change, c, name)
 	})
+}
+
+// keepsInstances adds to the plan of a change that removes a node what of it has to go first.
+func keepsInstances(change control.Change, c control.Cluster, node string) control.Change {
+	inner := change.Plan
+	change.Plan = func(ctx context.Context, memory *control.Memory) (*control.Plan, error) {
+		plan, err := inner(ctx, memory)
+		if err != nil {
+			return nil, err
+		}
+		for _, i := range c.Instances {
+			if i.Node == node {
+				plan.Block(node, "node-has-instances", "start it elsewhere, where it stays: cephctl instance start --node NODE "+i.Name+
+					", or remove it: cephctl instance remove "+i.Name, "instance %s belongs to it", i.Name)
+			}
+		}
+		return plan, nil
+	}
+	return change
 }
 
 // removeNode removes a node that has nothing to do with storage, and the storage options that it has of its own.

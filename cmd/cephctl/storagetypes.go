@@ -5,6 +5,7 @@ import (
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/agent"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/cephstorage"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/guest"
 )
 
 // storageTypes are those that there are.
@@ -12,9 +13,14 @@ func storageTypes() []control.StorageType {
 	return []control.StorageType{cephstorage.Type{}}
 }
 
-// agentHandlers are what a node is asked for, by storage type.
+// agentHandlers are what a node is asked for, by storage type; what instances need is no storage type's.
 func agentHandlers(runner control.Runner) map[string]agent.Handler {
-	return map[string]agent.Handler{cephstorage.Name: node.Handler{Host: node.New(runner)}}
+	return map[string]agent.Handler{
+		cephstorage.Name: node.Handler{Host: node.New(runner)},
+		"": guest.Handler{Runner: runner, Disks: map[string]control.DiskHost{
+			cephstorage.TemplateName: cephstorage.NewDiskHost(runner),
+		}},
+	}
 }
 
 // changeNode implements nodePlanner. There is one storage type.

@@ -13,13 +13,13 @@ import (
 const lockPoll = 200 * time.Millisecond
 
 // lock keeps an action apart from the rest of an earlier one, whose master may be gone. It waits for a while.
-func (o Options) lock(ctx context.Context, r Request, progress func(string)) (release func(), err error) {
+func (o Options) lock(ctx context.Context, path string, r Request, progress func(string)) (release func(), err error) {
 	me := flock.Me(r.Action)
 	told := false
 	timeout := time.NewTimer(o.LockTimeout)
 	defer timeout.Stop()
 	for {
-		release, err := flock.Take(o.Lock, me)
+		release, err := flock.Take(path, me)
 		var held *flock.HeldError
 		if err == nil || !errors.As(err, &held) {
 			return release, err

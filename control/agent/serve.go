@@ -34,6 +34,12 @@ type Handler interface {
 	Handle(ctx context.Context, action string, payload json.RawMessage, progress func(string)) (any, error)
 }
 
+// Locker is a handler with locks of its own: its actions wait for each other and not for those of other handlers.
+type Locker interface {
+	// Lock returns the path of an action's lock, or nothing for one that needs none.
+	Lock(action string, payload json.RawMessage) string
+}
+
 // Options are what Serve needs to know.
 type Options struct {
 	// Version is that of this cephctl, Host the name of this host.
@@ -106,14 +112,25 @@ func (o Options) serve(ctx context.Context, in io.Reader, w *writer) (json.RawMe
 	if o.Attach != nil {
 		o.Attach(w.run)
 	}
-	if request.Action != ActionObserve {
-		release, err := o.lock(ctx, request, w.progress)
+	if path := o.lockOf(handler, request); path != "" {
+		release, err := o.lock(ctx, path, request, w.progress)
 		if err != nil {
 			return nil, err
 		}
 		defer release()
 	}
 	return o.handle(ctx, handler, request, w.progress)
+}
+
+// lockOf returns the path of the lock of an action, or nothing for one that changes nothing.
+func (o Options) lockOf(handler Handler, r Request) string {
+	if own, ok := handler.(Locker); ok {
+		return own.Lock(r.Action, r.Payload)
+	}
+	if r.Action == ActionObserve {
+		return ""
+	}
+	return o.Lock
 }
 
 // accept refuses a master that might mean something else than this agent would do.

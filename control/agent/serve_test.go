@@ -225,3 +225,38 @@ func TestServeLock(t *testing.T) {
 		t.Errorf("error %v, progress %q", err, waits)
 	}
 }
+
+// locker is a handler with locks of its own.
+type locker struct {
+	handler
+	path string
+}
+
+func (l locker) Lock(action string, _ json.RawMessage) string {
+	if action == "look" {
+		return ""
+	}
+	return l.path
+}
+
+// A handler with locks of its own waits for these alone.
+func TestServeOwnLocks(t *testing.T) {
+	own := filepath.Join(t.TempDir(), "own")
+	o := options(t, echo)
+	o.Handlers = map[string]agent.Handler{"": locker{echo, own}}
+	o.LockTimeout = 50 * time.Millisecond
+	for _, test := range []struct {
+		held, action string
+		waits        bool
+	}{{o.Lock, "start", false}, {own, "start", true}, {own, "look", false}} {
+		release, err := flock.Take(test.held, flock.Me("another"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		in := strings.NewReader(`{"protocol":1,"version":"1.2.3","action":"` + test.action + `"}`)
+		if err := agent.Serve(t.Context(), in, io.Discard, o); (err != nil) != test.waits {
+			t.Errorf("%s while %s is held: %v", test.action, test.held, err)
+		}
+		release()
+	}
+}

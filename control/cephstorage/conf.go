@@ -42,6 +42,9 @@ func (c *conf) String() string {
 	line("osd pool default min size", c.settings.MinSize)
 	b.WriteString("\n[osd]\n")
 	line("osd memory target", c.settings.MemoryTarget)
+	// The exporter finds a guest's librbd by its process.
+	b.WriteString("\n[" + instanceEntity + "]\n")
+	line("admin socket", "/var/run/ceph/$cluster-$name.$pid.$cctid.asok")
 	return b.String()
 }
 

@@ -91,6 +91,7 @@ func encode(c control.Cluster) (json.RawMessage, error) {
 	c.Master = ""
 	slices.SortFunc(c.Groups, func(a, b control.Group) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(c.Nodes, func(a, b control.Node) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(c.Instances, func(a, b control.Instance) int { return cmp.Compare(a.Name, b.Name) })
 	data, err := json.Marshal(c)
 	if err != nil {
 		return nil, fmt.Errorf("encode inventory: %w", err)

@@ -190,3 +190,50 @@ func must(t *testing.T, err error) {
 		t.Fatal(err)
 	}
 }
+
+func TestInstances(t *testing.T) {
+	i := filled(t)
+	ctx := t.Context()
+	must(t, i.AddInstance(ctx, control.Instance{Name: "web2", Node: "node1.lab"}))
+	must(t, i.AddInstance(ctx, control.Instance{Name: "web1", Node: "node1.lab"}))
+	must(t, i.AddInstance(ctx, control.Instance{Name: "web3", Node: "node1.lab"}))
+	must(t, i.MoveInstance(ctx, "web1", "node2.lab"))
+	must(t, i.RemoveInstance(ctx, "web3"))
+	must(t, i.SetDiskParams(ctx, "", "rbd", control.Values{"pool": {"vms"}}))
+	must(t, i.SetDiskParams(ctx, "ssd", "rbd", control.Values{"pool": {"fast"}}))
+	must(t, i.SetDiskParams(ctx, "archive", "rbd", control.Values{"pool": {"slow"}}))
+	must(t, i.SetDiskParams(ctx, "archive", "rbd", control.Values{}))
+	c, err := i.Cluster(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []control.Instance{{Name: "web1", Node: "node2.lab"}, {Name: "web2", Node: "node1.lab"}}
+	if diff := cmp.Diff(want, c.Instances); diff != "" {
+		t.Errorf("instances (-want +got):\n%s", diff)
+	}
+	params := map[string]map[string]control.Values{"": c.DiskParams}
+	for _, g := range c.Groups {
+		if len(g.DiskParams) > 0 {
+			params[g.Name] = g.DiskParams
+		}
+	}
+	wantParams := map[string]map[string]control.Values{"": {"rbd": {"pool": {"vms"}}}, "ssd": {"rbd": {"pool": {"fast"}}}}
+	if diff := cmp.Diff(wantParams, params); diff != "" {
+		t.Errorf("disk parameters (-want +got):\n%s", diff)
+	}
+	for _, test := range []struct {
+		err, is error
+	}{
+		{i.AddInstance(ctx, control.Instance{Name: "web1", Node: "node1.lab"}), control.ErrExists},
+		{i.AddInstance(ctx, control.Instance{Name: "web4", Node: "node9.lab"}), control.ErrUnknown},
+		{i.AddInstance(ctx, control.Instance{Name: "a/b", Node: "node1.lab"}), control.ErrUsage},
+		{i.RemoveInstance(ctx, "web9"), control.ErrUnknown},
+		{i.MoveInstance(ctx, "web9", "node1.lab"), control.ErrUnknown},
+		{i.MoveInstance(ctx, "web1", "node9.lab"), control.ErrUnknown},
+		{i.SetDiskParams(ctx, "none", "rbd", nil), control.ErrUnknown},
+	} {
+		if !errors.Is(test.err, test.is) {
+			t.Errorf("error %v, want %v", test.err, test.is)
+		}
+	}
+}

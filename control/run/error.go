@@ -36,6 +36,9 @@ func (e *Error) Error() string {
 	return text
 }
 
+// Said returns the last lines of standard error, in one line.
+func (e *Error) Said() string { return lastLines(e.Stderr, stderrLines) }
+
 func (e *Error) reason() string {
 	if e.Err == nil {
 		return fmt.Sprintf("exit status %d", e.Code)

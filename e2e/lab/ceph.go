@@ -116,6 +116,13 @@ func (c *Ceph) RBD(ctx context.Context, args ...string) ([]byte, error) {
 	return c.group.run(ctx, "rbd", append([]string{"--conf", c.Conf}, args...)...)
 }
 
+// Rados runs the command `rados` as client.admin and returns what it prints on standard output.
+func (c *Ceph) Rados(ctx context.Context, args ...string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, cliTimeout)
+	defer cancel()
+	return c.group.run(ctx, "rados", append([]string{"--conf", c.Conf}, args...)...)
+}
+
 // CreatePool makes a pool for RBD images.
 func (c *Ceph) CreatePool(ctx context.Context, pool string) error {
 	if _, err := c.Ceph(ctx, "osd", "pool", "create", pool); err != nil {

@@ -56,7 +56,7 @@ func (c *Ceph) CreateBootImage(ctx context.Context, pool, image string, size int
 	defer os.Remove(file)
 	err := os.WriteFile(file, bootSector(size, steady), 0o600)
 	if err == nil {
-		err = os.Truncate(file, firstBlock+int64(size)<<20)
+		err = os.Truncate(file, BootImageSize(size))
 	}
 	if err == nil {
 		_, err = c.RBD(ctx, "import", "--no-progress", file, pool+"/"+image)
@@ -66,6 +66,12 @@ func (c *Ceph) CreateBootImage(ctx context.Context, pool, image string, size int
 	}
 	return nil
 }
+
+// BootSector returns the first sector of such an image, which is BootImageSize bytes large.
+func BootSector(size int, steady bool) []byte { return bootSector(size, steady) }
+
+// BootImageSize returns the size of such an image.
+func BootImageSize(size int) int64 { return firstBlock + int64(size)<<20 }
 
 // GuestQMP returns the path of the QMP socket of a guest below a Ganeti run directory.
 func GuestQMP(runDir, name string) string { return ganetiFile(runDir, "ctrl", name+".qmp") }
@@ -163,6 +169,13 @@ func (g *Guest) WaitVerified(ctx context.Context) error {
 			return false, errors.New(said)
 		}
 		return strings.Contains(said, "verified"), g.process.alive()
+	})
+}
+
+// WaitFailed returns when the guest says that an I/O operation of its has failed.
+func (g *Guest) WaitFailed(ctx context.Context) error {
+	return waitFor(ctx, "the failure of guest "+g.Name, quickPoll, func() (bool, error) {
+		return strings.Contains(tail(g.serial, 1000), bootFailed), g.process.alive()
 	})
 }
 

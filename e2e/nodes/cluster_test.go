@@ -27,6 +27,7 @@ func TestCluster(t *testing.T) {
 	}{
 		{"verify", testVerify},
 		{"exporter", testExporter},
+		{"instance", testInstance},
 		{"modify", testModify},
 		{"fourth node", testFourthNode},
 		{"reboot", testReboots},

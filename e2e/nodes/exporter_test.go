@@ -8,12 +8,39 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/e2e/lab"
 )
 
 // testExporter runs the exporter by its unit on a node that cephctl has made, with the key that cephctl has put there. It
 // sees the node's daemons, the cluster, and what cephctl says of the node.
 func testExporter(s *site) {
 	node, t := s.master, s.t
+	s.installExporter(node)
+	for _, when := range []string{"started", "reloaded"} {
+		metrics := s.scrape("http://" + node.Address + ":19283/metrics")
+		for _, want := range []string{
+			`ceph_daemon_socket_up{ceph_daemon="mon.node1"`, "\nceph_health_status 0\n", `ceph_osd_up{ceph_daemon="osd.0"} 1`,
+			`cephctl_node_info{cluster="lab",node="node1",group="default",storage="ceph"`, `cephctl_node_role{node="node1",role="mon"} 1`,
+		} {
+			if !strings.Contains(metrics, want) {
+				t.Errorf("%s, the exporter lacks %s", when, want)
+			}
+		}
+		for line := range strings.Lines(metrics) {
+			if strings.HasPrefix(line, "ceph_ganeti_exporter_target_up") && strings.HasSuffix(line, " 0\n") {
+				t.Errorf("%s: %s", when, line)
+			}
+		}
+		run(t, node, "systemctl reload ceph-ganeti-exporter; sleep 1; systemctl is-active ceph-ganeti-exporter")
+	}
+	run(t, node, "systemctl stop ceph-ganeti-exporter; ! systemctl is-failed ceph-ganeti-exporter")
+}
+
+// installExporter installs the exporter with its unit on a node, and starts it.
+func (s *site) installExporter(node *lab.Node) {
+	s.t.Helper()
+	t := s.t
 	binary := os.Getenv("TEST_EXPORTER")
 	if binary == "" {
 		binary = filepath.Join(t.TempDir(), "ceph-ganeti-exporter")
@@ -33,24 +60,6 @@ func testExporter(s *site) {
 		t.Fatal(err)
 	}
 	run(t, node, "touch /etc/ceph-ganeti-exporter.yml; systemctl daemon-reload; systemctl start ceph-ganeti-exporter")
-	for _, when := range []string{"started", "reloaded"} {
-		metrics := s.scrape("http://" + node.Address + ":19283/metrics")
-		for _, want := range []string{
-			`ceph_daemon_socket_up{ceph_daemon="mon.node1"`, "\nceph_health_status 0\n", `ceph_osd_up{ceph_daemon="osd.0"} 1`,
-			`cephctl_node_info{cluster="lab",node="node1",group="default",storage="ceph"`, `cephctl_node_role{node="node1",role="mon"} 1`,
-		} {
-			if !strings.Contains(metrics, want) {
-				t.Errorf("%s, the exporter lacks %s", when, want)
-			}
-		}
-		for line := range strings.Lines(metrics) {
-			if strings.HasPrefix(line, "ceph_ganeti_exporter_target_up") && strings.HasSuffix(line, " 0\n") {
-				t.Errorf("%s: %s", when, line)
-			}
-		}
-		run(t, node, "systemctl reload ceph-ganeti-exporter; sleep 1; systemctl is-active ceph-ganeti-exporter")
-	}
-	run(t, node, "systemctl stop ceph-ganeti-exporter; ! systemctl is-failed ceph-ganeti-exporter")
 }
 
 // scrape reads metrics, when they are served and this node's mon leads, which it does as the first in the map.

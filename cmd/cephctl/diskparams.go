@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/instance"
+)
+
+// diskTemplates are those of the storage types, with the defaults of a new installation.
+func (a *app) diskTemplates() []control.DiskTemplate {
+	templates := make([]control.DiskTemplate, len(a.storage))
+	for i, t := range a.storage {
+		templates[i] = t.Disks(nil)
+	}
+	return templates
+}
+
+// parseSize parses a number of MiB with one of the suffixes M, G and T, powers of 1024, into bytes.
+func parseSize(text string) (int64, error) {
+	digits := strings.TrimRight(text, "MGT")
+	n, err := strconv.ParseInt(digits, 10, 64)
+	shift := 20 + 10*strings.Index("MGT", strings.TrimPrefix(text, digits))
+	if err != nil || len(text) != len(digits)+1 || n < 1 || n > (1<<50)>>shift {
+		return 0, errors.New("give a number with M, G or T, for example 512M")
+	}
+	return n << shift, nil
+}
+
+// diskParams is the flag -D.
+type diskParams []string
+
+func (o *diskParams) register(cmd *cobra.Command) {
+	cmd.Flags().StringArrayVarP((*[]string)(o), "disk-parameters", "D", nil, "disk parameters, as TEMPLATE:parameter=value,parameter=value; may be repeated")
+	completeValues(cmd, "disk-parameters")
+}
+
+// diskParamHelp lists the disk parameters of all templates for help.
+func (a *app) diskParamHelp() string {
+	var text strings.Builder
+	for _, t := range a.diskTemplates() {
+		fmt.Fprintf(&text, "\nThe disk parameters of %s:\n%s\n", t.Name(), control.OptionHelp(t.Options()))
+	}
+	return text.String()
+}
+
+// parseDiskParams parses -D. The error has all that is wrong.
+func (a *app) parseDiskParams(args diskParams) (map[string]control.Values, error) {
+	given, err := control.ParseDiskParams(a.diskTemplates(), args...)
+	if err != nil {
+		return nil, fmt.Errorf("%w: disk parameters:\n%w", control.ErrUsage, err)
+	}
+	return given, nil
+}
+
+// planDiskParams plans to store disk parameters of a group, or of the cluster when group is empty.
+func (a *app) planDiskParams(env *control.Env, plan *control.Plan, c control.Cluster, group string, given map[string]control.Values) error {
+	inventory, ok := env.Inventory.(control.InstanceInventory)
+	if !ok && len(given) > 0 {
+		return fmt.Errorf("%w: -D: this inventory has disk parameters of its own: gnt-cluster modify -D", control.ErrUsage)
+	}
+	templates, err := instance.Templates(a.storage, env.Store)
+	if err != nil {
+		return err
+	}
+	owner, before := "all groups", c.DiskParams
+	if group != "" {
+		g, _ := c.Group(group)
+		owner, before = "group "+group, g.DiskParams
+	}
+	for _, t := range templates {
+		merged := control.Merge(before[t.Name()], given[t.Name()])
+		if equalValues(before[t.Name()], merged) {
+			continue
+		}
+		blockMoved(plan, c, t, group, merged)
+		add(plan, "disk-parameters "+t.Name(), "store the disk parameters of "+t.Name(), paramSentence(owner, t, merged), func(ctx context.Context) error {
+			return inventory.SetDiskParams(ctx, group, t.Name(), merged)
+		})
+		plan.Note("running instances keep what they were started with: a change takes effect at the next start")
+	}
+	return nil
+}
+
+// blockMoved adds a blocker for each group whose instances a change would look for elsewhere.
+func blockMoved(plan *control.Plan, c control.Cluster, t control.DiskTemplate, group string, merged control.Values) {
+	for _, g := range c.Groups {
+		users := instancesOf(c, g.Name, t.Name())
+		if group != "" && g.Name != group || len(users) == 0 {
+			continue
+		}
+		before := control.Getter(control.ResolveDisk(t, c.DiskParams[t.Name()], g.DiskParams[t.Name()]))
+		after := control.Getter(control.ResolveDisk(t, merged, g.DiskParams[t.Name()]))
+		if group != "" {
+			after = control.Getter(control.ResolveDisk(t, c.DiskParams[t.Name()], merged))
+		}
+		for _, o := range t.Options() {
+			if o.Fixed && !slices.Equal(before(o.Name), after(o.Name)) {
+				plan.Block("", "disk-parameter-in-use", "remove them first, or leave it as it is",
+					"%s of %s says where the disks of instances of group %s are: %s", o.Name, t.Name(), g.Name, strings.Join(users, ", "))
+			}
+		}
+	}
+}
+
+// instancesOf returns the instances of a group that have a disk of a template.
+func instancesOf(c control.Cluster, group, template string) []string {
+	var users []string
+	for _, i := range c.Instances {
+		n, _ := c.Node(i.Node)
+		uses := slices.ContainsFunc(i.Disks, func(d control.Disk) bool { return d.Template == template })
+		if n.Group == group && uses {
+			users = append(users, i.Name)
+		}
+	}
+	return users
+}
+
+func paramSentence(owner string, t control.DiskTemplate, values control.Values) string {
+	var words []string
+	for _, o := range t.Options() {
+		for _, v := range values[o.Name] {
+			words = append(words, o.Name+"="+v)
+		}
+	}
+	if len(words) == 0 {
+		words = []string{"only what holds elsewhere"}
+	}
+	return "inventory: " + t.Name() + " of " + owner + ": " + strings.Join(words, ", ")
+}
+
+// templateInfo is what holds for the disks of a template, for the output.
+type templateInfo struct {
+	Template string                `json:"template"`
+	Params   []control.OptionValue `json:"parameters"`
+}
+
+// templateInfos returns what holds for the disks of all templates, of a group or of the cluster.
+func (a *app) templateInfos(env *control.Env, c control.Cluster, g control.Group) ([]templateInfo, error) {
+	templates, err := instance.Templates(a.storage, env.Store)
+	if err != nil {
+		return nil, err
+	}
+	infos := make([]templateInfo, len(templates))
+	for i, t := range templates {
+		infos[i] = templateInfo{t.Name(), control.ResolveDisk(t, c.DiskParams[t.Name()], g.DiskParams[t.Name()])}
+	}
+	return infos, nil
+}
+
+// paramTable shows disk parameters with their sources.
+func (a *app) paramTable(infos []templateInfo) *table {
+	t := a.newTable("DISKS", "PARAMETER", "VALUE", "SOURCE")
+	for _, info := range infos {
+		for _, o := range info.Params {
+			t.add(info.Template, o.Name, strings.Join(o.Values, ","), o.Source)
+		}
+	}
+	return t
+}

@@ -1,0 +1,197 @@
+package guest
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/controltest"
+)
+
+// shelf is a storage of one image.
+type shelf struct {
+	control.DiskHost
+	state control.ImageState
+	// log is what was done to it.
+	log []string
+}
+
+func (s *shelf) Check(context.Context, control.DiskSpec) error { return nil }
+
+func (s *shelf) Look(context.Context, control.DiskSpec) (control.ImageState, error) {
+	return s.state, nil
+}
+
+func (s *shelf) Watchers(context.Context, control.DiskSpec) (all []string, own string, err error) {
+	return s.state.Watchers, s.state.MappedBy, nil
+}
+
+func (s *shelf) Claim(_ context.Context, _ control.DiskSpec, holder control.Claim) error {
+	if s.state.Claim != nil {
+		return control.ErrClaimed
+	}
+	s.state.Claim = &holder
+	s.log = append(s.log, "claim")
+	return nil
+}
+
+func (s *shelf) Release(_ context.Context, _ control.DiskSpec, token string) error {
+	if s.state.Claim != nil && s.state.Claim.Token == token {
+		s.state.Claim = nil
+		s.log = append(s.log, "release")
+	}
+	return nil
+}
+
+func (s *shelf) Fence(_ context.Context, _ control.DiskSpec, clients []string) error {
+	s.log = append(s.log, "fence "+strings.Join(clients, " "))
+	s.state.Watchers = slices.DeleteFunc(s.state.Watchers, func(w string) bool { return slices.Contains(clients, w) })
+	return nil
+}
+
+// handler is a node whose files are in a folder.
+func handler(t *testing.T, s *shelf) Handler {
+	t.Helper()
+	h := Handler{Runner: controltest.NewRunner(t), Disks: map[string]control.DiskHost{"shelf": s}, Root: t.TempDir()}
+	for name, content := range map[string]string{
+		"etc/machine-id":                 "m1\n",
+		"proc/sys/kernel/random/boot_id": "boot2\n",
+		"proc/7/stat":                    "7 (ceph ctl)) S 1 1 1 0 -1 4194560 1 1 1 1 1 1 1 1 20 0 1 0 4711 1 1",
+		"proc/7/cmdline":                 "cephctl\x00node-agent\x00",
+		"proc/8/stat":                    "8 (qemu) S 1 1 1 0 -1 4194560 1 1 1 1 1 1 1 1 20 0 1 0 4712 1 1",
+		"proc/8/cmdline":                 "qemu-system-x86_64\x00-uuid\x00alive\x00",
+		"proc/" + self() + "/stat":       "9 (test) S 1 1 1 0 -1 4194560 1 1 1 1 1 1 1 1 20 0 1 0 4713 1 1",
+		"proc/" + self() + "/cmdline":    "test\x00",
+	} {
+		path := filepath.Join(h.Root, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return h
+}
+
+// self is the process that the test is.
+func self() string { return strconv.Itoa(os.Getpid()) }
+
+// claimOf is a claim from this host by a process that is gone, for a guest that is.
+func claimOf(t *testing.T, change func(*control.Claim)) *control.Claim {
+	t.Helper()
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &control.Claim{Token: "T", Instance: "web9", UUID: "gone", Host: host, Machine: "m1", Boot: "boot2", Agent: "99.1"}
+	if change != nil {
+		change(c)
+	}
+	return c
+}
+
+func TestIsDead(t *testing.T) {
+	h := handler(t, &shelf{})
+	for _, test := range []struct {
+		name   string
+		change func(*control.Claim)
+		want   bool
+	}{
+		{"neither agent nor guest lives", nil, true},
+		{"another process has the number now", func(c *control.Claim) { c.Agent = "7.1" }, true},
+		{"the agent lives", func(c *control.Claim) { c.Agent = "7.4711" }, false},
+		{"the guest lives", func(c *control.Claim) { c.UUID = "alive" }, false},
+		{"another boot", func(c *control.Claim) { c.Boot, c.UUID, c.Agent = "boot1", "alive", "7.4711" }, true},
+		{"another host", func(c *control.Claim) { c.Host = "elsewhere" }, false},
+		{"a host of the same name", func(c *control.Claim) { c.Machine, c.Boot = "m2", "boot1" }, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got, err := h.isDead(&Request{RunDir: "/run/cephctl"}, claimOf(t, test.change))
+			if got != test.want || err != nil {
+				t.Errorf("dead: %t, %v, want %t", got, err, test.want)
+			}
+		})
+	}
+}
+
+func TestClaim(t *testing.T) {
+	elsewhere := func(c *control.Claim) { c.Host = "elsewhere" }
+	for _, test := range []struct {
+		name    string
+		state   control.ImageState
+		request Request
+		log     []string
+		err     string
+	}{
+		{name: "free", log: []string{"claim"}},
+		{name: "the holder lives", state: control.ImageState{Claim: claimOf(t, func(c *control.Claim) { c.UUID = "alive" })}, err: "is claimed by instance web9"},
+		{name: "the holder is dead", state: control.ImageState{Claim: claimOf(t, nil), Clients: []string{"a"}}, log: []string{"fence ", "release", "claim"}},
+		{
+			name: "the holder is dead, and the cluster has its client still", log: []string{"fence a", "release", "claim"},
+			state: control.ImageState{Claim: claimOf(t, nil), Clients: []string{"a", "b"}, Watchers: []string{"a"}},
+		},
+		{name: "a holder elsewhere", state: control.ImageState{Claim: claimOf(t, elsewhere), Clients: []string{"a"}}, err: "is claimed by instance web9 on elsewhere"},
+		{
+			name: "a holder elsewhere that its node says is dead", request: Request{Dead: []string{"T"}}, log: []string{"fence ", "release", "claim"},
+			state: control.ImageState{Claim: claimOf(t, elsewhere), Clients: []string{"a"}},
+		},
+		{
+			name: "a holder elsewhere that is to be fenced", request: Request{Fence: []string{"T"}}, log: []string{"fence a b", "release", "claim"},
+			state: control.ImageState{Claim: claimOf(t, elsewhere), Clients: []string{"a", "b"}},
+		},
+		{
+			name: "a client that is to be fenced and is back", request: Request{Fence: []string{"T"}}, err: "client a, which was gone, is there again",
+			state: control.ImageState{Claim: claimOf(t, elsewhere), Clients: []string{"a"}, Watchers: []string{"a"}},
+		},
+		{
+			name: "clients that nobody knows", request: Request{Fence: []string{"T"}}, err: "the clients of the claim are not known",
+			state: control.ImageState{Claim: claimOf(t, elsewhere)},
+		},
+		{
+			name: "consent to another claim", request: Request{Fence: []string{"other"}}, err: "is claimed by instance web9 on elsewhere",
+			state: control.ImageState{Claim: claimOf(t, elsewhere), Clients: []string{"a"}},
+		},
+		{name: "mapped here", state: control.ImageState{Watchers: []string{"k"}, MappedBy: "k"}, log: []string{"claim"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := &shelf{state: test.state}
+			r := test.request
+			r.RunDir, r.Instance = "/run/cephctl", control.Instance{Name: "web1", UUID: "u"}
+			err := handler(t, s).claim(t.Context(), &r, control.DiskSpec{Disk: control.Disk{Template: "shelf", Image: "i"}}, control.Claim{Token: "mine"})
+			if test.err == "" && err != nil || test.err != "" && (err == nil || !strings.Contains(err.Error(), test.err)) {
+				t.Errorf("error %v, want %q", err, test.err)
+			}
+			if diff := cmp.Diff(test.log, s.log); diff != "" {
+				t.Errorf("done (-want +got):\n%s", diff)
+			}
+			if strings.HasPrefix(test.err, "is claimed") != errors.Is(err, control.ErrClaimed) {
+				t.Errorf("error %v is ErrClaimed: %t", err, errors.Is(err, control.ErrClaimed))
+			}
+		})
+	}
+}
+
+// Who has the image open without a claim is not written over: the claim is given back.
+func TestClaimOfAnOpenImage(t *testing.T) {
+	s := &shelf{state: control.ImageState{Watchers: []string{"ganeti"}}}
+	h := handler(t, s)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	r := &Request{RunDir: "/run/cephctl", Instance: control.Instance{Name: "web1"}}
+	err := h.claim(ctx, r, control.DiskSpec{Disk: control.Disk{Template: "shelf", Image: "i"}}, control.Claim{Token: "mine"})
+	if err == nil || !strings.Contains(err.Error(), "open elsewhere, by client ganeti") {
+		t.Errorf("error %v", err)
+	}
+	if diff := cmp.Diff([]string{"claim", "release"}, s.log); diff != "" {
+		t.Errorf("done (-want +got):\n%s", diff)
+	}
+}

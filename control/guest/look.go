@@ -1,0 +1,179 @@
+package guest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/run"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/kvm"
+)
+
+// The kinds of reasons why an instance can't be started on a node, beside those of disks.
+const (
+	CaseQEMU   = "qemu-missing"
+	CaseMemory = "instance-memory"
+	CaseBridge = "bridge-missing"
+	CaseDisk   = "disk"
+)
+
+// look says what there is of an instance, and what keeps it from being started here.
+func (h Handler) look(ctx context.Context, r *Request) (*Look, error) {
+	host, err := os.Hostname()
+	if err != nil {
+		return nil, fmt.Errorf("find the name of this host: %w", err)
+	}
+	l := &Look{Host: host, Disks: make([]DiskLook, len(r.Disks))} // an empty list, not null
+	l.Guest, err = h.qemu(r).Status(ctx, r.Instance.Name)
+	if err != nil && !errors.Is(err, kvm.ErrNotRunning) {
+		l.Problem = err.Error()
+	}
+	if r.Start && l.Guest == nil {
+		l.Blockers = h.lacks(ctx, r)
+		if l.Commands, err = h.commands(r); err != nil {
+			return nil, err
+		}
+	}
+	for i, d := range r.Disks {
+		if err := h.lookDisk(ctx, r, d, &l.Disks[i]); err != nil {
+			b := blocker(r, d, err)
+			l.Disks[i].Problem = &b
+		}
+	}
+	if l.Guest != nil {
+		h.asStarted(r, l)
+	}
+	return l, nil
+}
+
+// paramAccess is the disk parameter that says who does the I/O.
+const paramAccess = "access"
+
+// asStarted says of the disks of a guest that runs what it was started with: the parameters may have changed since.
+func (h Handler) asStarted(r *Request, l *Look) {
+	data, err := os.ReadFile(r.dir().RuntimeFile(r.Instance.Name))
+	if err != nil {
+		return
+	}
+	started, err := kvm.ParseRuntime(data)
+	if err != nil {
+		return
+	}
+	for i := range l.Disks {
+		if d, ok := started.ByUUID(r.Disks[i].UUID); ok {
+			l.Disks[i].Path, l.Disks[i].Access = d.URI, d.Access
+		}
+		if cache := l.Guest.Cache(r.Disks[i].UUID); cache != "" {
+			l.Disks[i].Cache = cache
+		}
+	}
+}
+
+func (h Handler) lookDisk(ctx context.Context, r *Request, d control.DiskSpec, l *DiskLook) error {
+	host, err := h.disk(d)
+	if err != nil {
+		return err
+	}
+	open, _ := host.Preview(d)
+	l.Path, l.Cache, l.Access = open.Path, open.Cache, d.Params[paramAccess]
+	if r.Start || d.Map {
+		if err := host.Check(ctx, d); err != nil {
+			return err
+		}
+	}
+	if l.ImageState, err = host.Look(ctx, d); err != nil {
+		return err
+	}
+	if l.Mapped != "" && open.Mapped != "" {
+		l.Path = strings.Replace(l.Path, open.Mapped, l.Mapped, 1)
+	}
+	if l.Claim != nil {
+		l.Dead, err = h.isDead(r, l.Claim)
+	}
+	return err
+}
+
+// lacks returns what this node lacks for the instance, whatever there is of its images.
+func (h Handler) lacks(ctx context.Context, r *Request) []control.Blocker {
+	var lacks []control.Blocker
+	add := func(kind, cure, format string, args ...any) {
+		lacks = append(lacks, control.Blocker{Node: r.Instance.Node, Case: kind, Text: fmt.Sprintf(format, args...), Cure: cure})
+	}
+	if _, err := h.Runner.Run(ctx, nil, kvm.Program, "-version"); err != nil {
+		add(CaseQEMU, "apt-get install qemu-system-x86 qemu-block-extra", "QEMU can't be run: %v", err)
+	}
+	if free, err := h.freeMemory(); err == nil && free < r.Instance.MemoryBytes {
+		add(CaseMemory, "stop another instance, or give it less", "has %d MiB of memory free, and the instance wants %d MiB", free>>20, r.Instance.MemoryBytes>>20)
+	}
+	for i, n := range r.Instance.NICs {
+		if n.Mode != kvm.ModeBridged {
+			continue
+		}
+		if _, err := os.Stat(h.path(filepath.Join("sys/class/net", n.Bridge, "bridge"))); err != nil {
+			add(CaseBridge, "ip link add "+n.Bridge+" type bridge", "has no bridge %s for NIC %d", n.Bridge, i)
+		}
+	}
+	return lacks
+}
+
+// checkDisk returns what this node lacks for a disk.
+func (h Handler) checkDisk(ctx context.Context, d control.DiskSpec) error {
+	host, err := h.disk(d)
+	if err != nil {
+		return err
+	}
+	return host.Check(ctx, d)
+}
+
+// blocker makes what stands in the way of an error about a disk.
+func blocker(r *Request, d control.DiskSpec, err error) control.Blocker {
+	b := control.Blocker{Node: r.Instance.Node, Case: CaseDisk, Text: fmt.Sprintf("disk %d: %v", d.Index, err)}
+	var known *control.DiskError
+	if errors.As(err, &known) {
+		b.Case, b.Text, b.Cure = known.Case, fmt.Sprintf("disk %d: %s", d.Index, known.Text), known.Cure
+	}
+	return b
+}
+
+// freeMemory returns how much memory can be used without swapping, in bytes.
+func (h Handler) freeMemory() (int64, error) {
+	text, err := readText(h.path("proc/meminfo"))
+	if err != nil {
+		return 0, fmt.Errorf("look for free memory: %w", err)
+	}
+	for line := range strings.Lines(text) {
+		if rest, ok := strings.CutPrefix(line, "MemAvailable:"); ok {
+			kib, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
+			return kib << 10, err
+		}
+	}
+	return 0, errors.New("look for free memory: the kernel does not say")
+}
+
+// commands are what a start runs, for people.
+func (h Handler) commands(r *Request) ([]string, error) {
+	var lines []string
+	config := kvm.Config{
+		Instance: r.Instance.Name, UUID: r.Instance.UUID,
+		MemoryMiB: r.Instance.MemoryBytes >> 20, VCPUs: r.Instance.VCPUs, NICs: nics(r.Instance.NICs),
+	}
+	for _, d := range r.Disks {
+		host, err := h.disk(d)
+		if err != nil {
+			return nil, err
+		}
+		open, commands := host.Preview(d)
+		lines = append(lines, commands...)
+		config.Drives = append(config.Drives, drive(d, open))
+	}
+	argv, err := h.qemu(r).CommandLine(&config)
+	if err != nil {
+		return nil, err
+	}
+	return append(lines, run.Quote(argv)), nil
+}

@@ -1,0 +1,149 @@
+package guest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/kvm"
+)
+
+// undoTimeout is what there is to undo a start that has failed.
+const undoTimeout = time.Minute
+
+// start claims and opens the disks, starts QEMU and remembers its clients. What fails is undone as a whole.
+func (h Handler) start(ctx context.Context, r *Request, progress func(string)) (*kvm.Status, error) {
+	lacks := blockerErrors(h.lacks(ctx, r))
+	for _, d := range r.Disks {
+		if err := h.checkDisk(ctx, d); err != nil {
+			lacks = append(lacks, fmt.Errorf("disk %d: %w", d.Index, err))
+		}
+	}
+	if err := errors.Join(lacks...); err != nil {
+		return nil, err
+	}
+	me, err := h.me(r)
+	if err != nil {
+		return nil, err
+	}
+	s := &starting{Handler: h, r: r, me: me}
+	status, err := s.start(ctx, progress)
+	if err == nil {
+		return status, nil
+	}
+	undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
+	defer cancel()
+	return nil, withUndo(err, s.undo(undo))
+}
+
+// starting is a start under way, and what is to be undone of it.
+type starting struct {
+	Handler
+	r       *Request
+	me      control.Claim
+	claimed []control.DiskSpec
+	mapped  []control.DiskSpec
+	runs    bool
+}
+
+func (s *starting) start(ctx context.Context, progress func(string)) (*kvm.Status, error) {
+	config := kvm.Config{
+		Instance: s.r.Instance.Name, UUID: s.r.Instance.UUID,
+		MemoryMiB: s.r.Instance.MemoryBytes >> 20, VCPUs: s.r.Instance.VCPUs, NICs: nics(s.r.Instance.NICs),
+	}
+	progress("claiming the disks")
+	for _, d := range s.r.Disks {
+		if err := s.claim(ctx, s.r, d, s.me); err != nil {
+			return nil, err
+		}
+		s.claimed = append(s.claimed, d)
+		host, err := s.disk(d)
+		if err != nil {
+			return nil, err
+		}
+		open, err := host.Open(ctx, d)
+		if err != nil {
+			return nil, fmt.Errorf("disk %d: %w", d.Index, err)
+		}
+		if open.Mapped != "" {
+			s.mapped = append(s.mapped, d)
+		}
+		config.Drives = append(config.Drives, drive(d, open))
+	}
+	progress("starting QEMU")
+	status, err := s.qemu(s.r).Start(ctx, &config)
+	if err != nil {
+		return nil, err
+	}
+	s.runs = true
+	return status, s.remember(ctx)
+}
+
+// remember notes the clients that QEMU has now: when nobody can ask this node any more, they are who is to be kept out.
+func (s *starting) remember(ctx context.Context) error {
+	for _, d := range s.r.Disks {
+		host, err := s.disk(d)
+		if err != nil {
+			return err
+		}
+		clients, _, err := host.Watchers(ctx, d)
+		if err != nil {
+			return err
+		}
+		if err := host.Opened(ctx, d, clients); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *starting) undo(ctx context.Context) error {
+	var errs []error
+	if s.runs {
+		if _, err := s.qemu(s.r).Stop(ctx, s.r.Instance.Name, 0, func(string) {}); err != nil {
+			return err // it may still write: the claim has to stay
+		}
+	}
+	for _, d := range s.mapped {
+		host, err := s.disk(d)
+		if err == nil {
+			err = host.Close(ctx, d)
+		}
+		errs = append(errs, err)
+	}
+	for _, d := range s.claimed {
+		host, err := s.disk(d)
+		if err == nil {
+			err = host.Release(ctx, d, s.me.Token)
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// drive returns a disk as QEMU is started with it.
+func drive(d control.DiskSpec, open control.OpenDisk) kvm.Drive {
+	return kvm.Drive{
+		UUID: d.UUID, SizeMiB: d.SizeBytes >> 20, Path: open.Path, Blockdev: open.Blockdev, Driver: open.Driver,
+		Cache: open.Cache, Discard: open.Discard, Link: open.Mapped, Origin: open.Origin,
+	}
+}
+
+func nics(all []control.NIC) []kvm.NIC {
+	out := make([]kvm.NIC, len(all))
+	for i, n := range all {
+		out[i] = kvm.NIC{UUID: n.UUID, Mode: n.Mode, MAC: n.MAC, Bridge: n.Bridge}
+	}
+	return out
+}
+
+// blockerErrors makes errors of what stands in the way.
+func blockerErrors(blockers []control.Blocker) []error {
+	errs := make([]error, len(blockers))
+	for i, b := range blockers {
+		errs[i] = errors.New(b.String())
+	}
+	return errs
+}

@@ -1,0 +1,115 @@
+package guest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/controltest"
+)
+
+func (s *shelf) Preview(control.DiskSpec) (control.OpenDisk, []string) {
+	return control.OpenDisk{Path: "shelf:i", Cache: "none"}, []string{"claim i"}
+}
+
+func (s *shelf) Open(_ context.Context, d control.DiskSpec) (control.OpenDisk, error) {
+	s.log = append(s.log, "open")
+	open := control.OpenDisk{Path: "shelf:i", Blockdev: json.RawMessage(`{"driver":"shelf"}`), Driver: "shelf", Cache: "none"}
+	if d.Map {
+		open.Mapped = "/dev/shelf0"
+	}
+	return open, nil
+}
+
+func (s *shelf) Close(context.Context, control.DiskSpec) error {
+	s.log = append(s.log, "close")
+	return nil
+}
+
+// A start that fails gives back what it has taken, in reverse, and says what QEMU has said.
+func TestStartIsUndone(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		mapped bool
+		qemu   controltest.Answer
+		memory string
+		want   string
+		log    []string
+	}{
+		{
+			name: "QEMU does not start", qemu: controltest.Answer{Code: 1, Stderr: "Unknown driver 'shelf'"}, want: "Unknown driver 'shelf'",
+			log: []string{"claim", "open", "release"},
+		},
+		{
+			name: "with a block device", mapped: true, qemu: controltest.Answer{Code: 1, Stderr: "Unknown driver 'shelf'"}, want: "Unknown driver 'shelf'",
+			log: []string{"claim", "open", "close", "release"},
+		},
+		{name: "QEMU says nothing and is not there", want: "is not running", log: []string{"claim", "open", "release"}},
+		{name: "no memory", memory: "MemAvailable: 1024 kB\n", want: "has 1 MiB of memory free"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := &shelf{}
+			h := handler(t, s)
+			test.qemu.Command = "qemu-system-x86_64"
+			h.Runner = controltest.NewRunner(t, test.qemu, controltest.Answer{Command: "qemu-system-x86_64 -version"})
+			if test.memory == "" {
+				test.memory = "MemAvailable: 1048576 kB\n"
+			}
+			for name, content := range map[string]string{"proc/meminfo": test.memory, "proc/net/unix": ""} {
+				if err := os.MkdirAll(filepath.Dir(filepath.Join(h.Root, name)), 0o755); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(filepath.Join(h.Root, name), []byte(content), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			r := &Request{
+				RunDir: filepath.Join(h.Root, "run"), Instance: control.Instance{Name: "web1", UUID: "u", Node: "node1", MemoryBytes: 64 << 20, VCPUs: 1},
+				Disks: []control.DiskSpec{{Disk: control.Disk{UUID: "f42e5100-476a-4674-ab6c-1aedf73dec53", Template: "shelf", Image: "i"}, Map: test.mapped}},
+			}
+			payload, err := json.Marshal(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = h.Handle(t.Context(), ActionStart, payload, func(string) {})
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("error %v, want %q", err, test.want)
+			}
+			if diff := cmp.Diff(test.log, s.log); diff != "" {
+				t.Errorf("done (-want +got):\n%s", diff)
+			}
+			if s.state.Claim != nil {
+				t.Error("the claim is still there")
+			}
+			if files, err := filepath.Glob(filepath.Join(h.Root, "run/kvm/*/web1*")); len(files) > 0 || err != nil {
+				t.Errorf("there are still %v, %v", files, err)
+			}
+		})
+	}
+}
+
+func TestLocks(t *testing.T) {
+	h := Handler{}
+	payload := json.RawMessage(`{"run_dir":"/run/cephctl","instance":{"name":"web1"}}`)
+	for action, want := range map[string]string{
+		ActionLook: "", ActionProve: "", ActionStart: "/run/cephctl/kvm/lock/web1", ActionStop: "/run/cephctl/kvm/lock/web1",
+		ActionActivate: "/run/cephctl/kvm/lock/web1", ActionRemove: "/run/cephctl/kvm/lock/web1",
+	} {
+		if got := h.Lock(action, payload); got != want {
+			t.Errorf("lock of %s: %q, want %q", action, got, want)
+		}
+	}
+	if _, err := h.Handle(t.Context(), ActionStart, json.RawMessage(`{`), nil); err == nil {
+		t.Error("no error about a request that is none")
+	}
+	if _, err := h.Handle(t.Context(), "instance-paint", payload, nil); err == nil || errors.Is(err, control.ErrClaimed) {
+		t.Errorf("error %v", err)
+	}
+}

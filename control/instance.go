@@ -1,0 +1,181 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"time"
+)
+
+// Instance is a virtual machine that cephctl starts itself.
+type Instance struct {
+	Name string `json:"name"`
+	UUID string `json:"uuid"`
+	// Node is the name of the node that it runs on.
+	Node        string `json:"node"`
+	MemoryBytes int64  `json:"memory_bytes"`
+	VCPUs       int    `json:"vcpus"`
+	Disks       []Disk `json:"disks,omitempty"`
+	NICs        []NIC  `json:"nics,omitempty"`
+}
+
+// Disk is a disk of an instance.
+type Disk struct {
+	UUID string `json:"uuid"`
+	// Template is the name of its disk template.
+	Template string `json:"template"`
+	Image    string `json:"image"`
+	// SizeBytes is how large it was when the instance was added.
+	SizeBytes int64 `json:"size_bytes"`
+	// Made tells that the image was made for the instance.
+	Made bool `json:"made,omitempty"`
+	// Where are the disk parameters that say where the image is, as they were when the instance was added.
+	Where map[string]string `json:"where,omitempty"`
+}
+
+// NIC is a network card of an instance.
+type NIC struct {
+	UUID string `json:"uuid"`
+	// Mode is "user" or "bridged".
+	Mode   string `json:"mode"`
+	Bridge string `json:"bridge,omitempty"`
+	MAC    string `json:"mac"`
+}
+
+// Instance returns the instance with this name, or false.
+func (c *Cluster) Instance(name string) (Instance, bool) {
+	i := slices.IndexFunc(c.Instances, func(i Instance) bool { return i.Name == name })
+	if i < 0 {
+		return Instance{}, false
+	}
+	return c.Instances[i], true
+}
+
+// InstanceInventory is an inventory that keeps instances and disk parameters, too. Ganeti's keeps its own.
+type InstanceInventory interface {
+	AddInstance(ctx context.Context, instance Instance) error
+	RemoveInstance(ctx context.Context, name string) error
+	// MoveInstance says on which node an instance is from now on.
+	MoveInstance(ctx context.Context, name, node string) error
+	// SetDiskParams stores the disk parameters of a template for a group, or for the cluster when group is empty.
+	SetDiskParams(ctx context.Context, group, template string, params Values) error
+}
+
+// DiskTemplate is a kind of disks of a storage type: its name and the disk parameters that it takes.
+type DiskTemplate interface {
+	// Name is what stands before the colon in -D.
+	Name() string
+	// Options are the disk parameters, in the order in which they are shown. Those that say where images are have Fixed.
+	Options() []Option
+}
+
+// DiskSpec is a disk with all that holds for it, as a node gets it.
+type DiskSpec struct {
+	Disk
+	Index int `json:"index"`
+	// Params are all the disk parameters of its template.
+	Params map[string]string `json:"params"`
+	// Map asks for a local block device beside.
+	Map bool `json:"map,omitempty"`
+}
+
+// OpenDisk is a disk that QEMU can open.
+type OpenDisk struct {
+	// Path is the KVM device path, for people.
+	Path string
+	// Blockdev is what QEMU opens, as the JSON of a node of -blockdev, and Driver the block driver that it has to say
+	// it is open through.
+	Blockdev json.RawMessage
+	Driver   string
+	// Cache is none, writeback or writethrough.
+	Cache   string
+	Discard bool
+	// Mapped is the local block device, or empty.
+	Mapped string
+	// Origin are fields that the runtime file has about the disk.
+	Origin map[string]json.RawMessage
+}
+
+// ImageState is what there is of an image, and who has it.
+type ImageState struct {
+	Exists    bool  `json:"exists"`
+	SizeBytes int64 `json:"size_bytes,omitempty"`
+	// Claim is who may write to it, or nil.
+	Claim *Claim `json:"claim,omitempty"`
+	// Watchers are the addresses of the clients that have it open.
+	Watchers []string `json:"watchers"`
+	// Clients are the addresses of the clients that may write for the holder of the claim.
+	Clients []string `json:"clients,omitempty"`
+	// Mapped is the local block device, or empty, and MappedBy the address of the client behind it.
+	Mapped   string `json:"mapped,omitempty"`
+	MappedBy string `json:"mapped_by,omitempty"`
+}
+
+// Claim is who may write to an image.
+type Claim struct {
+	// Token tells one claim from all others.
+	Token string `json:"token"`
+	// Instance and UUID are those of the instance, Node the name that its node has in the inventory.
+	Instance string `json:"instance"`
+	UUID     string `json:"uuid"`
+	Node     string `json:"node"`
+	// Host is the host name of the node and Machine its machine id, Boot tells one boot of it from all others, and Agent
+	// the process that has made the claim.
+	Host    string    `json:"host"`
+	Machine string    `json:"machine,omitempty"`
+	Boot    string    `json:"boot"`
+	Agent   string    `json:"agent"`
+	Since   time.Time `json:"since"`
+}
+
+// DiskHost does on a node what its disks need. Errors are *DiskError where the cause is known.
+type DiskHost interface {
+	// Check returns what this node lacks for the disk, whatever there is of the image.
+	Check(ctx context.Context, d DiskSpec) error
+	// Look returns what there is of the image. That there is none is no error.
+	Look(ctx context.Context, d DiskSpec) (ImageState, error)
+	// Watchers returns the addresses of the clients that have the image open, and which of them is this node's own block
+	// device, if any is.
+	Watchers(ctx context.Context, d DiskSpec) (all []string, own string, err error)
+	// Create makes the image, Remove removes it.
+	Create(ctx context.Context, d DiskSpec) error
+	Remove(ctx context.Context, d DiskSpec) error
+	// Claim makes the holder the one who may write to the image, or returns an error that wraps ErrClaimed.
+	Claim(ctx context.Context, d DiskSpec, holder Claim) error
+	// Release takes the claim with a token away.
+	Release(ctx context.Context, d DiskSpec, token string) error
+	// Preview returns what Open is going to return, as far as that is known, and the commands that are run for Claim and
+	// Open, for people.
+	Preview(d DiskSpec) (OpenDisk, []string)
+	// Open prepares the image for QEMU, and maps it where that is asked for. Close undoes it.
+	Open(ctx context.Context, d DiskSpec) (OpenDisk, error)
+	Close(ctx context.Context, d DiskSpec) error
+	// Opened remembers the clients that write for the holder of the claim.
+	Opened(ctx context.Context, d DiskSpec, clients []string) error
+	// Fence keeps clients from writing any more, whatever they still have under way.
+	Fence(ctx context.Context, d DiskSpec, clients []string) error
+}
+
+// DiskError is why a disk can't be used.
+type DiskError struct {
+	// Case names the kind, as docs/refusals.md lists them.
+	Case string
+	// Text is what is wrong, Cure what to do about it.
+	Text, Cure string
+}
+
+// Error returns what is wrong and what to do about it.
+func (e *DiskError) Error() string {
+	if e.Cure == "" {
+		return e.Text
+	}
+	return e.Text + ": " + e.Cure
+}
+
+// String returns the holder of a claim as people read it.
+func (c *Claim) String() string {
+	if c.Host == "" {
+		return c.Instance
+	}
+	return "instance " + c.Instance + " on " + c.Host + " since " + c.Since.Local().Format(time.DateTime)
+}

@@ -1,0 +1,82 @@
+package instance
+
+import (
+	"context"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/guest"
+)
+
+// Activate returns the change that maps the disks of an instance as block devices of its node, for who administers them.
+// Devices is filled in with their paths.
+func (s *Instances) Activate(name string, devices *[]string) control.Change {
+	return s.changeDevices("activate-disks", name, "map the disks of instance "+name, func(l *guest.Look) bool {
+		for _, d := range l.Disks {
+			if d.Mapped == "" {
+				return true
+			}
+		}
+		return false
+	}, guest.ActionActivate, devices)
+}
+
+// Deactivate returns the change that takes these block devices away.
+func (s *Instances) Deactivate(name string) control.Change {
+	return s.changeDevices("deactivate-disks", name, "unmap the disks of instance "+name, func(l *guest.Look) bool {
+		for _, d := range l.Disks {
+			if d.Mapped != "" {
+				return true
+			}
+		}
+		return false
+	}, guest.ActionDeactivate, nil)
+}
+
+func (s *Instances) changeDevices(kind, name, title string, wanted func(*guest.Look) bool, action string, devices *[]string) control.Change {
+	return control.Change{Kind: kind, Target: name, Free: true, Plan: func(ctx context.Context, _ *control.Memory) (*control.Plan, error) {
+		plan := &control.Plan{Title: title}
+		c, i, n, err := s.load(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		r, err := s.request(c, i, action == guest.ActionActivate)
+		if err != nil {
+			return nil, err
+		}
+		l, err := s.lookAt(ctx, n, r)
+		if err != nil {
+			return nil, err
+		}
+		blockDevices(plan, n, r, l, action)
+		if len(plan.Blockers) > 0 || !wanted(l) {
+			return plan, nil
+		}
+		step := control.Step{ID: kind, Node: n.Name, Title: title}
+		for d := range l.Disks {
+			step.Commands = append(step.Commands, title+": "+r.Disks[d].Image)
+		}
+		step.Do = func(ctx context.Context, progress func(string)) error {
+			if devices == nil {
+				return s.call(ctx, n, action, r, nil, progress)
+			}
+			return s.call(ctx, n, action, r, devices, progress)
+		}
+		plan.Steps = append(plan.Steps, step)
+		return plan, nil
+	}}
+}
+
+// blockDevices adds what stands in the way of a change of block devices.
+func blockDevices(plan *control.Plan, n control.Node, r *guest.Request, l *guest.Look, action string) {
+	if l.Guest != nil && action == guest.ActionDeactivate {
+		plan.Block(n.Name, "instance-running", "stop it first: cephctl instance stop "+r.Instance.Name, "instance %s runs there", r.Instance.Name)
+	}
+	for d := range l.Disks {
+		switch found := &l.Disks[d]; {
+		case found.Problem != nil:
+			plan.Blockers = append(plan.Blockers, *found.Problem)
+		case !found.Exists && action == guest.ActionActivate:
+			plan.Block(n.Name, "disk-no-image", "see \"cephctl instance info "+r.Instance.Name+"\"", "disk %d: there is no image %s", d, r.Disks[d].Image)
+		}
+	}
+}

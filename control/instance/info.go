@@ -1,0 +1,93 @@
+package instance
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/guest"
+)
+
+// States of an instance that has no guest to say its own.
+const (
+	StateStopped = "stopped"
+	StateUnknown = "unknown"
+)
+
+// Info is what there is of an instance.
+type Info struct {
+	control.Instance
+	// State is QEMU's, for example "running", or one of the above.
+	State string `json:"state"`
+	// Problem is why the state is unknown.
+	Problem string `json:"problem,omitempty"`
+	PID     int    `json:"pid,omitempty"`
+	Accel   string `json:"accelerator,omitempty"`
+	QEMU    string `json:"qemu,omitempty"`
+	// Specs are the disks with their parameters, Looks what the node says of them, in the same order.
+	Specs []control.DiskSpec `json:"disk_parameters"`
+	Looks []guest.DiskLook   `json:"disk_states"`
+}
+
+// Info returns what there is of an instance.
+func (s *Instances) Info(ctx context.Context, name string) (*Info, error) {
+	c, i, n, err := s.load(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return s.info(ctx, c, i, n, true)
+}
+
+// List returns all instances, without what there is of their images.
+func (s *Instances) List(ctx context.Context) ([]*Info, error) {
+	c, err := s.Env.Inventory.Cluster(ctx)
+	if err != nil {
+		return nil, err
+	}
+	infos, errs := make([]*Info, len(c.Instances)), make([]error, len(c.Instances))
+	room := make(chan struct{}, max(1, s.Env.Parallel))
+	var all sync.WaitGroup
+	for at, i := range c.Instances {
+		all.Go(func() {
+			room <- struct{}{}
+			defer func() { <-room }()
+			n, _ := c.Node(i.Node)
+			infos[at], errs[at] = s.info(ctx, &c, i, n, false)
+		})
+	}
+	all.Wait()
+	return infos, errors.Join(errs...)
+}
+
+func (s *Instances) info(ctx context.Context, c *control.Cluster, i control.Instance, n control.Node, images bool) (*Info, error) {
+	r, err := s.request(c, i, false)
+	if err != nil {
+		return nil, err
+	}
+	info := &Info{Instance: i, State: StateUnknown, Specs: r.Disks, Looks: []guest.DiskLook{}}
+	if n.Name == "" || n.Offline {
+		info.Problem = "its node is offline or gone"
+		return info, nil
+	}
+	asked := *r
+	if !images {
+		asked.Disks = nil
+	}
+	l, err := s.lookAt(ctx, n, &asked)
+	if err != nil {
+		info.Problem = err.Error()
+		return info, ctx.Err()
+	}
+	info.Looks, info.State, info.Problem = l.Disks, StateStopped, l.Problem
+	if l.Guest != nil {
+		info.PID, info.Accel, info.QEMU, info.State = l.Guest.PID, l.Guest.Accel, l.Guest.Version, l.Guest.State
+	}
+	if info.State == "" {
+		info.State = StateUnknown // it runs and does not answer
+	}
+	if image := l.Lost(&asked); image != "" {
+		info.Problem = "it has lost image " + image + ": its claim was taken away"
+	}
+	return info, nil
+}

@@ -1,0 +1,151 @@
+// Package instance plans what becomes of the instances that cephctl starts itself: on which node, with which disks, and that
+// nobody else writes to these.
+package instance
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/agent"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/guest"
+)
+
+// callTimeout bounds what a node does about an instance, beside the time that a guest has to shut down.
+const callTimeout = 5 * time.Minute
+
+// DefaultRunDir is where a node keeps the files of its guests.
+const DefaultRunDir = "/run/cephctl"
+
+// Instances plans with an environment.
+type Instances struct {
+	Env *control.Env
+	// Storage are the storage types.
+	Storage []control.StorageType
+	// RunDir is where nodes keep the files of guests; DefaultRunDir when empty.
+	RunDir string
+}
+
+func (s *Instances) runDir() string { return cmp.Or(s.RunDir, DefaultRunDir) }
+
+// Templates returns the disk templates, with the defaults that follow the storage options.
+func Templates(types []control.StorageType, store control.Store) ([]control.DiskTemplate, error) {
+	st, err := store.Load()
+	if err != nil {
+		return nil, err
+	}
+	templates := make([]control.DiskTemplate, len(types))
+	for i, t := range types {
+		var options control.Values
+		if known := st.Storage[t.Name()]; known != nil {
+			options = known.Options
+		}
+		templates[i] = t.Disks(options)
+	}
+	return templates, nil
+}
+
+// template returns the disk template with this name.
+func (s *Instances) template(name string) (control.DiskTemplate, error) {
+	templates, err := Templates(s.Storage, s.Env.Store)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range templates {
+		if t.Name() == name {
+			return t, nil
+		}
+	}
+	return nil, fmt.Errorf("%w: no disk template is called %q", control.ErrUsage, name)
+}
+
+// params returns the disk parameters that hold for a disk of an instance: where its image is, as it was when the instance
+// was added, and all else as it is now.
+func (s *Instances) params(c *control.Cluster, node string, d control.Disk) (map[string]string, error) {
+	t, err := s.template(d.Template)
+	if err != nil {
+		return nil, err
+	}
+	n, _ := c.Node(node)
+	g, _ := c.Group(n.Group)
+	params := make(map[string]string)
+	for _, v := range control.ResolveDisk(t, c.DiskParams[t.Name()], g.DiskParams[t.Name()]) {
+		if len(v.Values) > 0 {
+			params[v.Name] = v.Values[0]
+		}
+	}
+	for _, o := range t.Options() {
+		if o.Fixed && d.Where != nil {
+			delete(params, o.Name)
+		}
+	}
+	maps.Copy(params, d.Where)
+	return params, nil
+}
+
+// request returns what a node is asked about an instance.
+func (s *Instances) request(c *control.Cluster, i control.Instance, mapped bool) (*guest.Request, error) {
+	r := &guest.Request{Instance: i, RunDir: s.runDir(), Disks: []control.DiskSpec{}}
+	for n, d := range i.Disks {
+		params, err := s.params(c, i.Node, d)
+		if err != nil {
+			return nil, err
+		}
+		r.Disks = append(r.Disks, control.DiskSpec{Disk: d, Index: n, Params: params, Map: mapped})
+	}
+	return r, nil
+}
+
+// call has the agent of a node carry out an action, and decodes what it answers into result, unless that is nil.
+func (s *Instances) call(ctx context.Context, n control.Node, action string, r *guest.Request, result any, progress func(string)) error {
+	timeout := callTimeout + r.Timeout
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("no answer within %s", timeout))
+	defer cancel()
+	body, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("encode the request: %w", err)
+	}
+	request := agent.Request{Protocol: agent.Protocol, Version: s.Env.Version, Action: action, Payload: body}
+	answer, err := s.Env.Transport.Call(ctx, n, request, func(e agent.Event) {
+		switch {
+		case e.Kind == agent.KindRun:
+			s.Env.Log.Info("run", "node", n.Name, "command", e.Text)
+		case e.Kind == agent.KindProgress && progress != nil:
+			progress(e.Text)
+		}
+	})
+	if err != nil || result == nil {
+		return err
+	}
+	if err := json.Unmarshal(answer, result); err != nil {
+		return fmt.Errorf("read the answer: %w", err)
+	}
+	return nil
+}
+
+// find returns an instance with its node, or on another.
+func find(c *control.Cluster, name, node string) (control.Instance, control.Node, error) {
+	i, ok := c.Instance(name)
+	if !ok {
+		return i, control.Node{}, fmt.Errorf("instance %s is %w: see \"cephctl instance list\"", name, control.ErrUnknown)
+	}
+	i.Node = cmp.Or(node, i.Node)
+	n, ok := c.Node(i.Node)
+	if !ok {
+		return i, n, fmt.Errorf("node %s is %w: see \"cephctl node list\"", i.Node, control.ErrUnknown)
+	}
+	return i, n, nil
+}
+
+// keeper returns the inventory as one that keeps instances.
+func keeper(env *control.Env) (control.InstanceInventory, error) {
+	k, ok := env.Inventory.(control.InstanceInventory)
+	if !ok {
+		return nil, fmt.Errorf("%w: this inventory keeps no instances of cephctl's: use gnt-instance", control.ErrUsage)
+	}
+	return k, nil
+}

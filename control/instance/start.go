@@ -1,0 +1,233 @@
+package instance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/guest"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/kvm"
+)
+
+// StartOptions say how an instance is started.
+type StartOptions struct {
+	// Node is where, from now on; the node of the instance when empty.
+	Node string
+	// Map asks for local block devices beside.
+	Map bool
+	// BreakClaim takes claims away whose holders can't be proven dead, and keeps their clients out.
+	BreakClaim bool
+}
+
+// Start returns the change that starts an instance. Result is filled in when it has started.
+func (s *Instances) Start(name string, opts StartOptions, result *kvm.Status) control.Change {
+	return control.Change{
+		Kind: "instance-start", Target: name, Free: true,
+		Plan: func(ctx context.Context, _ *control.Memory) (*control.Plan, error) {
+			return s.planStart(ctx, name, opts, result)
+		},
+	}
+}
+
+func (s *Instances) planStart(ctx context.Context, name string, opts StartOptions, result *kvm.Status) (*control.Plan, error) {
+	c, err := s.Env.Inventory.Cluster(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p := &startPlan{Instances: s, plan: &control.Plan{Title: "start instance " + name}, cluster: &c, opts: opts, away: map[string]error{}}
+	i, moves, err := p.place(ctx, name)
+	if err != nil || len(p.plan.Blockers) > 0 {
+		return p.plan, err
+	}
+	if p.request, err = s.request(&c, i, opts.Map); err != nil {
+		return nil, err
+	}
+	p.request.Start = true
+	l, err := s.lookAt(ctx, p.node, p.request)
+	if err != nil {
+		return nil, err
+	}
+	if image := l.Lost(p.request); image != "" {
+		p.plan.Block(p.node.Name, "guest-fenced", "cephctl instance stop --timeout 0s --node "+p.node.Name+" "+name,
+			"a guest of instance %s runs there that has lost image %s: its claim was taken away", name, image)
+		return p.plan, nil
+	}
+	if l.Guest != nil {
+		p.plan.Note("instance %s runs already, on %s", name, p.node.Name)
+		return p.plan, nil
+	}
+	p.plan.Blockers = append(p.plan.Blockers, l.Blockers...)
+	for d := range l.Disks {
+		p.checkDisk(ctx, d, &l.Disks[d])
+	}
+	if len(p.plan.Blockers) == 0 {
+		p.plan.Steps = append(p.plan.Steps, s.startStep(p.node, p.request, l.Commands, moves, result))
+	}
+	return p.plan, nil
+}
+
+// startPlan is the plan of a start that is being made.
+type startPlan struct {
+	*Instances
+	plan    *control.Plan
+	cluster *control.Cluster
+	node    control.Node
+	request *guest.Request
+	opts    StartOptions
+	// away are the nodes that did not answer: each is asked once.
+	away map[string]error
+}
+
+// place returns the instance as it is to run, and whether it moves to another node for that.
+func (p *startPlan) place(ctx context.Context, name string) (i control.Instance, moves bool, err error) {
+	if i, p.node, err = find(p.cluster, name, p.opts.Node); err != nil {
+		return i, false, err
+	}
+	known, _ := p.cluster.Instance(name)
+	old := known.Node
+	switch {
+	case p.node.Offline:
+		p.plan.Block(p.node.Name, "node-offline", "start it on another: --node NODE", "is offline")
+	case i.Node != old:
+		p.blockRunning(ctx, i, old)
+	}
+	return i, i.Node != old, nil
+}
+
+// blockRunning adds a blocker when an instance runs on the node that it is to leave. When that node does not answer, the
+// claims on its disks decide.
+func (p *startPlan) blockRunning(ctx context.Context, i control.Instance, node string) {
+	n, ok := p.cluster.Node(node)
+	if !ok {
+		return
+	}
+	l, err := p.lookAt(ctx, n, &guest.Request{Instance: i, RunDir: p.runDir()})
+	switch {
+	case errors.Is(err, control.ErrUnreachable):
+		p.away[node] = err
+	case err == nil && l.Guest != nil:
+		p.plan.Block(node, "instance-running", "stop it first: cephctl instance stop "+i.Name, "instance %s runs there", i.Name)
+	}
+}
+
+// checkDisk adds what the image of a disk and those who have it say against a start, and to the request whose claims may
+// be taken away.
+func (p *startPlan) checkDisk(ctx context.Context, d int, found *guest.DiskLook) {
+	node, image := p.node.Name, p.request.Disks[d].Image
+	others := slices.DeleteFunc(slices.Clone(found.Watchers), func(w string) bool {
+		return w == found.MappedBy || found.Claim != nil && slices.Contains(found.Clients, w)
+	})
+	switch {
+	case found.Problem != nil:
+		p.plan.Blockers = append(p.plan.Blockers, *found.Problem)
+	case !found.Exists:
+		p.plan.Block(node, "disk-no-image", "see \"cephctl instance info "+p.request.Instance.Name+"\"", "disk %d: there is no image %s", d, image)
+	case len(others) > 0:
+		p.plan.Block(node, "image-in-use", "end that first", "disk %d: image %s is open elsewhere, by client %s", d, image, strings.Join(others, ", "))
+	case found.Claim != nil && !found.Dead:
+		p.checkClaim(ctx, d, found)
+	}
+}
+
+// checkClaim adds what a claim that is not proven dead on the node itself says against a start.
+func (p *startPlan) checkClaim(ctx context.Context, d int, found *guest.DiskLook) {
+	image := p.request.Disks[d].Image
+	block := func(cure, format string, args ...any) {
+		text := fmt.Sprintf("disk %d: image %s is claimed by %s", d, image, found.Claim) + fmt.Sprintf(format, args...)
+		p.plan.Block(p.node.Name, "image-claimed", cure, "%s", text)
+	}
+	dead, unknown := p.prove(ctx, found.Claim)
+	switch {
+	case unknown == nil && dead:
+		p.request.Dead = append(p.request.Dead, found.Claim.Token)
+	case unknown == nil:
+		block("stop it there first", ", which runs")
+	case len(found.Watchers) > 0:
+		block("stop it there first, or wait half a minute if that host has died just now",
+			", whose client %s is still there", strings.Join(found.Watchers, ", "))
+	case len(found.Clients) == 0:
+		block("bring that host back, or let Ceph keep all of its clients out and take the claim away by hand",
+			", where nobody can be asked (%v), and its clients are not known", unknown)
+	case !p.opts.BreakClaim:
+		block("if that host is dead, keep its client out: --break-claim", ", where nobody can be asked (%v)", unknown)
+	default:
+		p.request.Fence = append(p.request.Fence, found.Claim.Token)
+		p.plan.Destroys = append(p.plan.Destroys, fmt.Sprintf("what %s has not yet written to image %s: its client %s is kept out of the cluster",
+			found.Claim, image, strings.Join(found.Clients, ", ")))
+	}
+}
+
+// Why the holder of a claim can't be proven dead.
+var (
+	errNoNode    = errors.New("it is no node of the inventory")
+	errOtherHost = errors.New("the node is another host now")
+)
+
+// prove asks the node of a claim's holder whether that is dead. Unknown is why it can't be asked.
+func (p *startPlan) prove(ctx context.Context, claim *control.Claim) (dead bool, unknown error) {
+	n, ok := p.cluster.Node(claim.Node)
+	switch {
+	case !ok:
+		return false, errNoNode
+	case p.away[n.Name] != nil:
+		return false, p.away[n.Name]
+	}
+	r := &guest.Request{RunDir: p.runDir(), Claims: []control.Claim{*claim}}
+	var answer map[string]bool
+	if err := p.call(ctx, n, guest.ActionProve, r, &answer, nil); err != nil {
+		p.away[n.Name] = err
+		return false, err
+	}
+	dead, ok = answer[claim.Token]
+	if !ok {
+		return false, errOtherHost
+	}
+	return dead, nil
+}
+
+// startStep is the step that starts an instance on its node, and remembers the node when it is another.
+func (s *Instances) startStep(n control.Node, r *guest.Request, commands []string, moves bool, result *kvm.Status) control.Step {
+	step := control.Step{ID: "start", Node: n.Name, Title: "start instance " + r.Instance.Name, Commands: commands}
+	if moves {
+		step.Commands = append(step.Commands, "inventory: instance "+r.Instance.Name+" on "+n.Name)
+	}
+	step.Do = func(ctx context.Context, progress func(string)) error {
+		if !moves {
+			return s.call(ctx, n, guest.ActionStart, r, result, progress)
+		}
+		inventory, err := keeper(s.Env)
+		if err != nil {
+			return err
+		}
+		release, err := s.Env.Store.Lock(ctx, "cephctl instance start --node "+n.Name+" "+r.Instance.Name)
+		if err != nil {
+			return err
+		}
+		defer release()
+		if err := s.call(ctx, n, guest.ActionStart, r, result, progress); err != nil {
+			return err
+		}
+		return inventory.MoveInstance(ctx, r.Instance.Name, n.Name)
+	}
+	return step
+}
+
+// whereText writes where an image is, always in the same order.
+func whereText(where map[string]string) string {
+	words := make([]string, 0, len(where))
+	for _, name := range slices.Sorted(maps.Keys(where)) {
+		words = append(words, name+"="+where[name])
+	}
+	return strings.Join(words, ",")
+}
+
+func masterOf(c *control.Cluster, n control.Node) string {
+	if c.Master != "" {
+		return c.Master
+	}
+	return n.Name
+}
