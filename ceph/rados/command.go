@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 
 	goceph "github.com/ceph/go-ceph/rados"
 )
@@ -86,12 +87,21 @@ func RBDPerfImageCounters(poolSpec string) Command {
 	return command(Mgr, "rbd perf image counters", "pool_spec", poolSpec)
 }
 
+// PGsByOSD lists the placement groups that have a copy on an OSD: about 3 kB for each of them, which are some hundred
+// however large the cluster is.
+//
+// Similar to: ceph pg ls-by-osd osd.<id>
+func PGsByOSD(id int) Command {
+	return command(Mgr, "pg ls-by-osd", "osd", "osd."+strconv.Itoa(id))
+}
+
 // Commands returns the whole allow-list.
 func Commands() []Command {
 	return []Command{
 		Health, QuorumStatus, MonMetadata, OSDStat, OSDDump, PoolApplications, OSDTree, OSDMetadata, MgrStat, MgrDump, MgrMetadata,
 		FSDump, MDSMetadata, DF,
 		PGStat, PGDumpPools, PGDumpBrief, OSDPerf, OSDPoolStats, ServiceDump, RBDPerfImageCounters(""),
+		PGsByOSD(0),
 	}
 }
 
