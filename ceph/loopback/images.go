@@ -156,21 +156,20 @@ func parseNBD(cmdline string) (m Mapping, ok bool) {
 	if filepath.Base(args[0]) != NBD {
 		return Mapping{}, false
 	}
-	verb := slices.IndexFunc(args, func(a string) bool { return a == "map" || a == "attach" })
-	if verb < 0 {
+	m = Mapping{Driver: NBD, ReadOnly: slices.Contains(args, "--read-only")}
+	var words []string
+	for i := 1; i < len(args); i++ {
+		switch {
+		case slices.Contains(nbdValues, args[i]):
+			i++
+		case args[i] != "" && !strings.HasPrefix(args[i], "-"):
+			words = append(words, args[i])
+		}
+	}
+	if len(words) < 2 || words[0] != "map" && words[0] != "attach" {
 		return Mapping{}, false
 	}
-	m = Mapping{Driver: NBD, ReadOnly: slices.Contains(args, "--read-only")}
-	for i := verb + 1; i < len(args); i++ {
-		if slices.Contains(nbdValues, args[i]) {
-			i++
-			continue
-		}
-		if args[i] != "" && !strings.HasPrefix(args[i], "-") {
-			return m.withSpec(args[i]), true
-		}
-	}
-	return Mapping{}, false
+	return m.withSpec(words[1]), true
 }
 
 // withSpec fills in what an image's name says. "rbd" is the pool where it says none.

@@ -118,6 +118,15 @@ func (r *Reader) superBlocks() map[string]string {
 	return found
 }
 
+// uses returns the uses of all devices of a stack.
+func (u *kernelUses) uses(stack []stackDevice) []Use {
+	uses := []Use{}
+	for _, d := range stack {
+		uses = append(uses, u.of(d)...)
+	}
+	return uses
+}
+
 // of returns the uses of one device of a stack. A file system that is mounted at several places is one use.
 func (u *kernelUses) of(d stackDevice) []Use {
 	var uses []Use

@@ -41,7 +41,7 @@ func (p *processes) wanted(m *Mapping, state *deviceState, now time.Time) bool {
 	if !known {
 		return true
 	}
-	if state.looked == state.finished && state.finished != "" || now.Sub(p.looked) < lookShare*p.took {
+	if state.still() || now.Sub(p.looked) < lookShare*p.took {
 		return false
 	}
 	return len(open) == 0 && idle(m.Uses) || now.Sub(p.looked) >= lookAge || !stillOpen(open)

@@ -5,12 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/adminsocket"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/internal/smallfile"
 )
 
 // Source is where a fact comes from.
@@ -156,18 +155,10 @@ func (r *Reader) forget(mappings []Mapping) {
 	}
 }
 
-// small reads a small file. What it returns is valid until the next call.
+// small reads a small file.
 func (r *Reader) small(parts ...string) (string, error) {
-	f, err := os.Open(filepath.Join(parts...))
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	n, err := f.Read(r.buf)
-	if err != nil && n == 0 {
-		return "", err
-	}
-	return strings.TrimSuffix(string(r.buf[:n]), "\n"), nil
+	data, err := smallfile.Read(strings.Join(parts, "/"), r.buf)
+	return strings.TrimSuffix(string(data), "\n"), err
 }
 
 // gone tells whether something vanished while it was looked at.

@@ -17,9 +17,9 @@ type deviceState struct {
 	stack []stackDevice
 }
 
-// state returns what is kept of a mapping's device, brought up to date.
-func (r *Reader) state(m *Mapping, f *Facts) (state *deviceState, changed bool) {
-	state = r.devices[m.Device]
+// state returns what is kept of a mapping's device, with what it has finished by now.
+func (r *Reader) state(m *Mapping) *deviceState {
+	state := r.devices[m.Device]
 	if folder := r.images[m.Device].folder; state == nil || state.folder != folder {
 		state = &deviceState{folder: folder}
 		r.devices[m.Device] = state
@@ -27,20 +27,17 @@ func (r *Reader) state(m *Mapping, f *Facts) (state *deviceState, changed bool) 
 	text, err := r.small(r.opts.Sysfs, "block", m.Device, "stat")
 	finished, inFlight, ok := parseStat(text)
 	if err != nil || !ok {
-		finished = "" // nothing is known of it, so look again
+		finished = "" // nothing is known of it, so that it counts as one that moves
 	}
-	changed = finished == "" || finished != state.finished
-	if changed || inFlight == 0 {
+	if finished != state.finished || inFlight == 0 {
 		state.moved = r.opts.Now()
 	}
 	state.finished, state.inFlight = finished, inFlight
-	if changed || state.stack == nil {
-		if state.stack, err = r.stack(m.Device); err != nil {
-			f.miss(SourceMounts, err)
-		}
-	}
-	return state, changed
+	return state
 }
+
+// still tells whether the device has finished nothing since the last look.
+func (s *deviceState) still() bool { return s.finished != "" && s.finished == s.looked }
 
 // parseStat takes /sys/block/DEVICE/stat and returns what tells whether requests were finished, and how many are in
 // flight. ok is false for any other text.
@@ -70,44 +67,48 @@ func (r *Reader) readUses(f *Facts) {
 	look := false
 	for i := range f.Mappings {
 		m := &f.Mappings[i]
-		state, _ := r.state(m, f)
-		m.Uses = []Use{}
-		for _, d := range state.stack {
-			m.Uses = append(m.Uses, kernel.of(d)...)
-		}
+		state := r.state(m)
+		m.Uses = kernel.uses(state.stack)
 		look = r.processes.wanted(m, state, r.opts.Now()) || look
-		if f.Missing[SourceMounts] != nil {
-			m.Unseen = append(m.Unseen, Filesystem, Swap)
-		}
 	}
 	if look {
-		r.look(f)
+		r.look(f, &kernel)
 	}
 	f.miss(SourceProcesses, r.processes.missing)
 	for i := range f.Mappings {
 		m := &f.Mappings[i]
 		m.Uses = append(m.Uses, r.processes.uses(m.Device)...)
 		m.Looked = r.processes.looked
-		if r.processes.missing != nil {
+		if f.Missing[SourceMounts] != nil {
+			m.Unseen = append(m.Unseen, Filesystem, Swap)
+		}
+		if f.Missing[SourceProcesses] != nil {
 			m.Unseen = append(m.Unseen, PageCache)
 		}
 	}
 }
 
-// look looks at all processes for all devices.
-func (r *Reader) look(f *Facts) {
+// look looks at what lies on the devices, and at all processes.
+func (r *Reader) look(f *Facts, kernel *kernelUses) {
 	start := r.opts.Now()
 	wanted := map[string]string{}
 	for i := range f.Mappings {
-		state := r.devices[f.Mappings[i].Device]
+		m := &f.Mappings[i]
+		state := r.devices[m.Device]
+		if !state.still() {
+			stack, err := r.stack(m.Device)
+			f.miss(SourceMounts, err)
+			state.stack = stack
+			m.Uses = kernel.uses(stack)
+		}
 		state.looked = state.finished
 		for _, d := range state.stack {
-			wanted[d.name] = f.Mappings[i].Device
+			wanted[d.name] = m.Device
 			if d.number != "" {
-				wanted[d.number] = f.Mappings[i].Device
+				wanted[d.number] = m.Device
 			}
 			if d.mapper != "" {
-				wanted["mapper/"+d.mapper] = f.Mappings[i].Device
+				wanted["mapper/"+d.mapper] = m.Device
 			}
 		}
 	}
