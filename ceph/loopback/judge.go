@@ -50,7 +50,7 @@ func Judge(n Node, m Mapping) Verdict {
 		Pressure: pressure == yes, Stuck: stuck && local == yes,
 	}
 	if !v.Known {
-		v.Unknown = unknowns(n, m, local, pressure)
+		v.Unknown = unknowns(m, local, pressure)
 	}
 	if most > None {
 		v.Cures = cures(m, worst, most)
@@ -116,7 +116,9 @@ func (m Mapping) used() (seen, worst Reason) {
 	}
 	worst = seen
 	for _, r := range m.Unseen {
-		worst = worse(worst, r)
+		if r != PageCache || !m.Untouched {
+			worst = worse(worst, r)
+		}
 	}
 	return seen, worst
 }
@@ -134,15 +136,14 @@ func (m Memory) short() truth {
 }
 
 // unknowns says what keeps the level from being known.
-func unknowns(n Node, m Mapping, local, pressure truth) []string {
+func unknowns(m Mapping, local, pressure truth) []string {
 	var said []string
-	if local == unknown {
-		switch {
-		case m.PoolID == 0:
-			said = append(said, "which pool has the data of the image")
-		default:
-			said = append(said, "which pools the OSDs of this node serve")
-		}
+	switch {
+	case local != unknown:
+	case m.PoolID == 0:
+		said = append(said, "which pool has the data of the image")
+	default:
+		said = append(said, "which pools the OSDs of this node serve")
 	}
 	if seen, worst := m.used(); seen != worst {
 		said = append(said, "who has the device open")

@@ -83,6 +83,9 @@ type Mapping struct {
 	PoolID uint64 `json:"pool_id,omitempty"`
 	// ReadOnly is true when the device takes no writes.
 	ReadOnly bool `json:"read_only,omitempty"`
+	// Untouched is true when nothing was written to the device since it was mapped. Then it does not matter that processes
+	// cannot be looked at: so it is beside userspace instances of Ganeti up to 3.1.1.
+	Untouched bool `json:"untouched,omitempty"`
 	// Instance and Disk are of Ganeti, empty when no instance owns the device.
 	Instance string `json:"instance,omitempty"`
 	Disk     string `json:"disk,omitempty"`

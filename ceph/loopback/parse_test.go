@@ -99,21 +99,20 @@ func TestParseSwaps(t *testing.T) {
 }
 
 func TestParseStat(t *testing.T) {
-	for text, want := range map[string]struct {
-		finished string
-		inFlight int
-		ok       bool
-	}{
-		"  1 0 8 1  5 0 4 9  2 30 30":                  {"1 5", 2, true},
-		"  1 0 8 1  5 0 4 9  0 30 30  7 0 0 0":         {"1 5 7", 0, true},
-		"  1 0 8 1  5 0 4 9  0 30 30  7 0 0 0  11 999": {"1 5 7 11", 0, true},
-		"":                           {},
-		"1 2 3":                      {},
-		"1 0 8 1 5 0 4 9 many 30 30": {},
+	for text, want := range map[string]deviceStat{
+		"  1 0 8 1  5 0 4 9  2 30 30":                  {finished: "1 5", inFlight: 2},
+		"  1 0 8 1  0 0 4 9  0 30 30":                  {finished: "1 0", untouched: true},
+		"  1 0 8 1  0 0 4 9  1 30 30":                  {finished: "1 0", inFlight: 1},
+		"  1 0 8 1  0 0 4 9  0 30 30  7 0 0 0":         {finished: "1 0 7"},
+		"  1 0 8 1  0 0 4 9  0 30 30  0 0 0 0  11 999": {finished: "1 0 0 11", untouched: true},
 	} {
-		finished, inFlight, ok := parseStat(text)
-		if finished != want.finished || inFlight != want.inFlight || ok != want.ok {
-			t.Errorf("parseStat(%q) = %q, %d, %v, want %+v", text, finished, inFlight, ok, want)
+		if got, ok := parseStat(text); got != want || !ok {
+			t.Errorf("parseStat(%q) = %+v, %v, want %+v", text, got, ok, want)
+		}
+	}
+	for _, bad := range []string{"", "1 2 3", "1 0 8 1 5 0 4 9 many 30 30", "1 0 8 1 5 0 4 9 -1 30 30"} {
+		if got, ok := parseStat(bad); ok {
+			t.Errorf("parseStat(%q) = %+v, want none", bad, got)
 		}
 	}
 }
@@ -276,8 +275,8 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 		parseSwaps(text)
-		if finished, n, ok := parseStat(text); ok && finished == "" || n < 0 {
-			t.Errorf("stat %q, %d", finished, n)
+		if s, ok := parseStat(text); ok != (s.finished != "") || s.inFlight < 0 {
+			t.Errorf("stat %+v", s)
 		}
 		if m, ok := parseNBD(text); ok && m.Pool == "" && !strings.Contains(text, "/") {
 			t.Errorf("nbd %+v", m)

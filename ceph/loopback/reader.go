@@ -58,13 +58,16 @@ func (f *Facts) miss(s Source, err error) {
 	}
 }
 
-// Err joins the reasons why sources are not known whose lack an admin can do something about.
+// Err joins the reasons why sources are not known, but for those that a kernel or a user without all rights lacks by
+// nature.
 func (f *Facts) Err() error {
 	var errs []error
 	for _, s := range Sources() {
-		if s != SourceRequests && s != SourcePressure {
-			errs = append(errs, f.Missing[s])
+		err := f.Missing[s]
+		if s == SourceRequests || s == SourcePressure || s == SourceProcesses && errors.Is(err, fs.ErrPermission) {
+			continue
 		}
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }

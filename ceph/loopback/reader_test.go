@@ -363,8 +363,8 @@ func TestAddGuest(t *testing.T) {
 		m := theMapping()
 		m.Unseen = tc.unseen
 		m.AddGuest("web1", tc.cache)
-		if got, _ := m.used(); got != tc.want {
-			t.Errorf("cache %s, unseen %v: %s, want %s", tc.cache, tc.unseen, got, tc.want)
+		if got, worst := m.used(); got != tc.want || worst != tc.want {
+			t.Errorf("cache %s, unseen %v: %s to %s, want %s", tc.cache, tc.unseen, got, worst, tc.want)
 		}
 	}
 }

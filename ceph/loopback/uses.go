@@ -9,9 +9,8 @@ import (
 // deviceState is what is kept of a device from one reading to the next.
 type deviceState struct {
 	folder uint64 // of the image: another image on the same device is another device
-	// finished is what the device had finished at the last reading, looked at the last look at processes.
-	finished, looked string
-	inFlight         int
+	deviceStat
+	looked string // finished, as it was at the last look at processes
 	// moved is when a request was finished last, as it was seen.
 	moved time.Time
 	stack []stackDevice
@@ -25,39 +24,50 @@ func (r *Reader) state(m *Mapping) *deviceState {
 		r.devices[m.Device] = state
 	}
 	text, err := r.small(r.opts.Sysfs, "block", m.Device, "stat")
-	finished, inFlight, ok := parseStat(text)
+	stat, ok := parseStat(text)
 	if err != nil || !ok {
-		finished = "" // nothing is known of it, so that it counts as one that moves
+		stat = deviceStat{} // nothing is known of it, so that it counts as one that moves
 	}
-	if finished != state.finished || inFlight == 0 {
+	if stat.finished != state.finished || stat.inFlight == 0 {
 		state.moved = r.opts.Now()
 	}
-	state.finished, state.inFlight = finished, inFlight
+	state.deviceStat, m.Untouched = stat, stat.untouched
 	return state
 }
 
 // still tells whether the device has finished nothing since the last look.
 func (s *deviceState) still() bool { return s.finished != "" && s.finished == s.looked }
 
-// parseStat takes /sys/block/DEVICE/stat and returns what tells whether requests were finished, and how many are in
-// flight. ok is false for any other text.
-func parseStat(text string) (finished string, inFlight int, ok bool) {
+// deviceStat is what the kernel counts of a block device.
+type deviceStat struct {
+	// finished tells, compared with another one, whether requests were finished in between.
+	finished string
+	// untouched is true when nothing was ever written or discarded.
+	untouched bool
+	inFlight  int
+}
+
+// parseStat takes /sys/block/DEVICE/stat. ok is false for any other text.
+func parseStat(text string) (s deviceStat, ok bool) {
 	fields := strings.Fields(text)
 	const reads, writes, flight, discards, flushes = 0, 4, 8, 11, 15
 	if len(fields) <= flight {
-		return "", 0, false
+		return deviceStat{}, false
 	}
 	inFlight, err := strconv.Atoi(fields[flight])
 	if err != nil || inFlight < 0 {
-		return "", 0, false
+		return deviceStat{}, false
 	}
-	finished = fields[reads] + " " + fields[writes]
-	for _, i := range []int{discards, flushes} { // later kernels
-		if len(fields) > i {
-			finished += " " + fields[i]
-		}
+	s = deviceStat{finished: fields[reads] + " " + fields[writes], inFlight: inFlight}
+	s.untouched = fields[writes] == "0" && inFlight == 0
+	if len(fields) > discards { // later kernels
+		s.finished += " " + fields[discards]
+		s.untouched = s.untouched && fields[discards] == "0"
 	}
-	return finished, inFlight, true
+	if len(fields) > flushes {
+		s.finished += " " + fields[flushes]
+	}
+	return s, true
 }
 
 // readUses fills in who has the devices open or mounted.
