@@ -223,6 +223,23 @@ func TestShares(t *testing.T) {
 }
 
 func TestParsePGs(t *testing.T) {
+	for release, want := range map[string]PGList{
+		"16.2": {{"1.0", 0}, {"1.1", 0}, {"1.2", 0}},
+		"18.2": {{"1.0", 1}, {"1.1", 2}, {"1.2", 0}},
+		"20.2": {{"1.0", 1}, {"2.2", 0}, {"2.4", 1}},
+	} {
+		data, err := os.ReadFile(filepath.Join("testdata/ceph", release, "pg_ls-by-osd.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := ParsePGs(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", release, diff)
+		}
+	}
 	got, err := ParsePGs([]byte(`{"pg_ready":true,"pg_stats":[{"pgid":"2.1f","acting":[1,0],"acting_primary":1}]}`))
 	if err != nil {
 		t.Fatal(err)

@@ -43,6 +43,7 @@ flag wins over the environment, that over the file, that over the default.
 		newNodeCommand(a),
 		newStorageCommand(a),
 		newPoolCommand(a),
+		newLoopbackCommand(a),
 		newNodeAgentCommand(a),
 	)
 	completeValues(cmd, "output", outputs...)

@@ -5,6 +5,7 @@ import (
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/agent"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/cephstorage"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/loopcheck"
 )
 
 // storageTypes are those that there are.
@@ -12,9 +13,12 @@ func storageTypes() []control.StorageType {
 	return []control.StorageType{cephstorage.Type{}}
 }
 
-// agentHandlers are what a node is asked for, by storage type.
-func agentHandlers(runner control.Runner) map[string]agent.Handler {
-	return map[string]agent.Handler{cephstorage.Name: node.Handler{Host: node.New(runner)}}
+// agentHandlers are what a node is asked for, by storage type. That of cephctl itself is what is mapped on the node.
+func agentHandlers(runner control.Runner, host string) map[string]agent.Handler {
+	return map[string]agent.Handler{
+		"":               loopcheck.Host{Name: host},
+		cephstorage.Name: node.Handler{Host: node.New(runner)},
+	}
 }
 
 // changeNode implements nodePlanner. There is one storage type.
