@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 
 	goceph "github.com/ceph/go-ceph/rados"
 )
@@ -92,7 +91,7 @@ func RBDPerfImageCounters(poolSpec string) Command {
 //
 // Similar to: ceph pg ls-by-osd osd.<id>
 func PGsByOSD(id int) Command {
-	return command(Mgr, "pg ls-by-osd", "osd", "osd."+strconv.Itoa(id))
+	return command(Mgr, "pg ls-by-osd", "osd", id) // a number: the mgr refuses what the command line takes
 }
 
 // Commands returns the whole allow-list.
@@ -113,7 +112,7 @@ func command(server Server, prefix string, args ...any) Command {
 	}
 	text, err := json.Marshal(request)
 	if err != nil {
-		panic(err) // only strings are in it
+		panic(err) // only strings and numbers are in it
 	}
 	return Command{server: server, prefix: prefix, request: string(text)}
 }
