@@ -44,6 +44,8 @@ flag wins over the environment, that over the file, that over the default.
 		newStorageCommand(a),
 		newPoolCommand(a),
 		newLoopbackCommand(a),
+		newRulesCommand(a),
+		newDashboardsCommand(a),
 		newNodeAgentCommand(a),
 	)
 	completeValues(cmd, "output", outputs...)
