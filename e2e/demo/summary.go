@@ -41,7 +41,6 @@ var rows = []row{
 	{"written by the guest", "qemu_disk_write_bytes_total", []string{"ganeti_instance", "disk"}, bytes},
 	{"its disk is this image", "qemu_disk_info", []string{"ganeti_instance", "disk", "access", "image"}, plain},
 	{"both joined, a second", joined, []string{"ganeti_instance", "pool", "image"}, bytes},
-	{"images mapped", "loopback_mappings", []string{"driver"}, plain},
 	{"a scrape takes", "scrape_duration_seconds", []string{"job"}, duration},
 }
 
