@@ -57,7 +57,7 @@ func expressionsExporter(t *testing.T, cluster *lab.Ceph) *exporter.Exporter {
 	t.Helper()
 	root := loopbacktest.Root(t, "../ceph/loopback/testdata/node.txtar")
 	for device := range 8 { // the pools are those of the cluster; one mapping can't be read
-		id := fmt.Sprint(poolNumber(t, cluster, "vms"))
+		id := fmt.Sprint(poolNumber(t, cluster))
 		if device == 6 {
 			id = "many"
 		}

@@ -29,7 +29,7 @@ func TestLoopback(t *testing.T) {
 		t.Fatal(err)
 	}
 	root := t.TempDir()
-	mapImage(t, root, cluster, 0, "vms", poolNumber(t, cluster, "vms"))
+	mapImage(t, root, cluster, 0, "vms", poolNumber(t, cluster))
 	mapImage(t, root, cluster, 1, "far", 99)
 	loopbacktest.Write(t, root, "sys/kernel/debug/ceph/.keep", "\n")
 	loopbacktest.Write(t, root, "proc/1/mountinfo", "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n")
@@ -52,8 +52,8 @@ func TestLoopback(t *testing.T) {
 			`loopback_level{device="rbd0",pool="vms",image="disk0",reason="idle"} 1`,
 			`loopback_level{device="rbd1",pool="far",image="disk1",reason="idle"} 0`,
 			`loopback_local_osds{device="rbd0",pool="vms",image="disk0"} 3`,
-			fmt.Sprintf(`loopback_pool_local_pgs_ratio{pool_id="%d",pool="vms",copy="primary"} 1`, poolNumber(t, cluster, "vms")),
-			fmt.Sprintf(`loopback_pool_local_pgs_ratio{pool_id="%d",pool="vms",copy="any"} 1`, poolNumber(t, cluster, "vms")),
+			fmt.Sprintf(`loopback_pool_local_pgs_ratio{pool_id="%d",pool="vms",copy="primary"} 1`, poolNumber(t, cluster)),
+			fmt.Sprintf(`loopback_pool_local_pgs_ratio{pool_id="%d",pool="vms",copy="any"} 1`, poolNumber(t, cluster)),
 			`ceph_ganeti_exporter_collector_success{collector="loopback"} 1`,
 		}, nil)
 
@@ -94,9 +94,10 @@ func TestLoopback(t *testing.T) {
 	})
 }
 
-func poolNumber(t *testing.T, cluster *lab.Ceph, name string) int {
+// poolNumber returns the id of the pool vms.
+func poolNumber(t *testing.T, cluster *lab.Ceph) int {
 	t.Helper()
-	out, err := cluster.Ceph(t.Context(), "osd", "pool", "stats", name, "-f", "json")
+	out, err := cluster.Ceph(t.Context(), "osd", "pool", "stats", "vms", "-f", "json")
 	if err != nil {
 		t.Fatal(err)
 	}
