@@ -19,7 +19,7 @@ import (
 // image is what is mapped as a device. It cannot change while the device's folder in sysfs is the same.
 type image struct {
 	Mapping
-	folder uint64 // inode
+	folder uint64 // inode; for rbd-nbd, its process
 	client string // in debugfs
 }
 
@@ -110,36 +110,41 @@ func (r *Reader) readNBD(ctx context.Context, f *Facts, known map[string]image) 
 		if !strings.HasPrefix(e.Name(), "nbd") || ctx.Err() != nil {
 			continue
 		}
-		m, ok, err := r.nbd(e.Name())
+		i, ok, err := r.nbd(e.Name())
 		switch {
 		case gone(err):
 		case err != nil:
 			f.miss(SourceNBD, explain("read mapping "+e.Name(), err))
 		case ok:
-			known[e.Name()] = image{Mapping: m}
+			known[e.Name()] = i
 		}
 	}
 }
 
-// nbd returns what a device of the nbd module is. ok is false when something else than rbd-nbd serves it.
-func (r *Reader) nbd(device string) (m Mapping, ok bool, err error) {
-	pid, err := r.small(r.opts.Sysfs, "block", device, "pid")
+// nbd returns what a device of the nbd module is. ok is false when something else than rbd-nbd serves it. The command
+// line is read once: where memory is short, reading it may have to wait for the process.
+func (r *Reader) nbd(device string) (i image, ok bool, err error) {
+	text, err := r.small(r.opts.Sysfs, "block", device, "pid")
 	if err != nil {
-		return Mapping{}, false, err
+		return image{}, false, err
 	}
-	if _, err := strconv.ParseUint(pid, 10, 31); err != nil {
-		return Mapping{}, false, errors.New("parse pid: not a number")
-	}
-	cmdline, err := os.ReadFile(filepath.Join(r.opts.Procfs, pid, "cmdline"))
+	pid, err := strconv.ParseUint(text, 10, 31)
 	if err != nil {
-		return Mapping{}, false, err
+		return image{}, false, errors.New("parse pid: not a number")
 	}
-	m, ok = parseNBD(string(cmdline))
-	m.Device = device
+	if last, ok := r.images[device]; ok && last.folder == pid {
+		return last, true, nil
+	}
+	cmdline, err := os.ReadFile(filepath.Join(r.opts.Procfs, text, "cmdline"))
+	if err != nil {
+		return image{}, false, err
+	}
+	i.Mapping, ok = parseNBD(string(cmdline))
+	i.Device, i.folder = device, pid
 	if ro, err := r.small(r.opts.Sysfs, "block", device, "ro"); err == nil {
-		m.ReadOnly = m.ReadOnly || ro == "1"
+		i.ReadOnly = i.ReadOnly || ro == "1"
 	}
-	return m, ok, nil
+	return i, ok, nil
 }
 
 // nbdValues are the options of rbd-nbd that take a value as an argument of its own.

@@ -296,6 +296,20 @@ func TestReaderRemapped(t *testing.T) {
 	}
 }
 
+// The command line of a rbd-nbd is read once in its life.
+func TestReaderReadsCommandLineOnce(t *testing.T) {
+	n := newTestNode(t)
+	n.judged(t)
+	n.remove(t, "proc/950/cmdline")
+	if _, there := n.judged(t)["nbd0"]; !there {
+		t.Error("the mapping is gone")
+	}
+	n.set(t, "sys/block/nbd0/pid", "951\n") // that of another program
+	if got, there := n.judged(t)["nbd0"]; there {
+		t.Errorf("another process serves the device: %s", got)
+	}
+}
+
 func TestReaderRequests(t *testing.T) {
 	n := newTestNode(t)
 	at := func() (m2, m0 Mapping) {
