@@ -84,6 +84,8 @@ type Options struct {
 	// CephRun is where the admin sockets are, CephLib where the OSDs have their data.
 	CephRun, CephLib string
 	Caller           Asker
+	// AskOSDs asks the OSDs also while nothing is mapped: to judge what is about to be.
+	AskOSDs bool
 	// Now is the clock.
 	Now func() time.Time
 }
@@ -129,17 +131,18 @@ func NewReader(opts Options) *Reader {
 // bufferSize is more than any small file of sysfs has.
 const bufferSize = 4096
 
-// Read reads the facts. Without a mapping it asks no OSD and looks at no process.
+// Read reads the facts. Without a mapping it looks at no process and, unless the options say so, asks no OSD.
 func (r *Reader) Read(ctx context.Context) Facts {
 	f := Facts{Missing: map[Source]error{}}
 	f.Node.Memory = r.memory(&f)
 	f.Mappings = r.mappings(ctx, &f)
 	r.forget(f.Mappings)
+	if len(f.Mappings) > 0 || r.opts.AskOSDs {
+		r.readOSDs(ctx, &f)
+	}
 	if len(f.Mappings) == 0 {
-		f.Node.OSDsKnown = true
 		return f
 	}
-	r.readOSDs(ctx, &f)
 	r.readUses(&f)
 	r.readRequests(&f)
 	return f

@@ -126,6 +126,13 @@ func TestReaderWithoutMappings(t *testing.T) {
 	if asked := n.osd.Commands(); len(asked) != 0 {
 		t.Errorf("asked %q", asked)
 	}
+	// What is about to be mapped can be judged all the same.
+	n.reader.opts.AskOSDs = true
+	f = n.reader.Read(t.Context())
+	m := Mapping{Device: "disk/0", Driver: KRBD, PoolID: 2, Uses: []Use{{Reason: PageCache}}}
+	if v := Judge(f.Node, m); v.Level != Warning || !v.Known {
+		t.Errorf("what is about to be mapped: %s, known %v", v.Level, v.Known)
+	}
 }
 
 func TestReaderMissing(t *testing.T) {

@@ -134,6 +134,19 @@ func TestNodes(t *testing.T) {
 	}
 }
 
+// Also of a host on which nothing is mapped it is told which pools its OSDs serve.
+func TestHereWithoutMappings(t *testing.T) {
+	c := newChecker(t)
+	c.Host.Reader.Sysfs = t.TempDir()
+	r := c.Here(t.Context(), Query{})
+	if r.Level != loopback.None || !r.Known || len(r.Images) != 0 || len(r.Missing) != 0 {
+		t.Errorf("report = %+v", r)
+	}
+	if len(r.OSDs) != 1 || r.OSDs[0].ID != 1 || len(r.OSDs[0].Pools) != 2 {
+		t.Errorf("OSDs = %+v", r.OSDs)
+	}
+}
+
 func TestHandleRefuses(t *testing.T) {
 	if _, err := (Host{}).Handle(t.Context(), "remove", nil, nil); err == nil || !strings.Contains(err.Error(), "observe") {
 		t.Errorf("err = %v", err)

@@ -57,7 +57,9 @@ const watchEvery = time.Second
 
 // Observe reads the facts.
 func (h Host) Observe(ctx context.Context, q Query) (Facts, error) {
-	reader := loopback.NewReader(h.Reader)
+	options := h.Reader
+	options.AskOSDs = true
+	reader := loopback.NewReader(options)
 	read := reader.Read(ctx)
 	for end := time.Now().Add(q.Watch); inFlight(read.Mappings) && time.Now().Before(end); {
 		select {
