@@ -3,9 +3,9 @@ package rules
 
 import "embed"
 
-// Files are the rules, *.yml for Prometheus, and alertmanager.yml, an example for Alertmanager.
+// Files are the rules, *.yml for Prometheus, and alertmanager.yml.example, for Alertmanager.
 //
-//go:embed loopback.yml alertmanager.yml
+//go:embed loopback.yml alertmanager.yml.example
 var Files embed.FS
 
 // Prometheus are the names of the files that Prometheus loads.

@@ -19,7 +19,7 @@ func newRulesCommand(a *app) *cobra.Command {
 	return newNoun("rules", "Alert rules for Prometheus and Alertmanager", newExportCommand(a, exportOptions{
 		files:   alerts.Files,
 		short:   "Write the alert rules into a folder",
-		long:    "Writes the alert rules for Prometheus, and alertmanager.yml, an example for Alertmanager, into a folder.",
+		long:    "Writes the alert rules for Prometheus, and alertmanager.yml.example, for Alertmanager, into a folder.",
 		example: "  cephctl rules export /etc/prometheus/rules",
 	}))
 }
