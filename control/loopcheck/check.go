@@ -55,7 +55,7 @@ func (c *Checker) check(ctx context.Context, n int, node func(int) (string, func
 	for i := range n {
 		jobs.Go(func() error {
 			name, observe := node(i)
-			reports[i].Node = name
+			reports[i] = Report{Node: name, OSDs: []loopback.OSD{}, Images: []Image{}}
 			var err error
 			if facts[i], err = observe(); err != nil {
 				reports[i].Error = err.Error()

@@ -125,7 +125,7 @@ func TestNodes(t *testing.T) {
 		},
 	}}
 	reports := c.Nodes(t.Context(), []control.Node{{Name: "node2"}, {Name: "node1"}}, Query{})
-	if len(reports) != 2 || reports[0].Node != "node2" || reports[0].Error == "" || reports[0].Known {
+	if len(reports) != 2 || reports[0].Node != "node2" || reports[0].Error == "" || reports[0].Known || reports[0].Images == nil {
 		t.Fatalf("reports = %+v", reports)
 	}
 	// What went over the wire is judged like what did not.
