@@ -72,6 +72,22 @@ func (r *Reader) keepOSDs(f *Facts, asked []askedOSD) {
 	r.osds = kept
 }
 
+// countOSDs compares the OSDs that were found with the processes that are some: one whose admin socket is elsewhere, as
+// with a wrong path or in a container, would be taken for none.
+func (r *Reader) countOSDs(f *Facts) {
+	running := 0
+	for _, pid := range r.processes.osds {
+		if isOSD(r.opts.Procfs, pid) {
+			running++
+		}
+	}
+	if running > len(f.Node.OSDs) {
+		f.Node.OSDsKnown = false
+		f.miss(SourceOSDs, fmt.Errorf("%d OSDs run on this node, and %d have an admin socket in %s: say where the others have theirs",
+			running, len(f.Node.OSDs), r.opts.CephRun))
+	}
+}
+
 // askedOSD is an OSD and what came of asking it.
 type askedOSD struct {
 	path   string

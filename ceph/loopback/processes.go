@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/internal/smallfile"
 )
 
 const (
@@ -26,6 +28,8 @@ type processes struct {
 	open map[string][]openFile
 	// missing is why there may be more.
 	missing error
+	// osds are the processes that are OSDs by their name.
+	osds []int
 }
 
 // openFile is a file descriptor.
@@ -77,7 +81,7 @@ func (p *processes) uses(device string) []Use {
 // scan looks at the open files of all processes. wanted are the names below /dev and the numbers of the devices, with
 // the mapped device that each lies on.
 func (p *processes) scan(procfs string, wanted map[string]string) {
-	p.open, p.missing = make(map[string][]openFile), nil
+	p.open, p.missing, p.osds = make(map[string][]openFile), nil, nil
 	for _, device := range wanted {
 		p.open[device] = nil
 	}
@@ -91,10 +95,20 @@ func (p *processes) scan(procfs string, wanted map[string]string) {
 		if err != nil {
 			continue
 		}
+		if isOSD(procfs, pid) {
+			p.osds = append(p.osds, pid)
+		}
 		if err := p.scanProcess(filepath.Join(procfs, e.Name()), pid, wanted); err != nil && p.missing == nil {
 			p.missing = explain("look who has devices open", err)
 		}
 	}
+}
+
+// isOSD tells whether a process is an OSD by its name.
+func isOSD(procfs string, pid int) bool {
+	var buf [16]byte
+	comm, err := smallfile.Read(filepath.Join(procfs, strconv.Itoa(pid), "comm"), buf[:])
+	return err == nil && string(comm) == "ceph-osd\n"
 }
 
 func (p *processes) scanProcess(dir string, pid int, wanted map[string]string) error {

@@ -144,6 +144,7 @@ func (r *Reader) Read(ctx context.Context) Facts {
 		return f
 	}
 	r.readUses(&f)
+	r.countOSDs(&f)
 	r.readRequests(&f)
 	return f
 }

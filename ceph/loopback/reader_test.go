@@ -151,6 +151,14 @@ func TestReaderMissing(t *testing.T) {
 			damage:  func(_ *testing.T, n *testNode) { n.osd.Die() },
 			changed: map[string]string{"rbd0": "idle none", "rbd1": "direct none", "rbd2": "page_cache none", "rbd3": "filesystem none", "rbd4": "swap none", "rbd5": "idle none", "rbd7": "idle none", "nbd0": "idle none"},
 		},
+		"OSD with its socket elsewhere": {
+			damage:  func(t *testing.T, n *testNode) { n.osd.Die(); n.set(t, "proc/977/comm", "ceph-osd\n") },
+			source:  SourceOSDs,
+			changed: map[string]string{"rbd0": "idle none?", "rbd1": "direct none?", "rbd2": "page_cache none?", "rbd3": "filesystem none?", "rbd4": "swap none?", "rbd5": "idle none?", "rbd6": "idle none?"},
+		},
+		"OSD with its socket here": {
+			damage: func(t *testing.T, n *testNode) { n.set(t, "proc/977/comm", "ceph-osd\n") },
+		},
 		"no mounts": {
 			damage:  func(t *testing.T, n *testNode) { n.remove(t, "proc/1/mountinfo") },
 			source:  SourceMounts,
@@ -231,6 +239,21 @@ func TestReaderOSDThatHangs(t *testing.T) {
 	n.clock = n.clock.Add(2 * time.Second)
 	if got := n.judged(t)["rbd2"]; got != "page_cache none?" {
 		t.Errorf("after long: %s", got)
+	}
+}
+
+// An OSD that has ended since the last look at processes is no OSD whose socket is elsewhere.
+func TestReaderOSDThatEnds(t *testing.T) {
+	n := newTestNode(t)
+	n.set(t, "proc/977/comm", "ceph-osd\n")
+	n.judged(t)
+	n.osd.Die()
+	if got := n.judged(t)["rbd4"]; got != "swap none?" {
+		t.Errorf("its process lives: %s", got)
+	}
+	n.remove(t, "proc/977")
+	if got := n.judged(t)["rbd4"]; got != "swap none" {
+		t.Errorf("its process has ended: %s", got)
 	}
 }
 
