@@ -81,9 +81,9 @@ func (d *demo) writeAlerts(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return cause(ctx, err)
 	}
-	fmt.Fprintf(out, "\nAlerts, %s/alerts: ", d.prometheus.URL)
+	fmt.Fprintf(out, "\nAlerts, %s/alerts:", d.prometheus.URL)
 	if len(samples) == 0 {
-		fmt.Fprintln(out, "none fires")
+		fmt.Fprintln(out, " none fires")
 		return nil
 	}
 	fmt.Fprintln(out)
