@@ -10,6 +10,9 @@ type Features uint64
 
 const fastDiff Features = 1 << 4
 
+// DataPool is the bit of an image that keeps its data in another pool than the one it is named in.
+const DataPool Features = 1 << 7
+
 // featureNames are the names of the bits, as rbd info prints them.
 var featureNames = [...]string{
 	"layering", "striping", "exclusive-lock", "object-map", "fast-diff", "deep-flatten", "journaling", "data-pool",

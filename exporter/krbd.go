@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/krbd"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/kvm"
 )
 
 // KRBDOptions say where the krbd collector looks.
@@ -42,16 +43,16 @@ func (k *KRBD) collect(ctx context.Context, b *Batch) error {
 	if errors.Is(err, krbd.ErrNoModule) {
 		return ErrNoData
 	}
-	disks, diskErr := instanceDisks(k.opts.GanetiRun)
+	disks, diskErr := kvm.DiskLinks(k.opts.GanetiRun)
 	for i := range mappings {
 		addMapping(b, &mappings[i], disks[mappings[i].Device])
 	}
 	return errors.Join(err, diskErr)
 }
 
-func addMapping(b *Batch, m *krbd.Mapping, d instanceDisk) {
+func addMapping(b *Batch, m *krbd.Mapping, d kvm.DiskLink) {
 	b.Add(krbdMappedInfo, 1, m.Device, m.Pool, m.Namespace, m.Image, m.Snapshot, strconv.FormatUint(m.PoolID, 10),
-		m.ImageID, m.Features.String(), m.Client, m.ClientAddr, m.FSID, d.instance, d.disk)
+		m.ImageID, m.Features.String(), m.Client, m.ClientAddr, m.FSID, d.Instance, d.Disk)
 
 	labels := []string{m.Device, m.Pool, m.Namespace, m.Image}
 	b.Add(krbdSize, float64(m.SizeBytes), labels...)

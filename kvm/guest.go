@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/internal/smallfile"
 )
 
 // Dir is a directory with the files of guests: pid/INSTANCE, ctrl/INSTANCE.qmp and conf/INSTANCE.runtime.
@@ -148,7 +150,7 @@ func (f *Finder) guest(pidFile string, g Guest) (Guest, error) {
 
 func readPID(pidFile string) (int, error) {
 	var buf [32]byte
-	text, err := readSmall(pidFile, buf[:])
+	text, err := smallfile.Read(pidFile, buf[:])
 	if err != nil {
 		return 0, err
 	}

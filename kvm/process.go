@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/internal/smallfile"
 )
 
 // Process names a process for good: a pid alone comes again.
@@ -18,7 +20,7 @@ type Process struct {
 
 func readProcess(procfs string, pid int) (Process, error) {
 	var buf [1024]byte // its parts have a largest length, which add up to less
-	data, err := readSmall(procfs+"/"+strconv.Itoa(pid)+"/stat", buf[:])
+	data, err := smallfile.Read(procfs+"/"+strconv.Itoa(pid)+"/stat", buf[:])
 	if err != nil {
 		return Process{}, err
 	}

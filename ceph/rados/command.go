@@ -86,12 +86,21 @@ func RBDPerfImageCounters(poolSpec string) Command {
 	return command(Mgr, "rbd perf image counters", "pool_spec", poolSpec)
 }
 
+// PGsByOSD lists the placement groups that have a copy on an OSD: about 3 kB for each of them, which are some hundred
+// however large the cluster is.
+//
+// Similar to: ceph pg ls-by-osd osd.<id>
+func PGsByOSD(id int) Command {
+	return command(Mgr, "pg ls-by-osd", "osd", id) // a number: the mgr refuses what the command line takes
+}
+
 // Commands returns the whole allow-list.
 func Commands() []Command {
 	return []Command{
 		Health, QuorumStatus, MonMetadata, OSDStat, OSDDump, PoolApplications, OSDTree, OSDMetadata, MgrStat, MgrDump, MgrMetadata,
 		FSDump, MDSMetadata, DF,
 		PGStat, PGDumpPools, PGDumpBrief, OSDPerf, OSDPoolStats, ServiceDump, RBDPerfImageCounters(""),
+		PGsByOSD(0),
 	}
 }
 
@@ -103,7 +112,7 @@ func command(server Server, prefix string, args ...any) Command {
 	}
 	text, err := json.Marshal(request)
 	if err != nil {
-		panic(err) // only strings are in it
+		panic(err) // only strings and numbers are in it
 	}
 	return Command{server: server, prefix: prefix, request: string(text)}
 }

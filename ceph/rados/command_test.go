@@ -32,6 +32,7 @@ func TestCommands(t *testing.T) {
 		`mgr {"format":"json","prefix":"osd pool stats"}`,
 		`mgr {"format":"json","prefix":"service dump"}`,
 		`mgr {"format":"json","pool_spec":"","prefix":"rbd perf image counters"}`,
+		`mgr {"format":"json","osd":0,"prefix":"pg ls-by-osd"}`,
 	}
 	var got []string
 	for _, c := range Commands() {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/adminsocket"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/loopback"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/rados"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/exporter"
 )
@@ -30,12 +31,22 @@ func (c *config) collectors() []registration {
 		{"qemu", "QMP monitors of this node's guests", true, nil, c.newQEMU},
 		{"rbd", "RBD images: all on the node whose mon leads, else those of this node's guests, as the qemu collector finds them", true, c.RBD.register, c.newRBD},
 		{"krbd", "images that this node's kernel has mapped", true, nil, c.newKRBD},
+		{"loopback", "whether the node may hang on mapped images that its own OSDs serve", true, nil, c.newLoopback},
 		{"node", "what cephctl says of this node", true, nil, func(*sources) exporter.Collector { return exporter.NewNode(c.CephctlState) }},
 	}
 }
 
 func (c *config) newKRBD(*sources) exporter.Collector {
 	return exporter.NewKRBD(exporter.KRBDOptions{Sysfs: c.Sysfs, GanetiRun: c.GanetiRun})
+}
+
+func (c *config) newLoopback(s *sources) exporter.Collector {
+	return exporter.NewLoopback(exporter.LoopbackOptions{
+		Reader:    loopback.Options{Sysfs: c.Sysfs, Procfs: c.Procfs, CephRun: c.CephRun, Caller: s.sockets},
+		GanetiRun: c.GanetiRun,
+		Guests:    s.guestDevices,
+		Shares:    exporter.NewLoopbackShares(s.cluster),
+	})
 }
 
 func (c *config) newQEMU(s *sources) exporter.Collector {
@@ -46,7 +57,7 @@ func (c *config) newQEMU(s *sources) exporter.Collector {
 		CephRun:    c.CephRun,
 		Caller:     s.sockets,
 	})
-	s.guestImages = qemu.Images
+	s.guestImages, s.guestDevices = qemu.Images, qemu.Devices
 	return qemu
 }
 
@@ -56,6 +67,8 @@ type sources struct {
 	sockets *adminsocket.Client
 	// guestImages are the images of this node's guests; none when nobody looks at guests.
 	guestImages func() []ceph.Image
+	// guestDevices are the block devices of the host that they have as disks.
+	guestDevices func() map[string]exporter.GuestDevice
 	// leader is asked once a scrape, however many collectors want to know.
 	leader exporter.LeaderCheck
 	// cluster connects when it is first used.

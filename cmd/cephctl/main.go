@@ -68,12 +68,13 @@ func (e interrupted) Error() string { return "interrupted: " + e.error.Error() }
 
 // tell says what went wrong, unless the output has said it already.
 func tell(w io.Writer, err error) {
-	if err != nil && !errors.Is(err, errChanges) {
+	if err != nil && !errors.Is(err, errChanges) && !errors.As(err, new(levelError)) {
 		fmt.Fprintf(w, "%s: %v\n", program, err)
 	}
 }
 
 func exitCode(err error) int {
+	var level levelError
 	switch {
 	case err == nil:
 		return 0
@@ -85,6 +86,8 @@ func exitCode(err error) int {
 		return exitBlocked
 	case errors.Is(err, errChanges):
 		return exitChanges
+	case errors.As(err, &level):
+		return level.code
 	case errors.Is(err, control.ErrLocked):
 		return exitLocked
 	case errors.Is(err, control.ErrUnreachable):

@@ -34,7 +34,7 @@ func runNodeAgent(ctx context.Context, a *app) error {
 	return agent.Serve(ctx, a.in, a.out, agent.Options{
 		Version:  version.Version,
 		Host:     host,
-		Handlers: agentHandlers(runner),
+		Handlers: agentHandlers(runner, host),
 		Attach:   func(onRun func(string)) { runner.OnRun = onRun },
 	})
 }

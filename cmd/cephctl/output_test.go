@@ -137,6 +137,7 @@ func TestExitCode(t *testing.T) {
 		{errChanges, 4},
 		{fmt.Errorf("%w: x", control.ErrLocked), 5},
 		{fmt.Errorf("%w: x", control.ErrUnreachable), 6},
+		{levelError{13}, 13},
 		{interrupted{control.ErrUnreachable}, 130},
 		{context.Canceled, 1}, // not by a signal
 	} {

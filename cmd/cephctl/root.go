@@ -44,6 +44,9 @@ flag wins over the environment, that over the file, that over the default.
 		newStorageCommand(a),
 		newPoolCommand(a),
 		newInstanceCommand(a),
+		newLoopbackCommand(a),
+		newRulesCommand(a),
+		newDashboardsCommand(a),
 		newNodeAgentCommand(a),
 	)
 	completeValues(cmd, "output", outputs...)

@@ -6,6 +6,7 @@ import (
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/agent"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/cephstorage"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/guest"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/loopcheck"
 )
 
 // storageTypes are those that there are.
@@ -13,13 +14,14 @@ func storageTypes() []control.StorageType {
 	return []control.StorageType{cephstorage.Type{}}
 }
 
-// agentHandlers are what a node is asked for, by storage type; what instances need is no storage type's.
-func agentHandlers(runner control.Runner) map[string]agent.Handler {
+// agentHandlers are what a node is asked for, by storage type or, where that makes no difference, by part of cephctl.
+func agentHandlers(runner control.Runner, host string) map[string]agent.Handler {
 	return map[string]agent.Handler{
 		cephstorage.Name: node.Handler{Host: node.New(runner)},
-		"": guest.Handler{Runner: runner, Disks: map[string]control.DiskHost{
+		guest.Name: guest.Handler{Runner: runner, Disks: map[string]control.DiskHost{
 			cephstorage.TemplateName: cephstorage.NewDiskHost(runner),
 		}},
+		loopcheck.Name: loopcheck.Host{Name: host},
 	}
 }
 

@@ -13,7 +13,7 @@ type Request struct {
 	Protocol int `json:"protocol"`
 	// Version is that of the cephctl that asks.
 	Version string `json:"version"`
-	// Storage is the storage type that is to do it, or empty for what cephctl itself does.
+	// Storage is the storage type that is to do it, or the part of cephctl where that makes no difference.
 	Storage string `json:"storage_type,omitempty"`
 	// Action is for example "observe".
 	Action  string          `json:"action"`

@@ -13,6 +13,9 @@ import (
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/kvm"
 )
 
+// Name is what a request to a node names this part by.
+const Name = "guest"
+
 // Handler does what a master asks about instances.
 type Handler struct {
 	Runner control.Runner

@@ -109,7 +109,7 @@ func (s *Instances) call(ctx context.Context, n control.Node, action string, r *
 	if err != nil {
 		return fmt.Errorf("encode the request: %w", err)
 	}
-	request := agent.Request{Protocol: agent.Protocol, Version: s.Env.Version, Action: action, Payload: body}
+	request := agent.Request{Protocol: agent.Protocol, Version: s.Env.Version, Storage: guest.Name, Action: action, Payload: body}
 	answer, err := s.Env.Transport.Call(ctx, n, request, func(e agent.Event) {
 		switch {
 		case e.Kind == agent.KindRun:

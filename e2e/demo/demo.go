@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/e2e/lab"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/rules"
 )
 
 const (
@@ -29,12 +30,14 @@ const (
 // prometheusConfig keeps the labels of the exporter's families as they are, and the job under which the community's
 // dashboards for Ceph look for them.
 const prometheusConfig = `global:
-  scrape_interval: %s
+  scrape_interval: %[1]s
+  evaluation_interval: %[1]s
+rule_files: ["*.rules.yml"]
 scrape_configs:
   - job_name: ceph
     honor_labels: true
     static_configs:
-      - targets: ["127.0.0.1:%d"]
+      - targets: ["127.0.0.1:%[2]d"]
 `
 
 // demo is what runs.
@@ -127,10 +130,17 @@ func (d *demo) startExporter(ctx context.Context) error {
 }
 
 func (d *demo) startPrometheus(ctx context.Context) (err error) {
-	d.progress.say("prometheus", "starting")
+	d.progress.say("prometheus", "starting, with the alert rules")
+	files := make(map[string][]byte)
+	for _, name := range rules.Prometheus() {
+		if files[strings.TrimSuffix(name, ".yml")+".rules.yml"], err = rules.Files.ReadFile(name); err != nil {
+			return fmt.Errorf("read the alert rules: %w", err)
+		}
+	}
 	d.prometheus, err = lab.StartPrometheus(ctx, lab.PrometheusOptions{
 		Listen: fmt.Sprintf("127.0.0.1:%d", d.settings.prometheus),
 		Config: fmt.Sprintf(prometheusConfig, scrapeInterval, d.settings.exporter),
+		Files:  files,
 	})
 	return err
 }

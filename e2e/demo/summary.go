@@ -64,10 +64,31 @@ func (d *demo) summarize(ctx context.Context, out io.Writer) error {
 	if err := d.writeRows(ctx, out); err != nil {
 		return err
 	}
+	if err := d.writeAlerts(ctx, out); err != nil {
+		return err
+	}
 	if d.settings.duration > 0 {
 		fmt.Fprintf(out, "\nEnds by itself in %s, or with Ctrl-C; nothing stays behind.\n", d.settings.duration)
 	} else {
 		fmt.Fprintf(out, "\nPress Ctrl-C to stop; nothing stays behind.\n")
+	}
+	return nil
+}
+
+// writeAlerts says which of the shipped rules fire, or soon will.
+func (d *demo) writeAlerts(ctx context.Context, out io.Writer) error {
+	samples, err := d.prometheus.Query(ctx, "ALERTS")
+	if err != nil {
+		return cause(ctx, err)
+	}
+	fmt.Fprintf(out, "\nAlerts, %s/alerts:", d.prometheus.URL)
+	if len(samples) == 0 {
+		fmt.Fprintln(out, " none fires")
+		return nil
+	}
+	fmt.Fprintln(out)
+	for _, s := range samples {
+		fmt.Fprintf(out, "  %s is %s for %s on %s\n", s.Labels["alertname"], s.Labels["alertstate"], s.Labels["device"], s.Labels["instance"])
 	}
 	return nil
 }

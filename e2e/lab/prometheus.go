@@ -21,6 +21,8 @@ type PrometheusOptions struct {
 	Listen string
 	// Config is the content of prometheus.yml.
 	Config string
+	// Files are further files beside it, by name, such as those that it names as rule_files.
+	Files map[string][]byte
 }
 
 // Prometheus is a running Prometheus server.
@@ -61,6 +63,11 @@ func (p *Prometheus) start(ctx context.Context, options PrometheusOptions) error
 	config := p.group.path("prometheus.yml")
 	if err := os.WriteFile(config, []byte(options.Config), 0o600); err != nil {
 		return fmt.Errorf("write configuration: %w", err)
+	}
+	for name, content := range options.Files {
+		if err := os.WriteFile(p.group.path(name), content, 0o600); err != nil {
+			return fmt.Errorf("write %s: %w", name, err)
+		}
 	}
 	process, err := p.group.start("prometheus", "prometheus", "--config.file="+config,
 		"--storage.tsdb.path="+p.group.path("data"), "--web.listen-address="+options.Listen)

@@ -1,4 +1,4 @@
-package exporter
+package kvm
 
 import (
 	"errors"
@@ -10,15 +10,17 @@ import (
 	"strings"
 )
 
-// instanceDisk is a disk of a Ganeti instance: its index, or its UUID where Ganeti names its link so.
-type instanceDisk struct {
-	instance, disk string
+// DiskLink is a disk of a Ganeti instance.
+type DiskLink struct {
+	Instance string
+	// Disk is its index, or its UUID where Ganeti names its link so.
+	Disk string
 }
 
-// instanceDisks reads the links that Ganeti keeps for the disks of its instances, <run>/instance-disks/
+// DiskLinks reads the links that Ganeti keeps for the disks of its instances, <run>/instance-disks/
 // <instance>:<disk>, and returns them by the name of the block device that they point to, for example rbd0.
 // There are none on a node without Ganeti.
-func instanceDisks(ganetiRun string) (map[string]instanceDisk, error) {
+func DiskLinks(ganetiRun string) (map[string]DiskLink, error) {
 	dir := filepath.Join(ganetiRun, "instance-disks")
 	links, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -27,7 +29,7 @@ func instanceDisks(ganetiRun string) (map[string]instanceDisk, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list disks of instances: %w", err)
 	}
-	disks := make(map[string]instanceDisk)
+	disks := make(map[string]DiskLink)
 	for _, l := range links {
 		d, ok := parseDiskLink(l.Name())
 		if !ok {
@@ -46,17 +48,17 @@ func instanceDisks(ganetiRun string) (map[string]instanceDisk, error) {
 }
 
 // parseDiskLink splits the name of a link at its last colon.
-func parseDiskLink(name string) (instanceDisk, bool) {
+func parseDiskLink(name string) (DiskLink, bool) {
 	i := strings.LastIndexByte(name, ':')
 	if i <= 0 || i == len(name)-1 {
-		return instanceDisk{}, false
+		return DiskLink{}, false
 	}
-	return instanceDisk{instance: name[:i], disk: name[i+1:]}, true
+	return DiskLink{Instance: name[:i], Disk: name[i+1:]}, true
 }
 
 // before tells which of two links to one device counts: the one with an index, as that is what admins know.
-func (d instanceDisk) before(other instanceDisk) bool {
-	_, err := strconv.Atoi(d.disk)
-	_, otherErr := strconv.Atoi(other.disk)
+func (d DiskLink) before(other DiskLink) bool {
+	_, err := strconv.Atoi(d.Disk)
+	_, otherErr := strconv.Atoi(other.Disk)
 	return err == nil && otherErr != nil
 }

@@ -1,4 +1,5 @@
-package kvm
+// Package smallfile reads files of procfs and sysfs, of which a scrape reads hundreds.
+package smallfile
 
 import (
 	"errors"
@@ -6,9 +7,8 @@ import (
 	"syscall"
 )
 
-// readSmall reads a file into buf, and no more than fits. It makes three system calls, where os.ReadFile makes
-// seven: there are two such files for each guest in each scrape.
-func readSmall(path string, buf []byte) ([]byte, error) {
+// Read reads a file into buf, and no more than fits. It makes three system calls, where os.ReadFile makes seven.
+func Read(path string, buf []byte) ([]byte, error) {
 	fd, err := ignoringEINTR(func() (int, error) { return syscall.Open(path, syscall.O_RDONLY|syscall.O_CLOEXEC, 0) })
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: err}

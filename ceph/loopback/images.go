@@ -1,0 +1,194 @@
+package loopback
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/krbd"
+)
+
+// image is what is mapped as a device. It cannot change while the device's folder in sysfs is the same.
+type image struct {
+	Mapping
+	folder uint64 // inode; for rbd-nbd, its process
+	client string // in debugfs
+}
+
+// mappings lists what is mapped now, krbd first, by the numbers of the devices.
+func (r *Reader) mappings(ctx context.Context, f *Facts) []Mapping {
+	known := make(map[string]image, len(r.images))
+	r.readKRBD(ctx, f, known)
+	r.readNBD(ctx, f, known)
+	r.images = known
+	all := make([]Mapping, 0, len(known))
+	for _, i := range known {
+		all = append(all, i.Mapping)
+	}
+	slices.SortFunc(all, func(a, b Mapping) int {
+		return cmp.Or(cmp.Compare(a.Driver, b.Driver), cmp.Compare(len(a.Device), len(b.Device)), cmp.Compare(a.Device, b.Device))
+	})
+	return all
+}
+
+func (r *Reader) readKRBD(ctx context.Context, f *Facts, known map[string]image) {
+	dir := filepath.Join(r.opts.Sysfs, "bus", "rbd", "devices")
+	entries, err := os.ReadDir(dir)
+	if isAbsent(err) {
+		return
+	}
+	if err != nil {
+		f.miss(SourceKRBD, explain("list mapped images", err))
+		return
+	}
+	for _, e := range entries {
+		if ctx.Err() != nil {
+			f.miss(SourceKRBD, fmt.Errorf("list mapped images: %w", ctx.Err()))
+			return
+		}
+		device := "rbd" + e.Name()
+		folder, err := inode(filepath.Join(dir, e.Name()))
+		if last, ok := r.images[device]; ok && err == nil && last.folder == folder {
+			known[device] = last
+			continue
+		}
+		m, err := krbd.Read(r.opts.Sysfs, e.Name())
+		switch {
+		case gone(err):
+		case err != nil:
+			f.miss(SourceKRBD, fmt.Errorf("read mapping %s: %w", e.Name(), err))
+		default:
+			known[device] = image{Mapping: r.fromKRBD(m), folder: folder, client: m.FSID + "." + m.Client}
+		}
+	}
+}
+
+// fromKRBD returns the mapping. The kernel does not say where an image with a data pool has its data.
+func (r *Reader) fromKRBD(m krbd.Mapping) Mapping {
+	out := Mapping{
+		Device: m.Device, Driver: KRBD, Pool: m.Pool, Namespace: m.Namespace, Image: m.Image, ImageID: m.ImageID,
+		Snapshot: m.Snapshot, FSID: m.FSID, PoolID: m.PoolID,
+	}
+	if m.Features&ceph.DataPool != 0 {
+		out.PoolID = 0
+	}
+	ro, err := r.small(r.opts.Sysfs, "block", m.Device, "ro")
+	out.ReadOnly = m.Snapshot != "" || err == nil && ro == "1"
+	return out
+}
+
+func inode(path string) (uint64, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0, err
+	}
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+		return stat.Ino, nil
+	}
+	return 0, nil
+}
+
+// readNBD finds devices of the nbd module that a rbd-nbd serves: the kernel names its process, and that its image.
+func (r *Reader) readNBD(ctx context.Context, f *Facts, known map[string]image) {
+	entries, err := os.ReadDir(filepath.Join(r.opts.Sysfs, "block"))
+	if isAbsent(err) {
+		return
+	}
+	if err != nil {
+		f.miss(SourceNBD, explain("list block devices", err))
+		return
+	}
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), "nbd") || ctx.Err() != nil {
+			continue
+		}
+		i, ok, err := r.nbd(e.Name())
+		switch {
+		case gone(err):
+		case err != nil:
+			f.miss(SourceNBD, explain("read mapping "+e.Name(), err))
+		case ok:
+			known[e.Name()] = i
+		}
+	}
+}
+
+// nbd returns what a device of the nbd module is. ok is false when something else than rbd-nbd serves it. The command
+// line is read once: where memory is short, reading it may have to wait for the process.
+func (r *Reader) nbd(device string) (i image, ok bool, err error) {
+	text, err := r.small(r.opts.Sysfs, "block", device, "pid")
+	if err != nil {
+		return image{}, false, err
+	}
+	pid, err := strconv.ParseUint(text, 10, 31)
+	if err != nil {
+		return image{}, false, errors.New("parse pid: not a number")
+	}
+	if last, ok := r.images[device]; ok && last.folder == pid {
+		return last, true, nil
+	}
+	cmdline, err := os.ReadFile(filepath.Join(r.opts.Procfs, text, "cmdline"))
+	if err != nil {
+		return image{}, false, err
+	}
+	i.Mapping, ok = parseNBD(string(cmdline))
+	i.Device, i.folder = device, pid
+	if ro, err := r.small(r.opts.Sysfs, "block", device, "ro"); err == nil {
+		i.ReadOnly = i.ReadOnly || ro == "1"
+	}
+	return i, ok, nil
+}
+
+// nbdValues are the options of rbd-nbd that take a value as an argument of its own.
+var nbdValues = []string{
+	"--device", "--nbds_max", "--max_part", "--timeout", "--io-timeout", "--reattach-timeout", "--cookie", "--snap-id",
+	"--conf", "-c", "--cluster", "--id", "--user", "--name", "-n", "--keyring", "-k", "--mon_host", "-m", "--keyfile",
+	"--setuser", "--setgroup", "--pid-file", "--encryption-format", "--encryption-passphrase-file",
+}
+
+// parseNBD reads the command line of rbd-nbd: "rbd-nbd map [POOL/[NAMESPACE/]]IMAGE[@SNAPSHOT] [options]". It does not
+// say which pool has the data.
+func parseNBD(cmdline string) (m Mapping, ok bool) {
+	args := strings.Split(strings.TrimSuffix(cmdline, "\x00"), "\x00")
+	if filepath.Base(args[0]) != NBD {
+		return Mapping{}, false
+	}
+	m = Mapping{Driver: NBD, ReadOnly: slices.Contains(args, "--read-only")}
+	var words []string
+	for i := 1; i < len(args); i++ {
+		switch {
+		case slices.Contains(nbdValues, args[i]):
+			i++
+		case args[i] != "" && !strings.HasPrefix(args[i], "-"):
+			words = append(words, args[i])
+		}
+	}
+	if len(words) < 2 || words[0] != "map" && words[0] != "attach" {
+		return Mapping{}, false
+	}
+	return m.withSpec(words[1]), true
+}
+
+// withSpec fills in what an image's name says. "rbd" is the pool where it says none.
+func (m Mapping) withSpec(spec string) Mapping {
+	spec, m.Snapshot, _ = strings.Cut(spec, "@")
+	m.ReadOnly = m.ReadOnly || m.Snapshot != ""
+	parts := strings.SplitN(spec, "/", 3)
+	m.Image = parts[len(parts)-1]
+	m.Pool = "rbd"
+	if len(parts) > 1 {
+		m.Pool = parts[0]
+	}
+	if len(parts) == 3 {
+		m.Namespace = parts[1]
+	}
+	return m
+}

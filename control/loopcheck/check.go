@@ -1,0 +1,175 @@
+package loopcheck
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strconv"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/loopback"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/agent"
+)
+
+// cephTimeout is how long a command of Ceph's may take, nodeTimeout how long a node may beyond what it is to watch.
+const (
+	cephTimeout = 20 * time.Second
+	nodeTimeout = 60 * time.Second
+)
+
+// Checker checks nodes.
+type Checker struct {
+	Env *control.Env
+	// Host is this host, for when it is in no inventory.
+	Host Host
+	// Config is where Ceph's configuration is; /etc/ceph/ceph.conf when empty.
+	Config string
+}
+
+// Nodes checks nodes, all at once, and returns a report for each, in their order. One that can't be reached has a report
+// that says so.
+func (c *Checker) Nodes(ctx context.Context, nodes []control.Node, q Query) []Report {
+	return c.check(ctx, len(nodes), func(i int) (string, func() (Facts, error)) {
+		return nodes[i].Name, func() (Facts, error) { return c.ask(ctx, nodes[i], q) }
+	})
+}
+
+// Here checks this host.
+func (c *Checker) Here(ctx context.Context, q Query) Report {
+	return c.check(ctx, 1, func(int) (string, func() (Facts, error)) {
+		return c.Host.Name, func() (Facts, error) { return c.Host.Observe(ctx, q) }
+	})[0]
+}
+
+func (c *Checker) check(ctx context.Context, n int, node func(int) (string, func() (Facts, error))) []Report {
+	reports := make([]Report, n)
+	facts := make([]Facts, n)
+	var jobs errgroup.Group
+	jobs.SetLimit(max(1, c.Env.Parallel))
+	for i := range n {
+		jobs.Go(func() error {
+			name, observe := node(i)
+			reports[i] = Report{Node: name, OSDs: []loopback.OSD{}, Images: []Image{}}
+			var err error
+			if facts[i], err = observe(); err != nil {
+				reports[i].Error = err.Error()
+			}
+			return nil
+		})
+	}
+	_ = jobs.Wait() // none returns an error: each is in its report
+	pools := poolCache{checker: c}
+	for i := range reports {
+		if reports[i].Error == "" {
+			pools.add(ctx, &facts[i])
+			reports[i] = judge(reports[i].Node, facts[i])
+		}
+	}
+	return reports
+}
+
+func (c *Checker) ask(ctx context.Context, n control.Node, q Query) (Facts, error) {
+	timeout := nodeTimeout + q.Watch
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("no answer within %s", timeout))
+	defer cancel()
+	payload, err := json.Marshal(q)
+	if err != nil {
+		return Facts{}, fmt.Errorf("encode the request: %w", err)
+	}
+	request := agent.Request{Protocol: agent.Protocol, Version: c.Env.Version, Storage: Name, Action: agent.ActionObserve, Payload: payload}
+	answer, err := c.Env.Transport.Call(ctx, n, request, nil)
+	if err != nil {
+		return Facts{}, err
+	}
+	var f Facts
+	if err := json.Unmarshal(answer, &f); err != nil {
+		return Facts{}, fmt.Errorf("read the answer: %w", err)
+	}
+	return f, nil
+}
+
+// poolCache asks the cluster for its pools, once.
+type poolCache struct {
+	checker *Checker
+	asked   bool
+	pools   []loopback.Pool
+	err     error
+}
+
+// add puts in what only the cluster knows: the ids of the pools that rbd-nbd names, and the shares of the pools. Without
+// it the judgement stands, but for rbd-nbd.
+func (p *poolCache) add(ctx context.Context, f *Facts) {
+	if len(f.Mappings) == 0 {
+		return
+	}
+	if !p.asked {
+		p.pools, p.err = p.checker.pools(ctx)
+		p.asked = true
+	}
+	if p.err != nil {
+		f.miss(loopback.SourceShares, p.err)
+		return
+	}
+	for i := range f.Mappings {
+		m := &f.Mappings[i]
+		for _, pool := range p.pools {
+			if m.Driver == loopback.NBD && m.Pool == pool.Name {
+				m.PoolID = pool.ID
+			}
+		}
+	}
+	shares, err := p.checker.shares(ctx, p.pools, f.Node.OSDs)
+	if err != nil {
+		f.miss(loopback.SourceShares, err)
+		return
+	}
+	f.Node.Shares = shares
+}
+
+func (c *Checker) pools(ctx context.Context) ([]loopback.Pool, error) {
+	config := c.Config
+	if config == "" {
+		config = "/etc/ceph/ceph.conf"
+	}
+	if _, err := os.Stat(config); errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no %s on this host", config)
+	}
+	out, err := c.ceph(ctx, "osd", "dump")
+	if err != nil {
+		return nil, err
+	}
+	return loopback.ParsePools(out)
+}
+
+func (c *Checker) shares(ctx context.Context, pools []loopback.Pool, osds []loopback.OSD) (map[uint64]loopback.Share, error) {
+	ids := make([]int, len(osds))
+	lists := make([]loopback.PGList, len(osds))
+	for i, o := range osds {
+		ids[i] = o.ID
+		out, err := c.ceph(ctx, "pg", "ls-by-osd", "osd."+strconv.Itoa(o.ID))
+		if err != nil {
+			return nil, err
+		}
+		if lists[i], err = loopback.ParsePGs(out); err != nil {
+			return nil, err
+		}
+	}
+	return loopback.Shares(pools, ids, lists), nil
+}
+
+// ceph runs a command that only reads.
+func (c *Checker) ceph(ctx context.Context, args ...string) ([]byte, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, cephTimeout, fmt.Errorf("the cluster has not answered within %s", cephTimeout))
+	defer cancel()
+	argv := append([]string{"ceph", "--connect-timeout", "15"}, args...)
+	if c.Config != "" {
+		argv = append(argv, "--conf", c.Config)
+	}
+	return c.Env.Runner.Run(ctx, nil, append(argv, "-f", "json")...)
+}

@@ -1,0 +1,52 @@
+package loopcheck
+
+import (
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/loopback"
+)
+
+// Report is what was found on a node.
+type Report struct {
+	Node string `json:"node"`
+	// Error is why nothing was found; then all else is empty.
+	Error string `json:"error,omitempty"`
+	// Level is the highest of all images. Known is false when that of any is not known.
+	Level   loopback.Level             `json:"level"`
+	Known   bool                       `json:"known"`
+	Memory  loopback.Memory            `json:"memory"`
+	OSDs    []loopback.OSD             `json:"osds"`
+	Images  []Image                    `json:"images"`
+	Missing map[loopback.Source]string `json:"missing,omitempty"`
+}
+
+// Image is a mapped image with what was judged of it.
+type Image struct {
+	loopback.Mapping
+	Verdict loopback.Verdict `json:"verdict"`
+	// Share is how much of its pool the OSDs of the node have, nil when it is not known.
+	Share *loopback.Share `json:"share,omitempty"`
+}
+
+// judge makes the report of a node's facts.
+func judge(node string, f Facts) Report {
+	r := Report{
+		Node: node, Known: true, Memory: f.Node.Memory, OSDs: f.Node.OSDs, Images: []Image{}, Missing: f.Missing,
+	}
+	if r.OSDs == nil {
+		r.OSDs = []loopback.OSD{}
+	}
+	for _, source := range []loopback.Source{loopback.SourceKRBD, loopback.SourceNBD} {
+		if _, missing := f.Missing[source]; missing {
+			r.Known = false
+		}
+	}
+	for _, m := range f.Mappings {
+		i := Image{Mapping: m, Verdict: loopback.Judge(f.Node, m)}
+		if share, ok := f.Node.Shares[m.PoolID]; ok && m.PoolID != 0 {
+			i.Share = &share
+		}
+		r.Level = max(r.Level, i.Verdict.Level)
+		r.Known = r.Known && i.Verdict.Known
+		r.Images = append(r.Images, i)
+	}
+	return r
+}

@@ -1,0 +1,131 @@
+package exporter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/cluster"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/loopback"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/rados"
+)
+
+// LoopbackShares reads how much of the pools the OSDs of this node have. The placement groups are listed only when the
+// OSD map has changed, as they move with it, or other OSDs are here.
+type LoopbackShares struct {
+	runner cluster.Runner
+
+	mu    sync.Mutex
+	epoch uint64
+	osds  []int
+	pools []loopback.Pool
+	parts map[uint64]loopback.Share
+}
+
+// NewLoopbackShares returns one that asks through r.
+func NewLoopbackShares(r cluster.Runner) *LoopbackShares { return &LoopbackShares{runner: r} }
+
+// loopbackPatience is how long the shares wait for what is mapped: longer than an OSD that hangs keeps the node.
+const loopbackPatience = 2 * time.Second
+
+// collect puts in the shares of the pools that have a mapped image.
+func (s *LoopbackShares) collect(ctx context.Context, node *loopbackNode, b *Batch) error {
+	select {
+	case <-node.done:
+	case <-time.After(loopbackPatience):
+		return errors.New("the node has not said what is mapped")
+	case <-ctx.Done():
+		return fmt.Errorf("wait for what is mapped: %w", ctx.Err())
+	}
+	if len(node.facts.Mappings) == 0 {
+		return ErrNoData
+	}
+	var osds []int
+	for _, o := range node.facts.Node.OSDs {
+		osds = append(osds, o.ID)
+	}
+	if err := s.refresh(ctx, osds); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range s.pools {
+		if !mapsPool(node.facts.Mappings, p) || p.PGs == 0 {
+			continue
+		}
+		share := s.parts[p.ID]
+		b.Add(loopbackPoolShare, float64(share.Primary)/float64(p.PGs), poolID(int64(p.ID)), p.Name, "primary")
+		b.Add(loopbackPoolShare, float64(share.Any)/float64(p.PGs), poolID(int64(p.ID)), p.Name, "any")
+	}
+	return nil
+}
+
+func mapsPool(mappings []loopback.Mapping, p loopback.Pool) bool {
+	return slices.ContainsFunc(mappings, func(m loopback.Mapping) bool { return m.Pool == p.Name || m.PoolID == p.ID })
+}
+
+// refresh reads the placement groups anew when they may have moved. After an error nothing is kept.
+func (s *LoopbackShares) refresh(ctx context.Context, osds []int) error {
+	stat, err := s.runner.Run(ctx, rados.OSDStat)
+	if err != nil {
+		return err
+	}
+	epoch, err := cluster.ParseEpoch(stat)
+	if err != nil {
+		return fmt.Errorf("read answer to %s: %w", rados.OSDStat, err)
+	}
+	s.mu.Lock()
+	same := s.epoch == epoch && slices.Equal(s.osds, osds)
+	s.mu.Unlock()
+	if same {
+		return nil
+	}
+	pools, parts, err := s.read(ctx, osds)
+	if err != nil {
+		epoch = 0
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.epoch, s.osds, s.pools, s.parts = epoch, osds, pools, parts
+	return err
+}
+
+func (s *LoopbackShares) read(ctx context.Context, osds []int) ([]loopback.Pool, map[uint64]loopback.Share, error) {
+	dump, err := s.runner.Run(ctx, rados.OSDDump)
+	if err != nil {
+		return nil, nil, err
+	}
+	pools, err := loopback.ParsePools(dump)
+	if err != nil {
+		return nil, nil, err
+	}
+	lists := make([]loopback.PGList, 0, len(osds))
+	var errs []error
+	for _, osd := range osds {
+		data, err := s.runner.Run(ctx, rados.PGsByOSD(osd))
+		if err != nil {
+			return pools, nil, err
+		}
+		list, err := loopback.ParsePGs(data)
+		errs = append(errs, err)
+		lists = append(lists, list)
+	}
+	return pools, loopback.Shares(pools, osds, lists), errors.Join(errs...)
+}
+
+// poolIDs returns the ids of the pools by name, as of the last reading; none when nobody has read them.
+func (s *LoopbackShares) poolIDs() map[string]uint64 {
+	if s == nil {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ids := make(map[string]uint64, len(s.pools))
+	for _, p := range s.pools {
+		ids[p.Name] = p.ID
+	}
+	return ids
+}

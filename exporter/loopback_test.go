@@ -1,0 +1,153 @@
+package exporter
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/adminsocket"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/loopback"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/loopback/loopbacktest"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/rados"
+)
+
+// mappedPools is the answer of a real OSD of release 16: pools 1 and 2.
+func mappedPools(t testing.TB) []byte {
+	t.Helper()
+	answer, err := os.ReadFile("../ceph/loopback/testdata/ceph/16.2/get_mapped_pools.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer
+}
+
+// newLoopbackTest returns the options of a collector on a node that is made of text, and its root.
+func newLoopbackTest(t *testing.T) (opts LoopbackOptions, root string) {
+	t.Helper()
+	root = loopbacktest.Root(t, "../ceph/loopback/testdata/node.txtar")
+	run := t.TempDir()
+	startServer(t, filepath.Join(run, "ceph-osd.1.asok"), map[string][]byte{"get_mapped_pools": mappedPools(t)})
+	loopbacktest.Write(t, root, "ganeti/instance-disks/web1.example.org:0", "-> /dev/rbd2")
+	return LoopbackOptions{
+		Reader: loopback.Options{
+			Sysfs: filepath.Join(root, "sys"), Procfs: filepath.Join(root, "proc"),
+			CephRun: run, CephLib: t.TempDir(), Caller: new(adminsocket.Client),
+			Now: func() time.Time { return time.Date(2026, 11, 26, 0, 0, 0, 0, time.UTC) },
+		},
+		GanetiRun: filepath.Join(root, "ganeti"),
+	}, root
+}
+
+func TestLoopback(t *testing.T) {
+	opts, _ := newLoopbackTest(t)
+	checkGolden(t, "testdata/loopback.prom", ownFamilies(t, NewLoopback(opts)))
+}
+
+// Where processes cannot be looked at, what QEMU says of its disks counts, and the collector has not failed.
+func TestLoopbackGuests(t *testing.T) {
+	opts, root := newLoopbackTest(t)
+	if err := os.WriteFile(filepath.Join(root, "proc/902/fdinfo/11"), []byte("odd\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	opts.Guests = func() map[string]GuestDevice {
+		return map[string]GuestDevice{"rbd1": {Instance: "web2", Cache: "none"}, "rbd2": {Instance: "web1", Cache: "writeback"}}
+	}
+	got := scrape(t, New(Options{}, NewLoopback(opts))).with("loopback_level")
+	want := series{
+		`loopback_level{device="rbd1",image="disk1",pool="vms",reason="direct"}`:                                                 2,
+		`loopback_level{device="rbd2",disk="0",ganeti_instance="web1.example.org",image="disk2",pool="vms",reason="page_cache"}`: 3,
+		`loopback_level{device="rbd3",image="disk3",pool="vms",reason="filesystem"}`:                                             3,
+		`loopback_level{device="rbd4",image="disk4",pool="vms",reason="swap"}`:                                                   4,
+		`loopback_level{device="rbd5",image="disk5",pool="vms",reason="idle"}`:                                                   1,
+		`loopback_level{device="rbd6",image="disk6",pool="far",reason="idle"}`:                                                   0,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// A node without mappings has no level, says so, and asks nobody.
+func TestLoopbackWithoutMappings(t *testing.T) {
+	cluster := &loopbackCluster{}
+	e := New(Options{}, NewLoopback(LoopbackOptions{
+		Reader:    loopback.Options{Sysfs: t.TempDir(), Procfs: "/proc", CephRun: t.TempDir()},
+		GanetiRun: t.TempDir(), Shares: NewLoopbackShares(cluster),
+	}))
+	got := scrape(t, e)
+	want := series{
+		`loopback_mappings{driver="krbd"}`:                                   0,
+		`loopback_mappings{driver="rbd-nbd"}`:                                0,
+		`ceph_ganeti_exporter_collector_success{collector="loopback"}`:       1,
+		`ceph_ganeti_exporter_target_up{collector="loopback",target="node"}`: 1,
+	}
+	if diff := cmp.Diff(want, got.with("loopback_level", "loopback_level_known", "loopback_mappings",
+		"ceph_ganeti_exporter_collector_success", "ceph_ganeti_exporter_target_up")); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if len(cluster.asked) > 0 {
+		t.Errorf("asked %q", cluster.asked)
+	}
+}
+
+// loopbackCluster is a cluster with two pools, of which osd.1 has some placement groups.
+type loopbackCluster struct {
+	epoch int
+	err   error // of the mgr
+	asked []string
+}
+
+func (c *loopbackCluster) Run(_ context.Context, cmd rados.Command) ([]byte, error) {
+	c.asked = append(c.asked, cmd.String())
+	switch cmd {
+	case rados.OSDStat:
+		return fmt.Appendf(nil, `{"epoch":%d}`, c.epoch), nil
+	case rados.OSDDump:
+		return []byte(`{"epoch":1,"pools":[{"pool":1,"pool_name":"other","pg_num":1},{"pool":2,"pool_name":"vms","pg_num":8}]}`), nil
+	case rados.PGsByOSD(1):
+		return []byte(`{"pg_ready":true,"pg_stats":[{"pgid":"2.1","acting_primary":1},{"pgid":"2.2","acting_primary":4}]}`), c.err
+	}
+	return nil, fmt.Errorf("unexpected command %s", cmd)
+}
+
+// The cluster is asked for placement groups when the OSD map has changed, and tells the pool of a rbd-nbd.
+func TestLoopbackShares(t *testing.T) {
+	opts, _ := newLoopbackTest(t)
+	cluster := &loopbackCluster{epoch: 7}
+	opts.Shares = NewLoopbackShares(cluster)
+	e := New(Options{}, NewLoopback(opts))
+	shares := series{
+		`loopback_pool_local_pgs_ratio{copy="any",pool="vms",pool_id="2"}`:     0.25,
+		`loopback_pool_local_pgs_ratio{copy="primary",pool="vms",pool_id="2"}`: 0.125,
+	}
+	const nbd = `loopback_level{device="nbd0",image="disk9",namespace="tenant",pool="vms",reason="idle"}`
+	for _, step := range []struct {
+		name   string
+		change func()
+		asked  []string
+		shares series
+	}{
+		{"first", func() {}, []string{"osd stat", "osd dump", "pg ls-by-osd"}, shares},
+		{"same map", func() {}, []string{"osd stat"}, shares},
+		{"another map, no mgr", func() { cluster.epoch, cluster.err = 8, rados.ErrNoAnswer }, []string{"osd stat", "osd dump", "pg ls-by-osd"}, series{}},
+		{"well again", func() { cluster.err = nil }, []string{"osd stat", "osd dump", "pg ls-by-osd"}, shares},
+		{"same map again", func() {}, []string{"osd stat"}, shares},
+	} {
+		step.change()
+		cluster.asked = nil
+		got := scrape(t, e)
+		if diff := cmp.Diff(step.shares, got.with("loopback_pool_local_pgs_ratio")); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", step.name, diff)
+		}
+		if diff := cmp.Diff(step.asked, cluster.asked); diff != "" {
+			t.Errorf("%s, asked (-want +got):\n%s", step.name, diff)
+		}
+		if level, known := got[nbd]; step.name != "first" && (!known || level != 1) {
+			t.Errorf("%s: rbd-nbd has level %v, known %v", step.name, level, known)
+		}
+	}
+}
