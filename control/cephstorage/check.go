@@ -77,7 +77,12 @@ func checkReleases(plan *control.Plan, members []*nodeView) {
 }
 
 func checkConf(plan *control.Plan, n *nodeView, fsid string) {
-	if c := n.facts.Conf; c != nil && c.FSID != fsid {
+	switch c := n.facts.Conf; {
+	case c == nil || c.FSID == fsid:
+	case c.FSID == "":
+		plan.Block(n.Name, "foreign-conf", "nothing is overwritten; if nobody needs it, move it away",
+			"%s is there and names no fsid, or can't be read", defaultConfig)
+	default:
 		plan.Block(n.Name, "foreign-conf", "nothing is overwritten; if that cluster is gone, move the file away",
 			"%s belongs to another Ceph cluster (fsid %s)", defaultConfig, c.FSID)
 	}
