@@ -3,7 +3,9 @@ package cephstorage
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/state"
@@ -132,13 +134,21 @@ func (s *Storage) planRemovePool(ctx context.Context, name string, memory *contr
 		return nil, err
 	}
 	if len(images) > 0 {
-		plan.Block("", "pool-has-images", "remove them first: rbd rm "+name+"/IMAGE", "pool %s holds %s", name, some(images))
+		plan.Block("", "pool-has-images", "remove them first: "+removeImages(name, images), "pool %s holds %s", name, some(images))
 		return plan, nil
 	}
 	memory.Keep("removing", yes)
 	plan.Destroys = []string{"the pool " + name}
 	plan.Steps = append(plan.Steps, s.removePoolStep(v, name, allowed))
 	return plan, nil
+}
+
+// removeImages says how images leave a pool.
+func removeImages(pool string, images []string) string {
+	if slices.ContainsFunc(images, func(image string) bool { return strings.HasSuffix(image, inTrash) }) {
+		return "rbd rm " + pool + "/IMAGE, and rbd trash purge " + pool
+	}
+	return "rbd rm " + pool + "/IMAGE"
 }
 
 // allowDelete is the option without which no pool can be removed.

@@ -64,6 +64,9 @@ var refusals = []refusal{
 		"node1: has Ceph 18.2.7, the other nodes have 16.2.15: install 16.2.15",
 	}},
 	{"foreign-conf", 3, false, func(s *sim) { s.nodes["node2"].Conf = "fsid = " + otherFSID }, initChange, []string{"node2: " + foreignConf}},
+	{"foreign-conf", 3, false, func(s *sim) { s.nodes["node2"].Conf = "nothing" }, initChange, []string{
+		"node2: /etc/ceph/ceph.conf is there and names no fsid, or can't be read: nothing is overwritten; if nobody needs it, move it away",
+	}},
 	{"foreign-conf", 3, false, foreignMaster, initChange, []string{"node1: " + foreignConf}},
 	{"foreign-daemon", 3, false, func(s *sim) {
 		s.nodes["node2"].run(node.Daemon{Role: "osd", ID: "4"}, otherFSID)
@@ -219,6 +222,9 @@ var refusals = []refusal{
 	{"pool-has-images", 3, true, images, func(s *sim) control.Change { return s.storage().RemovePool("rbd", "remove") }, []string{
 		"pool rbd holds 2 images (a, b): remove them first: rbd rm rbd/IMAGE",
 	}},
+	{"pool-has-images", 3, true, hiddenImages, func(s *sim) control.Change { return s.storage().RemovePool("rbd", "remove") }, []string{
+		"pool rbd holds 2 images (a in the trash, n/b): remove them first: rbd rm rbd/IMAGE, and rbd trash purge rbd",
+	}},
 	{"pool-has-images", 3, true, images, func(s *sim) control.Change { return s.storage().Destroy(false, "destroy") }, []string{
 		"pool rbd holds 2 images (a, b): remove them first, or give them up: --force",
 	}},
@@ -255,6 +261,8 @@ func offlineNoDrain2(s *sim) control.Change {
 }
 
 func images(s *sim) { s.images["rbd"] = []string{"a", "b"} }
+
+func hiddenImages(s *sim) { s.images["rbd trash"], s.images["rbd/n"] = []string{"a"}, []string{"b"} }
 
 func otherGroup(s *sim) {
 	s.locked(func() error { return s.env.Inventory.AddGroup(s.t.Context(), "other") })
