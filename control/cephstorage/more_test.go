@@ -26,10 +26,12 @@ func TestPools(t *testing.T) {
 		{Name: "two", Size: 2, MinSize: 2, Rule: hostRule, Domain: "host", RBD: true},
 	}, pools)
 	for change, want := range map[*control.Change]error{
-		new(s.storage().CreatePool("two", "create", PoolOptions{Size: 3})): control.ErrExists,
-		new(s.storage().CreatePool("one", "create", PoolOptions{Size: 1})): control.ErrUsage,
-		new(s.storage().CreatePool("a b", "create", PoolOptions{})):        control.ErrUsage,
-		new(s.storage().RemovePool("none", "remove")):                      control.ErrUnknown,
+		new(s.storage().CreatePool("two", "create", PoolOptions{Size: 3})):  control.ErrExists,
+		new(s.storage().CreatePool("one", "create", PoolOptions{Size: 1})):  control.ErrUsage,
+		new(s.storage().CreatePool("one", "create", PoolOptions{Size: -2})): control.ErrUsage,
+		new(s.storage().CreatePool("one", "create", PoolOptions{Size: 11})): control.ErrUsage,
+		new(s.storage().CreatePool("a b", "create", PoolOptions{})):         control.ErrUsage,
+		new(s.storage().RemovePool("none", "remove")):                       control.ErrUnknown,
 	} {
 		if _, err := s.try(*change); !errors.Is(err, want) {
 			t.Errorf("%s %s: want %v, got %v", change.Kind, change.Target, want, err)

@@ -70,8 +70,11 @@ func (s *Storage) planCreatePool(ctx context.Context, name string, opts PoolOpti
 		return nil, err
 	}
 	size := options.Size
-	if opts.Size > 0 {
+	if opts.Size != 0 {
 		size = opts.Size
+	}
+	if err := checkRange(1, 10)(strconv.Itoa(size)); err != nil {
+		return nil, fmt.Errorf("%w: --size %d: %w", control.ErrUsage, size, err)
 	}
 	p := v.ceph.osds.pool(name)
 	switch {
