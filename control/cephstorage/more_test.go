@@ -31,7 +31,7 @@ func TestPools(t *testing.T) {
 		new(s.storage().CreatePool("one", "create", PoolOptions{Size: -2})): control.ErrUsage,
 		new(s.storage().CreatePool("one", "create", PoolOptions{Size: 11})): control.ErrUsage,
 		new(s.storage().CreatePool("a b", "create", PoolOptions{})):         control.ErrUsage,
-		new(s.storage().RemovePool("none", "remove")):                       control.ErrUnknown,
+		new(s.storage().RemovePool("none", "remove")):                       control.ErrUsage,
 	} {
 		if _, err := s.try(*change); !errors.Is(err, want) {
 			t.Errorf("%s %s: want %v, got %v", change.Kind, change.Target, want, err)

@@ -160,7 +160,7 @@ const allowDelete = "mon_allow_pool_delete"
 // forbidAgain plans what an interrupted removal of a pool has left to do.
 func (s *Storage) forbidAgain(plan *control.Plan, v *view, name, allowed string, memory *control.Memory) error {
 	if memory.Get("removing") == "" {
-		return fmt.Errorf("pool %s: %w: see \"cephctl pool list\"", name, control.ErrUnknown)
+		return fmt.Errorf("%w: there is no pool %s: see \"cephctl pool list\"", control.ErrUsage, name)
 	}
 	if v.ceph.setting("mon", allowDelete) != allowed {
 		plan.Steps = append(plan.Steps, s.cephStep(v, "pool-forbid", "forbid the removal of pools again", restoreDelete(allowed)))
