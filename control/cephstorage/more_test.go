@@ -87,6 +87,15 @@ func TestStatus(t *testing.T) {
 	if !slices.Contains(status.Next, "node3: start osd.2") {
 		t.Errorf("next: %q", status.Next)
 	}
+	s.nodes["node2"].Daemons["mgr.node2"].Active = true
+	s.intercept = func(line string) (string, error, bool) {
+		return `{"active_name":"node1","available":true}`, nil, line == "mgr dump"
+	}
+	status, err = s.storage().Status(t.Context())
+	if err != nil || !slices.Contains(status.Daemons, DaemonStatus{"node2", "mgr", "mgr.node2", "", "not in the map"}) {
+		t.Errorf("of a mgr that the cluster does not know: %+v, %v", status, err)
+	}
+	s.intercept = nil
 	s.nodes["node2"].down = true
 	fails("")(s)
 	if status, err = s.storage().Status(t.Context()); err != nil || status.Problem == "" || status.Health != "" {
