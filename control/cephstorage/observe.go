@@ -37,6 +37,8 @@ type view struct {
 type nodeView struct {
 	control.Node
 	facts node.Facts
+	// entering tells that it is not in the inventory yet.
+	entering bool
 	// err is why there are no facts.
 	err error
 	// asked and answered are when, by the master's clock.

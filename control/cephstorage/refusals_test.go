@@ -76,6 +76,13 @@ var refusals = []refusal{
 		"node2: no option names a device of this node: cephctl node modify -S ceph:disk=/dev/sdX node2",
 		"node3: no option names a device of this node: cephctl node modify -S ceph:disk=/dev/sdX node3",
 	}},
+	{"no-device", 3, true, func(s *sim) { s.setCluster(OptionDisk) }, func(s *sim) control.Change { return s.add(4) }, []string{
+		"node1: no option names a device of this node: cephctl node modify -S ceph:disk=/dev/sdX node1",
+		"node2: no option names a device of this node: cephctl node modify -S ceph:disk=/dev/sdX node2",
+		"node3: no option names a device of this node: cephctl node modify -S ceph:disk=/dev/sdX node3",
+		"node4: no option names a device of this node: add it to a group without storage first, then cephctl node modify -S ceph:disk=/dev/sdX node4, " +
+			"and move it here: take it offline, cephctl group assign-nodes, cephctl node add --readd",
+	}},
 	{"no-device", 4, true, func(s *sim) {
 		delete(s.nodes["node2"].Daemons, "osd.1")
 		s.nodes["node2"].Disks["/dev/sdb"].osd = nil
