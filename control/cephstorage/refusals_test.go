@@ -223,6 +223,22 @@ var refusals = []refusal{
 		"node3: only an offline node can be assigned to the storage group other: cephctl node modify --offline=yes node3, then assign it, then cephctl node add --readd node3",
 		"node3: can't leave the storage group default: it carries mon.node3, osd.2: take it offline first: cephctl node modify --offline=yes node3",
 	}},
+	{"node-is-master", 3, false, down("node1"), func(s *sim) control.Change { return s.storage().RemoveDead("node1", "remove --dead") }, []string{
+		"node1: is the node that this runs on: run this on another node",
+	}},
+	{"assign-online", 3, true, func(s *sim) {
+		otherGroup(s)
+		s.hardware(4)
+		n := s.inventoryNode(4)
+		n.Group = "other"
+		s.locked(func() error { return s.env.Inventory.AddNode(s.t.Context(), n) })
+	}, func(s *sim) control.Change { return s.storage().Assign("default", []string{"node4"}, "assign") }, []string{
+		"node4: only an offline node can be assigned to the storage group default: " +
+			"cephctl node modify --offline=yes node4, then assign it, then cephctl node add --readd node4",
+	}},
+	{"assign-carries", 3, true, otherGroup, func(s *sim) control.Change { return s.storage().Assign("other", []string{"node3"}, "assign") }, []string{
+		"node3: can't leave the storage group default: it carries mon.node3, osd.2: take it offline first: cephctl node modify --offline=yes node3",
+	}},
 	{"unknown-osd", 3, true, nil, func(s *sim) control.Change { return s.storage().ReplaceOSD(9, "", "replace") }, []string{
 		`no online node of the storage group carries osd.9: see "cephctl storage status"`,
 	}},
