@@ -140,6 +140,22 @@ func TestVerify(t *testing.T) {
 	}
 }
 
+// TestWithoutKey says on a host that is not the master what is lacking, and not that all is well.
+func TestWithoutKey(t *testing.T) {
+	s := newSim(t, 1, nil)
+	if err := s.put(s.nodes["node1"], "ceph.conf", "fsid = "+otherFSID); err != nil {
+		t.Fatal(err)
+	}
+	status, err := s.storage().Status(t.Context())
+	if err != nil || status.Problem != errNoKey.Error() {
+		t.Errorf("want %v, got %+v, %v", errNoKey, status, err)
+	}
+	found, err := s.storage().Verify(t.Context())
+	if err != nil || len(found) != 1 || found[0].Severity != SeverityError || !strings.Contains(found[0].Text, errNoKey.Error()) {
+		t.Errorf("want an error, got %+v, %v", found, err)
+	}
+}
+
 func TestExportRestore(t *testing.T) {
 	s := grown(t, 3)
 	file := filepath.Join(t.TempDir(), "export.json")

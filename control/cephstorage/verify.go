@@ -2,6 +2,7 @@ package cephstorage
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -70,7 +71,7 @@ func (f *findings) add(node, severity, cure, format string, args ...any) {
 func (s *Storage) verifyCluster(f *findings, v *view) {
 	c := v.ceph
 	if c == nil {
-		if !v.state.Initialised.IsZero() {
+		if !v.state.Initialised.IsZero() || !errors.Is(v.cephErr, errNoCluster) {
 			f.add(v.master.Name, SeverityError, "see \"cephctl storage status\"", "the Ceph cluster does not answer: %v", v.cephErr)
 		}
 		return
