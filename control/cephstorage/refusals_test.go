@@ -68,6 +68,7 @@ var refusals = []refusal{
 		"node2: /etc/ceph/ceph.conf is there and names no fsid, or can't be read: nothing is overwritten; if nobody needs it, move it away",
 	}},
 	{"foreign-conf", 3, false, foreignMaster, initChange, []string{"node1: " + foreignConf}},
+	{"foreign-conf", 3, false, func(s *sim) { s.nodes["node1"].Conf = "fsid = " + otherFSID }, initChange, []string{"node1: " + foreignConf}},
 	{"foreign-daemon", 3, false, func(s *sim) {
 		s.nodes["node2"].run(node.Daemon{Role: "osd", ID: "4"}, otherFSID)
 	}, initChange, []string{"node2: osd.4 is of another Ceph cluster (fsid " + otherFSID + "): remove it first"}},
