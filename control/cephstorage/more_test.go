@@ -156,6 +156,24 @@ func TestWithoutKey(t *testing.T) {
 	}
 }
 
+// TestLostDisk leaves a disk alone that has taken the place of one of an OSD, and names the command for that.
+func TestLostDisk(t *testing.T) {
+	s := grown(t, 3)
+	s.nodes["node2"].Daemons["osd.1"].Active = false
+	s.nodes["node2"].Disks["/dev/sdb"].osd = nil
+	s.must(s.init())
+	equal(t, "OSDs", 3, len(s.osds))
+	found, err := s.storage().Verify(t.Context())
+	want := Finding{"node2", SeverityError, "nothing of osd.1 is on /dev/sdb any more", "cephctl storage replace-osd 1"}
+	if err != nil || !slices.Contains(found, want) {
+		t.Errorf("want %+v in %+v, %v", want, found, err)
+	}
+	s.must(s.storage().ReplaceOSD(1, "", "replace"))
+	if found, err = s.storage().Verify(t.Context()); err != nil || len(found) > 0 {
+		t.Errorf("of a mended cluster: %+v, %v", found, err)
+	}
+}
+
 func TestExportRestore(t *testing.T) {
 	s := grown(t, 3)
 	file := filepath.Join(t.TempDir(), "export.json")

@@ -117,6 +117,12 @@ func (s *Storage) verifyNodes(f *findings, v *view) {
 				f.add(n.Name, SeverityWarning, "systemctl enable ceph-"+d.Role+"@"+d.ID, "%s does not start at the next boot", d.Daemon)
 			}
 		}
+		for i := range seen.facts.Devices {
+			d := &seen.facts.Devices[i]
+			if id, lost := v.lostOSD(seen, d); lost {
+				f.add(n.Name, SeverityError, fmt.Sprintf("cephctl storage replace-osd %d", id), "nothing of %s is on %s any more", osdName(id), d.Path)
+			}
+		}
 		for _, problem := range seen.facts.Problems {
 			f.add(n.Name, SeverityWarning, "", "%s", problem)
 		}
