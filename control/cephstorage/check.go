@@ -176,6 +176,9 @@ func (n *nodeView) nameDevices() string {
 // judgeDevice returns why a device can't be used, or nothing.
 func judgeDevice(v *view, n *nodeView, d *node.DeviceFacts, fsid string, memory *control.Memory) (kind, text, cure string) {
 	const wipe = "if nothing on it is needed, wipe it: wipefs -a "
+	if _, lost := v.lostOSD(n, d); lost {
+		return "", "", "" // it is not used, and must not keep the cluster from growing
+	}
 	switch {
 	case !d.Exists:
 		return "device-missing", "does not exist", "name the devices of this node: " + n.nameDevices()

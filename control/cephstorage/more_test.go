@@ -162,7 +162,10 @@ func TestLostDisk(t *testing.T) {
 	s.nodes["node2"].Daemons["osd.1"].Active = false
 	s.nodes["node2"].Disks["/dev/sdb"].osd = nil
 	s.must(s.init())
-	equal(t, "OSDs", 3, len(s.osds))
+	s.nodes["node2"].Disks["/dev/sdb"].missing = true
+	s.must(s.add(4))
+	s.nodes["node2"].Disks["/dev/sdb"].missing = false
+	equal(t, "OSDs", 4, len(s.osds))
 	found, err := s.storage().Verify(t.Context())
 	want := Finding{"node2", SeverityError, "nothing of osd.1 is on /dev/sdb any more", "cephctl storage replace-osd 1"}
 	if err != nil || !slices.Contains(found, want) {
