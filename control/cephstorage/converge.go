@@ -455,14 +455,15 @@ func (b *builder) osdObject(ctx context.Context, object node.Object, osd node.OS
 }
 
 // lostOSD returns the OSD of the cluster that the node has on a device and that is on it no more: the disk is dead, or
-// another is in its place. Making one more OSD there would leave the old one in the cluster for ever.
+// another is in its place. Making one more OSD there would leave the old one in the cluster for ever. After a boot, the
+// node does not know where the OSD of a device was that is gone: any of those that are gone will do.
 func (v *view) lostOSD(n *nodeView, d *node.DeviceFacts) (id int, ok bool) {
 	if d.OSD != nil || v.ceph == nil {
 		return 0, false
 	}
 	for _, daemon := range n.facts.Daemons {
 		id, err := strconv.Atoi(daemon.ID)
-		onIt := daemon.Device != "" && (daemon.Device == d.Path || daemon.Device == d.Stable)
+		onIt := daemon.Device == "" && !d.Exists || daemon.Device != "" && (daemon.Device == d.Path || daemon.Device == d.Stable)
 		if daemon.Role == node.RoleOSD && err == nil && onIt && v.ceph.osds.osd(id) != nil {
 			return id, true
 		}

@@ -177,6 +177,18 @@ func TestLostDisk(t *testing.T) {
 	}
 }
 
+// TestLostDiskAfterBoot replaces an OSD of which the node does not know any more where it was, as its disk is gone.
+func TestLostDiskAfterBoot(t *testing.T) {
+	s := grown(t, 3)
+	osd := s.nodes["node2"].Daemons["osd.1"]
+	osd.Active, osd.Device = false, ""
+	s.nodes["node2"].Disks["/dev/sdb"].missing = true
+	s.must(s.add(4))
+	s.must(s.storage().ReplaceOSD(1, "/dev/sdc", "replace"))
+	equal(t, "options", map[string]map[string][]string{"node2": {OptionDisk: {"/dev/sdc"}}}, s.snapshot().Options)
+	s.nothing(s.init())
+}
+
 func TestExportRestore(t *testing.T) {
 	s := grown(t, 3)
 	file := filepath.Join(t.TempDir(), "export.json")
