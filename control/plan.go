@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -61,9 +62,12 @@ type Step struct {
 	Do func(ctx context.Context, progress func(string)) error `json:"-"`
 }
 
-// Block adds a blocker.
+// Block adds a blocker, once.
 func (p *Plan) Block(node, kind, cure, format string, args ...any) {
-	p.Blockers = append(p.Blockers, Blocker{Node: node, Case: kind, Text: fmt.Sprintf(format, args...), Cure: cure})
+	blocker := Blocker{Node: node, Case: kind, Text: fmt.Sprintf(format, args...), Cure: cure}
+	if !slices.Contains(p.Blockers, blocker) {
+		p.Blockers = append(p.Blockers, blocker)
+	}
 }
 
 // Note adds a note, once.

@@ -25,7 +25,7 @@ type Facts struct {
 	Packages map[string]string `json:"packages"`
 	// Release is the version of Ceph that the packages have, for example "16.2.15"; empty when not installed.
 	Release string `json:"release,omitempty"`
-	// Conf is set when /etc/ceph/ceph.conf exists.
+	// Conf is set when /etc/ceph/ceph.conf exists, and empty when it is there and can't be read.
 	Conf *Conf `json:"conf,omitempty"`
 	// Keyrings are the names of the files *.keyring in /etc/ceph, with their mode.
 	Keyrings []File `json:"keyrings,omitempty"`

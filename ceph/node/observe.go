@@ -101,7 +101,9 @@ func freeBelow(path string) (int64, error) {
 func (o *observer) etcCeph() {
 	l := o.host.layout()
 	conf, err := readConf(l.conf())
-	o.problem("read "+l.conf(), err)
+	if o.problem("read "+l.conf(), err) {
+		conf = &Conf{}
+	}
 	o.facts.Conf = conf
 	paths, _ := filepath.Glob(l.keyring("*.keyring"))
 	for _, path := range paths {

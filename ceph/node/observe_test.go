@@ -50,6 +50,19 @@ func TestObserve(t *testing.T) {
 	}
 }
 
+// A ceph.conf that can't be read is still one that is there.
+func TestObserveUnreadableConf(t *testing.T) {
+	h, _ := testHost(t)
+	if err := os.MkdirAll(h.layout().conf(), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	facts, err := h.Observe(t.Context(), Query{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(t, &Conf{}, facts.Conf)
+}
+
 // Where nothing can be read, there are problems and no error; and nothing is said to be pristine.
 func TestObserveProblems(t *testing.T) {
 	h, tools := testHost(t)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"strconv"
 
@@ -30,6 +31,9 @@ func newPoolCreateCommand(a *app) *cobra.Command {
 		Example: `  cephctl pool create --size 2 scratch`,
 		Args:    arguments(1, 1, "the name of the pool"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if cmd.Flags().Changed("size") && opts.size < 1 {
+				return fmt.Errorf("%w: --size %d: give a number over zero", control.ErrUsage, opts.size)
+			}
 			return a.change(cmd.Context(), opts.changeOptions, func(env *control.Env) control.Change {
 				return clusterOf(env).CreatePool(args[0], "", poolOptions{Size: opts.size})
 			})

@@ -77,7 +77,12 @@ func checkReleases(plan *control.Plan, members []*nodeView) {
 }
 
 func checkConf(plan *control.Plan, n *nodeView, fsid string) {
-	if c := n.facts.Conf; c != nil && c.FSID != fsid {
+	switch c := n.facts.Conf; {
+	case c == nil || c.FSID == fsid:
+	case c.FSID == "":
+		plan.Block(n.Name, "foreign-conf", "nothing is overwritten; if nobody needs it, move it away",
+			"%s is there and names no fsid, or can't be read", defaultConfig)
+	default:
 		plan.Block(n.Name, "foreign-conf", "nothing is overwritten; if that cluster is gone, move the file away",
 			"%s belongs to another Ceph cluster (fsid %s)", defaultConfig, c.FSID)
 	}
@@ -143,8 +148,7 @@ func checkMemory(plan *control.Plan, n *nodeView, options settings) {
 
 func checkDevices(plan *control.Plan, v *view, n *nodeView, fsid string, memory *control.Memory) {
 	if len(n.facts.Devices) == 0 {
-		plan.Block(n.Name, "no-device", fmt.Sprintf("cephctl node modify -S %s:disk=/dev/sdX %s", Name, n.Name),
-			"no option names a device of this node")
+		plan.Block(n.Name, "no-device", n.nameDevices(), "no option names a device of this node")
 		return
 	}
 	var seen []string
@@ -160,12 +164,24 @@ func checkDevices(plan *control.Plan, v *view, n *nodeView, fsid string, memory 
 	}
 }
 
+// nameDevices says how a node gets devices of its own: only one that is in the inventory can have options.
+func (n *nodeView) nameDevices() string {
+	modify := "cephctl node modify -S " + Name + ":disk=/dev/sdX " + n.Name
+	if n.entering {
+		return "add it to a group without storage first, then " + modify + ", and move it here: take it offline, cephctl group assign-nodes, cephctl node add --readd"
+	}
+	return modify
+}
+
 // judgeDevice returns why a device can't be used, or nothing.
 func judgeDevice(v *view, n *nodeView, d *node.DeviceFacts, fsid string, memory *control.Memory) (kind, text, cure string) {
 	const wipe = "if nothing on it is needed, wipe it: wipefs -a "
+	if _, lost := v.lostOSD(n, d); lost {
+		return "", "", "" // it is not used, and must not keep the cluster from growing
+	}
 	switch {
 	case !d.Exists:
-		return "device-missing", "does not exist", "name the devices of this node: cephctl node modify -S " + Name + ":disk=/dev/sdX " + n.Name
+		return "device-missing", "does not exist", "name the devices of this node: " + n.nameDevices()
 	case d.OSD != nil && d.OSD.FSID != "" && d.OSD.FSID != fsid:
 		return "device-foreign-osd", fmt.Sprintf("holds osd.%d of another Ceph cluster (fsid %s)", d.OSD.ID, d.OSD.FSID), wipe + d.Path
 	case d.OSD != nil && d.OSD.UUID == memory.Get(osdKey(n, d)):

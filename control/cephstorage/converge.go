@@ -394,6 +394,10 @@ func (b *builder) addOSD(n *nodeView, d *node.DeviceFacts) {
 		}
 		return
 	}
+	if id, ok := b.v.lostOSD(n, d); ok {
+		b.plan.Note("%s: nothing of %s is on %s any more: cephctl storage replace-osd %d", n.Name, osdName(id), d.Path, id)
+		return
+	}
 	options, err := b.v.optionsOf(n.Name)
 	if err != nil {
 		return // checkMembers has said so
@@ -450,6 +454,23 @@ func (b *builder) osdObject(ctx context.Context, object node.Object, osd node.OS
 	return object, err
 }
 
+// lostOSD returns the OSD of the cluster that the node has on a device and that is on it no more: the disk is dead, or
+// another is in its place. Making one more OSD there would leave the old one in the cluster for ever. After a boot, the
+// node does not know where the OSD of a device was that is gone: any of those that are gone will do.
+func (v *view) lostOSD(n *nodeView, d *node.DeviceFacts) (id int, ok bool) {
+	if d.OSD != nil || v.ceph == nil {
+		return 0, false
+	}
+	for _, daemon := range n.facts.Daemons {
+		id, err := strconv.Atoi(daemon.ID)
+		onIt := daemon.Device == "" && !d.Exists || daemon.Device != "" && (daemon.Device == d.Path || daemon.Device == d.Stable)
+		if daemon.Role == node.RoleOSD && err == nil && onIt && v.ceph.osds.osd(id) != nil {
+			return id, true
+		}
+	}
+	return 0, false
+}
+
 // settle waits until what was started has come up.
 func (b *builder) settle(id string) {
 	up := wanted{mons: b.g.here(b.g.mons), mgrs: len(b.g.mgrs), osds: b.wantedOSDs(), active: !b.isShort()}
@@ -495,7 +516,11 @@ func (b *builder) isShort() bool {
 func (b *builder) wantedOSDs() int {
 	count := 0
 	for _, n := range b.g.members {
-		count += len(n.facts.Devices)
+		for i := range n.facts.Devices {
+			if _, lost := b.v.lostOSD(n, &n.facts.Devices[i]); !lost {
+				count++
+			}
+		}
 	}
 	return count
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"strings"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/node"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
@@ -83,29 +82,6 @@ func (b *builder) checkImages(ctx context.Context) {
 			b.plan.Block("", "pool-has-images", "remove them first, or give them up: --force", "pool %s holds %s", p.Name, some(images))
 		}
 	}
-}
-
-// images lists the images of a pool.
-func (s *Storage) images(ctx context.Context, pool string) ([]string, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, cliTimeout, fmt.Errorf("no answer within %s", cliTimeout))
-	defer cancel()
-	out, err := s.env.Runner.Run(ctx, nil, "rbd", "ls", "--pool", pool, "--format", "json")
-	if err != nil {
-		return nil, err
-	}
-	images, err := parse[[]string]("rbd ls", out)
-	if err != nil {
-		return nil, err
-	}
-	return *images, nil
-}
-
-// some names the first of a list.
-func some(list []string) string {
-	if len(list) <= 3 {
-		return fmt.Sprintf("%d images (%s)", len(list), strings.Join(list, ", "))
-	}
-	return fmt.Sprintf("%d images (%s, …)", len(list), strings.Join(list[:3], ", "))
 }
 
 func (b *builder) destroy() {

@@ -46,6 +46,7 @@ func (s *Storage) planAdd(ctx context.Context, n control.Node, memory *control.M
 	}
 	b := &builder{Storage: s, v: v, plan: plan}
 	if !exists {
+		v.nodes[n.Name].entering = true
 		b.step(b.enter(n))
 	}
 	return plan, b.join(v.nodes[n.Name], memory)

@@ -26,10 +26,12 @@ func TestPools(t *testing.T) {
 		{Name: "two", Size: 2, MinSize: 2, Rule: hostRule, Domain: "host", RBD: true},
 	}, pools)
 	for change, want := range map[*control.Change]error{
-		new(s.storage().CreatePool("two", "create", PoolOptions{Size: 3})): control.ErrExists,
-		new(s.storage().CreatePool("one", "create", PoolOptions{Size: 1})): control.ErrUsage,
-		new(s.storage().CreatePool("a b", "create", PoolOptions{})):        control.ErrUsage,
-		new(s.storage().RemovePool("none", "remove")):                      control.ErrUnknown,
+		new(s.storage().CreatePool("two", "create", PoolOptions{Size: 3})):  control.ErrExists,
+		new(s.storage().CreatePool("one", "create", PoolOptions{Size: 1})):  control.ErrUsage,
+		new(s.storage().CreatePool("one", "create", PoolOptions{Size: -2})): control.ErrUsage,
+		new(s.storage().CreatePool("one", "create", PoolOptions{Size: 11})): control.ErrUsage,
+		new(s.storage().CreatePool("a b", "create", PoolOptions{})):         control.ErrUsage,
+		new(s.storage().RemovePool("none", "remove")):                       control.ErrUsage,
 	} {
 		if _, err := s.try(*change); !errors.Is(err, want) {
 			t.Errorf("%s %s: want %v, got %v", change.Kind, change.Target, want, err)
@@ -85,6 +87,15 @@ func TestStatus(t *testing.T) {
 	if !slices.Contains(status.Next, "node3: start osd.2") {
 		t.Errorf("next: %q", status.Next)
 	}
+	s.nodes["node2"].Daemons["mgr.node2"].Active = true
+	s.intercept = func(line string) (string, error, bool) {
+		return `{"active_name":"node1","available":true}`, nil, line == "mgr dump"
+	}
+	status, err = s.storage().Status(t.Context())
+	if err != nil || !slices.Contains(status.Daemons, DaemonStatus{"node2", "mgr", "mgr.node2", "", "not in the map"}) {
+		t.Errorf("of a mgr that the cluster does not know: %+v, %v", status, err)
+	}
+	s.intercept = nil
 	s.nodes["node2"].down = true
 	fails("")(s)
 	if status, err = s.storage().Status(t.Context()); err != nil || status.Problem == "" || status.Health != "" {
@@ -127,6 +138,55 @@ func TestVerify(t *testing.T) {
 	if found, err = s.storage().Verify(t.Context()); err != nil || len(found) > 0 {
 		t.Errorf("of a mended cluster: %+v, %v", found, err)
 	}
+}
+
+// TestWithoutKey says on a host that is not the master what is lacking, and not that all is well.
+func TestWithoutKey(t *testing.T) {
+	s := newSim(t, 1, nil)
+	if err := s.put(s.nodes["node1"], "ceph.conf", "fsid = "+otherFSID); err != nil {
+		t.Fatal(err)
+	}
+	status, err := s.storage().Status(t.Context())
+	if err != nil || status.Problem != errNoKey.Error() {
+		t.Errorf("want %v, got %+v, %v", errNoKey, status, err)
+	}
+	found, err := s.storage().Verify(t.Context())
+	if err != nil || len(found) != 1 || found[0].Severity != SeverityError || !strings.Contains(found[0].Text, errNoKey.Error()) {
+		t.Errorf("want an error, got %+v, %v", found, err)
+	}
+}
+
+// TestLostDisk leaves a disk alone that has taken the place of one of an OSD, and names the command for that.
+func TestLostDisk(t *testing.T) {
+	s := grown(t, 3)
+	s.nodes["node2"].Daemons["osd.1"].Active = false
+	s.nodes["node2"].Disks["/dev/sdb"].osd = nil
+	s.must(s.init())
+	s.nodes["node2"].Disks["/dev/sdb"].missing = true
+	s.must(s.add(4))
+	s.nodes["node2"].Disks["/dev/sdb"].missing = false
+	equal(t, "OSDs", 4, len(s.osds))
+	found, err := s.storage().Verify(t.Context())
+	want := Finding{"node2", SeverityError, "nothing of osd.1 is on /dev/sdb any more", "cephctl storage replace-osd 1"}
+	if err != nil || !slices.Contains(found, want) {
+		t.Errorf("want %+v in %+v, %v", want, found, err)
+	}
+	s.must(s.storage().ReplaceOSD(1, "", "replace"))
+	if found, err = s.storage().Verify(t.Context()); err != nil || len(found) > 0 {
+		t.Errorf("of a mended cluster: %+v, %v", found, err)
+	}
+}
+
+// TestLostDiskAfterBoot replaces an OSD of which the node does not know any more where it was, as its disk is gone.
+func TestLostDiskAfterBoot(t *testing.T) {
+	s := grown(t, 3)
+	osd := s.nodes["node2"].Daemons["osd.1"]
+	osd.Active, osd.Device = false, ""
+	s.nodes["node2"].Disks["/dev/sdb"].missing = true
+	s.must(s.add(4))
+	s.must(s.storage().ReplaceOSD(1, "/dev/sdc", "replace"))
+	equal(t, "options", map[string]map[string][]string{"node2": {OptionDisk: {"/dev/sdc"}}}, s.snapshot().Options)
+	s.nothing(s.init())
 }
 
 func TestExportRestore(t *testing.T) {

@@ -37,6 +37,8 @@ type view struct {
 type nodeView struct {
 	control.Node
 	facts node.Facts
+	// entering tells that it is not in the inventory yet.
+	entering bool
 	// err is why there are no facts.
 	err error
 	// asked and answered are when, by the master's clock.
@@ -154,6 +156,9 @@ func (s *Storage) call(ctx context.Context, n control.Node, timeout time.Duratio
 // errNoCluster is returned when this host has no configuration of Ceph's.
 var errNoCluster = errors.New("there is no " + defaultConfig + " on this host")
 
+// errNoKey is returned when this host can't speak to the Ceph cluster that it is configured for.
+var errNoKey = errors.New("the admin's key is not on this host (" + defaultKeyring + "): run this on the master")
+
 // observeCeph asks the cluster. It returns errNoCluster where none is configured.
 func (s *Storage) observeCeph(ctx context.Context) (*cephView, error) {
 	if _, err := os.Stat(s.path(defaultConfig)); errors.Is(err, fs.ErrNotExist) {
@@ -162,6 +167,9 @@ func (s *Storage) observeCeph(ctx context.Context) (*cephView, error) {
 	c := &cephView{}
 	// One command first: when the mons do not answer, one has to be waited for and not six.
 	if err := ask(ctx, s, &c.quorum, "quorum_status"); err != nil {
+		if _, e := os.Stat(s.path(defaultKeyring)); errors.Is(e, fs.ErrNotExist) {
+			return nil, errNoKey
+		}
 		return nil, err
 	}
 	jobs, ctx := errgroup.WithContext(ctx)

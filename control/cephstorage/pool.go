@@ -3,7 +3,9 @@ package cephstorage
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/state"
@@ -68,8 +70,11 @@ func (s *Storage) planCreatePool(ctx context.Context, name string, opts PoolOpti
 		return nil, err
 	}
 	size := options.Size
-	if opts.Size > 0 {
+	if opts.Size != 0 {
 		size = opts.Size
+	}
+	if err := checkRange(1, 10)(strconv.Itoa(size)); err != nil {
+		return nil, fmt.Errorf("%w: --size %d: %w", control.ErrUsage, size, err)
 	}
 	p := v.ceph.osds.pool(name)
 	switch {
@@ -132,7 +137,7 @@ func (s *Storage) planRemovePool(ctx context.Context, name string, memory *contr
 		return nil, err
 	}
 	if len(images) > 0 {
-		plan.Block("", "pool-has-images", "remove them first: rbd rm "+name+"/IMAGE", "pool %s holds %s", name, some(images))
+		plan.Block("", "pool-has-images", "remove them first: "+removeImages(name, images), "pool %s holds %s", name, some(images))
 		return plan, nil
 	}
 	memory.Keep("removing", yes)
@@ -141,13 +146,21 @@ func (s *Storage) planRemovePool(ctx context.Context, name string, memory *contr
 	return plan, nil
 }
 
+// removeImages says how images leave a pool.
+func removeImages(pool string, images []string) string {
+	if slices.ContainsFunc(images, func(image string) bool { return strings.HasSuffix(image, inTrash) }) {
+		return "rbd rm " + pool + "/IMAGE, and rbd trash purge " + pool
+	}
+	return "rbd rm " + pool + "/IMAGE"
+}
+
 // allowDelete is the option without which no pool can be removed.
 const allowDelete = "mon_allow_pool_delete"
 
 // forbidAgain plans what an interrupted removal of a pool has left to do.
 func (s *Storage) forbidAgain(plan *control.Plan, v *view, name, allowed string, memory *control.Memory) error {
 	if memory.Get("removing") == "" {
-		return fmt.Errorf("pool %s: %w: see \"cephctl pool list\"", name, control.ErrUnknown)
+		return fmt.Errorf("%w: there is no pool %s: see \"cephctl pool list\"", control.ErrUsage, name)
 	}
 	if v.ceph.setting("mon", allowDelete) != allowed {
 		plan.Steps = append(plan.Steps, s.cephStep(v, "pool-forbid", "forbid the removal of pools again", restoreDelete(allowed)))

@@ -64,7 +64,11 @@ var refusals = []refusal{
 		"node1: has Ceph 18.2.7, the other nodes have 16.2.15: install 16.2.15",
 	}},
 	{"foreign-conf", 3, false, func(s *sim) { s.nodes["node2"].Conf = "fsid = " + otherFSID }, initChange, []string{"node2: " + foreignConf}},
+	{"foreign-conf", 3, false, func(s *sim) { s.nodes["node2"].Conf = "nothing" }, initChange, []string{
+		"node2: /etc/ceph/ceph.conf is there and names no fsid, or can't be read: nothing is overwritten; if nobody needs it, move it away",
+	}},
 	{"foreign-conf", 3, false, foreignMaster, initChange, []string{"node1: " + foreignConf}},
+	{"foreign-conf", 3, false, func(s *sim) { s.nodes["node1"].Conf = "fsid = " + otherFSID }, initChange, []string{"node1: " + foreignConf}},
 	{"foreign-daemon", 3, false, func(s *sim) {
 		s.nodes["node2"].run(node.Daemon{Role: "osd", ID: "4"}, otherFSID)
 	}, initChange, []string{"node2: osd.4 is of another Ceph cluster (fsid " + otherFSID + "): remove it first"}},
@@ -72,6 +76,13 @@ var refusals = []refusal{
 		"node1: no option names a device of this node: cephctl node modify -S ceph:disk=/dev/sdX node1",
 		"node2: no option names a device of this node: cephctl node modify -S ceph:disk=/dev/sdX node2",
 		"node3: no option names a device of this node: cephctl node modify -S ceph:disk=/dev/sdX node3",
+	}},
+	{"no-device", 3, true, func(s *sim) { s.setCluster(OptionDisk) }, func(s *sim) control.Change { return s.add(4) }, []string{
+		"node1: no option names a device of this node: cephctl node modify -S ceph:disk=/dev/sdX node1",
+		"node2: no option names a device of this node: cephctl node modify -S ceph:disk=/dev/sdX node2",
+		"node3: no option names a device of this node: cephctl node modify -S ceph:disk=/dev/sdX node3",
+		"node4: no option names a device of this node: add it to a group without storage first, then cephctl node modify -S ceph:disk=/dev/sdX node4, " +
+			"and move it here: take it offline, cephctl group assign-nodes, cephctl node add --readd",
 	}},
 	{"no-device", 4, true, func(s *sim) {
 		delete(s.nodes["node2"].Daemons, "osd.1")
@@ -213,11 +224,30 @@ var refusals = []refusal{
 		"node3: only an offline node can be assigned to the storage group other: cephctl node modify --offline=yes node3, then assign it, then cephctl node add --readd node3",
 		"node3: can't leave the storage group default: it carries mon.node3, osd.2: take it offline first: cephctl node modify --offline=yes node3",
 	}},
+	{"node-is-master", 3, false, down("node1"), func(s *sim) control.Change { return s.storage().RemoveDead("node1", "remove --dead") }, []string{
+		"node1: is the node that this runs on: run this on another node",
+	}},
+	{"assign-online", 3, true, func(s *sim) {
+		otherGroup(s)
+		s.hardware(4)
+		n := s.inventoryNode(4)
+		n.Group = "other"
+		s.locked(func() error { return s.env.Inventory.AddNode(s.t.Context(), n) })
+	}, func(s *sim) control.Change { return s.storage().Assign("default", []string{"node4"}, "assign") }, []string{
+		"node4: only an offline node can be assigned to the storage group default: " +
+			"cephctl node modify --offline=yes node4, then assign it, then cephctl node add --readd node4",
+	}},
+	{"assign-carries", 3, true, otherGroup, func(s *sim) control.Change { return s.storage().Assign("other", []string{"node3"}, "assign") }, []string{
+		"node3: can't leave the storage group default: it carries mon.node3, osd.2: take it offline first: cephctl node modify --offline=yes node3",
+	}},
 	{"unknown-osd", 3, true, nil, func(s *sim) control.Change { return s.storage().ReplaceOSD(9, "", "replace") }, []string{
 		`no online node of the storage group carries osd.9: see "cephctl storage status"`,
 	}},
 	{"pool-has-images", 3, true, images, func(s *sim) control.Change { return s.storage().RemovePool("rbd", "remove") }, []string{
 		"pool rbd holds 2 images (a, b): remove them first: rbd rm rbd/IMAGE",
+	}},
+	{"pool-has-images", 3, true, hiddenImages, func(s *sim) control.Change { return s.storage().RemovePool("rbd", "remove") }, []string{
+		"pool rbd holds 2 images (a in the trash, n/b): remove them first: rbd rm rbd/IMAGE, and rbd trash purge rbd",
 	}},
 	{"pool-has-images", 3, true, images, func(s *sim) control.Change { return s.storage().Destroy(false, "destroy") }, []string{
 		"pool rbd holds 2 images (a, b): remove them first, or give them up: --force",
@@ -255,6 +285,8 @@ func offlineNoDrain2(s *sim) control.Change {
 }
 
 func images(s *sim) { s.images["rbd"] = []string{"a", "b"} }
+
+func hiddenImages(s *sim) { s.images["rbd trash"], s.images["rbd/n"] = []string{"a"}, []string{"b"} }
 
 func otherGroup(s *sim) {
 	s.locked(func() error { return s.env.Inventory.AddGroup(s.t.Context(), "other") })

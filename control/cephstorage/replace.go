@@ -97,6 +97,12 @@ func (n *nodeView) deviceOf(id int) string {
 			return d.Path
 		}
 	}
+	if daemon != nil && daemon.Device == "" {
+		// As lostOSD has it.
+		if i := slices.IndexFunc(n.facts.Devices, func(d node.DeviceFacts) bool { return !d.Exists }); i >= 0 {
+			return n.facts.Devices[i].Path
+		}
+	}
 	if daemon != nil {
 		return daemon.Device
 	}

@@ -44,7 +44,7 @@ func (s *sim) answer(argv []string) (string, error) {
 	case "ceph-authtool":
 		return "AQ" + strconv.Itoa(len(s.ran)) + "==\n", s.change()
 	case "rbd":
-		return toJSON(append([]string{}, s.images[words[3]]...)), nil
+		return s.answerRBD(words[1:]), nil
 	}
 	if !exists(s.path(defaultConfig)) || !exists(s.path(defaultKeyring)) || len(s.quorum()) == 0 {
 		return "", failure(1, "timed out")
@@ -63,6 +63,34 @@ func (s *sim) answer(argv []string) (string, error) {
 		s.t.Errorf("unexpected command: %s", line)
 	}
 	return out, err
+}
+
+// answerRBD lists what is in images: those of the pool "p" as "p", of its namespace "n" as "p/n", and in the trash of
+// either as "p trash".
+func (s *sim) answerRBD(words []string) string {
+	type named struct {
+		Name string `json:"name"`
+	}
+	place := words[slices.Index(words, "--pool")+1]
+	if i := slices.Index(words, "--namespace"); i >= 0 {
+		place += "/" + words[i+1]
+	}
+	names := []named{}
+	switch words[0] {
+	case "ls":
+		return toJSON(append([]string{}, s.images[place]...))
+	case "trash":
+		for _, image := range s.images[place+" trash"] {
+			names = append(names, named{image})
+		}
+	case "namespace":
+		for key := range s.images {
+			if pool, namespace, ok := strings.Cut(key, "/"); ok && pool == place && !strings.HasSuffix(key, " trash") {
+				names = append(names, named{namespace})
+			}
+		}
+	}
+	return toJSON(names)
 }
 
 func failure(code int, text string) error {

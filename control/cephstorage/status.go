@@ -119,10 +119,13 @@ func daemonState(d node.DaemonFacts, c *cephView) string {
 		}
 		return "not in quorum"
 	case node.RoleMgr:
-		if c.mgrs.Active == d.ID {
+		switch {
+		case c.mgrs.Active == d.ID:
 			return "active"
+		case slices.Contains(c.mgrs.names(), d.ID):
+			return "standby"
 		}
-		return "standby"
+		return "not in the map"
 	}
 	return osdState(d, c)
 }

@@ -2,6 +2,7 @@ package cephstorage
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -70,7 +71,7 @@ func (f *findings) add(node, severity, cure, format string, args ...any) {
 func (s *Storage) verifyCluster(f *findings, v *view) {
 	c := v.ceph
 	if c == nil {
-		if !v.state.Initialised.IsZero() {
+		if !v.state.Initialised.IsZero() || !errors.Is(v.cephErr, errNoCluster) {
 			f.add(v.master.Name, SeverityError, "see \"cephctl storage status\"", "the Ceph cluster does not answer: %v", v.cephErr)
 		}
 		return
@@ -114,6 +115,12 @@ func (s *Storage) verifyNodes(f *findings, v *view) {
 		for _, d := range seen.facts.Daemons {
 			if d.Active == "active" && !d.Enabled {
 				f.add(n.Name, SeverityWarning, "systemctl enable ceph-"+d.Role+"@"+d.ID, "%s does not start at the next boot", d.Daemon)
+			}
+		}
+		for i := range seen.facts.Devices {
+			d := &seen.facts.Devices[i]
+			if id, lost := v.lostOSD(seen, d); lost {
+				f.add(n.Name, SeverityError, fmt.Sprintf("cephctl storage replace-osd %d", id), "nothing of %s is on %s any more", osdName(id), d.Path)
 			}
 		}
 		for _, problem := range seen.facts.Problems {
