@@ -8,12 +8,17 @@ SUDO     := $(if $(filter-out 0,$(shell id -u)),sudo)
 GOLANGCI_LINT_VERSION := v2.15.0
 GOLANGCI_LINT         := .tools/$(GOLANGCI_LINT_VERSION)/golangci-lint
 
-.PHONY: build install setup demo test e2e lint bench docs clean
+.PHONY: build build-exporter build-cephctl install setup demo test e2e e2e-long nodes-test lint bench docs clean
 
-build:
+build: build-exporter build-cephctl
+
+build-exporter:
 	@e2e/setup.sh build
 	@mkdir -p $(BIN)
 	go build -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/ceph-ganeti-exporter
+
+build-cephctl:
+	@mkdir -p $(BIN)
 	CGO_ENABLED=0 go build -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/cephctl
 
 # After make build, as root needs no Go then. Where to: DESTDIR, PREFIX (/usr/local), SYSCONFDIR (/etc).
@@ -37,13 +42,21 @@ test: setup
 	go test -timeout 30m $$(go list ./... | grep -v '/e2e/nodes$$')
 
 # The tests on nodes, as root. The first time, this makes the folder that the nodes are overlays of.
-e2e:
+e2e: nodes-test
+	$(NODES_TEST) CI=true ../../$(BIN)/nodes.test -test.v -test.parallel 3 -test.timeout 40m
+
+# Kills cephctl at each of its steps, on a cluster of its own each time. Takes an hour and more.
+e2e-long: nodes-test
+	$(NODES_TEST) CI=true TEST_LONG=1 ../../$(BIN)/nodes.test -test.v -test.parallel 3 -test.timeout 6h -test.run 'TestInterruptedAlone$$'
+
+NODES_TEST = cd e2e/nodes && $(SUDO) env TEST_CEPHCTL=../../$(BIN)/cephctl-faults TEST_EXPORTER=../../$(BIN)/exporter
+
+nodes-test:
 	@e2e/setup.sh e2e
 	@mkdir -p $(BIN)
 	go build -o $(BIN)/exporter ./cmd/ceph-ganeti-exporter
 	CGO_ENABLED=0 go build -tags faults -o $(BIN)/cephctl-faults ./cmd/cephctl
 	go test -c -o $(BIN)/nodes.test ./e2e/nodes
-	cd e2e/nodes && $(SUDO) env CI=true TEST_CEPHCTL=../../$(BIN)/cephctl-faults TEST_EXPORTER=../../$(BIN)/exporter ../../$(BIN)/nodes.test -test.v -test.parallel 3 -test.timeout 40m
 
 lint: setup $(GOLANGCI_LINT)
 	$(GOLANGCI_LINT) run

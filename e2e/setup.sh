@@ -15,7 +15,7 @@ LAB_PACKAGES="ceph-common ceph-mon ceph-mgr ceph-osd
 TEST_PACKAGES="ceph-mds radosgw rbd-mirror
 	openssh-client openssh-server"
 # Nodes: containers, and what makes and connects them.
-NODE_PACKAGES="systemd-container debootstrap debian-archive-keyring iproute2 util-linux"
+NODE_PACKAGES="openssh-client systemd-container debootstrap debian-archive-keyring iproute2 util-linux"
 # What these packages would start at the next boot. Prometheus' port is also the demo's.
 SERVICES="ceph-crash.service ceph.target prometheus.service rbdmap.service
 	ceph-mds.target ceph-radosgw.target radosgw.service ceph-rbd-mirror.target

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/cmd/internal/settings"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/ganeti"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/instance"
 )
 
@@ -24,6 +26,7 @@ type config struct {
 	StateDir    string
 	RunDir      string
 	Inventory   string
+	Ganeti      ganetiConfig
 	SSHUser     string
 	SSHCommand  string
 	SSHOptions  string
@@ -34,6 +37,19 @@ type config struct {
 
 	flags *pflag.FlagSet
 	level slog.Level
+}
+
+// ganetiConfig says how to reach Ganeti.
+type ganetiConfig struct {
+	Dir         string
+	Address     string
+	Credentials string
+	Certificate string
+}
+
+// certificate is the file of the pinned certificate.
+func (c *ganetiConfig) certificate() string {
+	return cmp.Or(c.Certificate, filepath.Join(c.Dir, "rapi.pem"))
 }
 
 // rules say how the flags become keys and variables.
@@ -59,7 +75,11 @@ func (c *config) register(f *pflag.FlagSet) {
 	f.StringVarP(&c.Output, "output", "o", outputTable, "table, json or yaml")
 	f.StringVar(&c.StateDir, "state-dir", "/var/lib/cephctl", "folder of what has to be remembered")
 	f.StringVar(&c.RunDir, "run-dir", instance.DefaultRunDir, "folder of the files of running instances, on every node")
-	f.StringVar(&c.Inventory, "inventory", "auto", "where nodes and groups are kept: local, or auto for what there is")
+	f.StringVar(&c.Inventory, "inventory", "auto", "where nodes and groups are kept: ganeti, local, or auto for Ganeti where there is one")
+	f.StringVar(&c.Ganeti.Dir, "ganeti.dir", ganeti.Dir, "folder in which Ganeti keeps its configuration")
+	f.StringVar(&c.Ganeti.Address, "ganeti.rapi", "127.0.0.1:5080", "host and port of Ganeti's remote API")
+	f.StringVar(&c.Ganeti.Credentials, "ganeti.rapi-user-file", "/etc/cephctl.rapi", "file with \"USER PASSWORD\" of a user of that API who may write; mode 0600")
+	f.StringVar(&c.Ganeti.Certificate, "ganeti.rapi-certificate", "", "certificate that the API has to show (default: rapi.pem in ganeti.dir)")
 	f.StringVar(&c.SSHUser, "ssh.user", "root", "user on the other nodes")
 	f.StringVar(&c.SSHCommand, "ssh.command", "ssh", "program that reaches the other nodes")
 	f.StringVar(&c.SSHOptions, "ssh.options", "", "more options for ssh, for example \"-o Port=2222\"")

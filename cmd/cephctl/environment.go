@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"github.com/prometheus/common/version"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/ganeti"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/local"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/run"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/state"
@@ -18,16 +20,43 @@ import (
 )
 
 const (
-	inventoryAuto  = "auto"
-	inventoryLocal = "local"
+	inventoryAuto   = "auto"
+	inventoryLocal  = "local"
+	inventoryGaneti = "ganeti"
 )
 
 // inventories are the values of the setting.
-var inventories = []string{inventoryAuto, inventoryLocal}
+var inventories = []string{inventoryAuto, inventoryLocal, inventoryGaneti}
 
-// newInventory returns the inventory of a setting. As long as there is one kind, that is what auto finds.
-func newInventory(_ string, store control.Store, host string) control.Inventory {
-	return local.New(store, host)
+// site returns the Ganeti cluster that this host is in, or nil where another inventory is used.
+func (c *config) site() (*ganeti.Site, error) {
+	if c.Inventory == inventoryLocal {
+		return nil, nil
+	}
+	site, err := ganeti.ReadSite(c.Ganeti.Dir)
+	if errors.Is(err, ganeti.ErrNoGaneti) && c.Inventory == inventoryAuto {
+		return nil, nil
+	}
+	return site, err
+}
+
+// inventory returns where nodes and groups are kept: in cephctl's own state, or by Ganeti, whose master this has to be.
+func (c *config) inventory(site *ganeti.Site, store control.Store, runner control.Runner, host string) (control.Inventory, error) {
+	if site == nil {
+		return local.New(store, host), nil
+	}
+	if err := site.CheckMaster(host); err != nil {
+		return nil, err
+	}
+	credentials, err := ganeti.ReadCredentials(c.Ganeti.Credentials)
+	if err != nil {
+		return nil, err
+	}
+	trust, err := ganeti.ReadTLS(c.Ganeti.certificate())
+	if err != nil {
+		return nil, err
+	}
+	return ganeti.New(site, ganeti.NewRAPI(c.Ganeti.Address, credentials, trust), runner), nil
 }
 
 // environment returns what plans are made and carried out with.
@@ -37,11 +66,20 @@ func (a *app) environment(log *slog.Logger) (*control.Env, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find the name of this host: %w", err)
 	}
+	site, err := c.site()
+	if err != nil {
+		return nil, err
+	}
 	store := state.NewFile(filepath.Join(c.StateDir, "state.json"))
+	runner := &run.Runner{Log: log, Host: host}
+	inventory, err := c.inventory(site, store, runner, host)
+	if err != nil {
+		return nil, err
+	}
 	nodes, err := transport.New(transport.Options{
 		User:       c.SSHUser,
 		SSH:        c.SSHCommand,
-		SSHOptions: c.sshOptions(),
+		SSHOptions: c.sshOptions(site),
 		Host:       host,
 		Log:        log,
 	})
@@ -49,9 +87,9 @@ func (a *app) environment(log *slog.Logger) (*control.Env, error) {
 		return nil, fmt.Errorf("prepare to reach nodes: %w", err)
 	}
 	return &control.Env{
-		Inventory: newInventory(c.Inventory, store, host),
+		Inventory: inventory,
 		Transport: nodes,
-		Runner:    &run.Runner{Log: log, Host: host},
+		Runner:    runner,
 		Store:     store,
 		Log:       log,
 		Version:   version.Version,
@@ -61,7 +99,10 @@ func (a *app) environment(log *slog.Logger) (*control.Env, error) {
 }
 
 // sshOptions are the words of ssh.options and then ours: ssh takes the first value that it meets.
-func (c *config) sshOptions() []string {
-	timeout := "ConnectTimeout=" + strconv.Itoa(int(c.NodeTimeout.Seconds()))
-	return append(strings.Fields(c.SSHOptions), "-o", timeout)
+func (c *config) sshOptions(site *ganeti.Site) []string {
+	options := append(strings.Fields(c.SSHOptions), "-o", "ConnectTimeout="+strconv.Itoa(int(c.NodeTimeout.Seconds())))
+	if site != nil {
+		options = append(options, site.SSHOptions()...)
+	}
+	return options
 }

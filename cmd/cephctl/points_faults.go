@@ -11,15 +11,15 @@ import (
 )
 
 // points kills the process where FAULT_AT says ("begin", "effect" or "done"), once for each step: the steps that
-// were killed stand in the file that FAULT_FILE names. With FAULT_SIGNAL=TERM it asks the process to
-// end instead of killing it.
+// were killed stand in the file that FAULT_FILE names. With FAULT_STEP it kills at that step only. With FAULT_SIGNAL=TERM
+// it asks the process to end instead of killing it.
 func points() func(where, step string) {
-	want, file := os.Getenv("FAULT_AT"), os.Getenv("FAULT_FILE")
+	want, file, only := os.Getenv("FAULT_AT"), os.Getenv("FAULT_FILE"), os.Getenv("FAULT_STEP")
 	if want == "" {
 		return nil
 	}
 	return func(where, step string) {
-		if where != want {
+		if where != want || only != "" && step != only {
 			return
 		}
 		killed, _ := os.ReadFile(file)

@@ -85,7 +85,7 @@ func cause(ctx context.Context, err error) error {
 func (d *demo) buildExporter(ctx context.Context) error {
 	d.progress.say("exporter", "building, in the meantime")
 	defer d.progress.repeat("exporter", "still building; this takes minutes the first time")()
-	out, err := exec.CommandContext(ctx, "make", "--no-print-directory", "build").CombinedOutput()
+	out, err := exec.CommandContext(ctx, "make", "--no-print-directory", "build-exporter").CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("build the exporter: %w: %s", err, strings.TrimSpace(string(out)))
 	}

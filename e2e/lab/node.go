@@ -47,8 +47,8 @@ type machine struct {
 	gone chan struct{}
 }
 
-func (n *Nodes) newNode(name string, number int) (*Node, error) {
-	key, err := newSSHKey()
+func (n *Nodes) newNode(ctx context.Context, name string, number int) (*Node, error) {
+	key, err := newSSHKey(ctx)
 	if err != nil {
 		return nil, err
 	}

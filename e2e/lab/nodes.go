@@ -99,7 +99,7 @@ func (n *Nodes) start(ctx context.Context, names []string) error {
 	if n.network, err = newNetwork(ctx, n.group, n.ID); err != nil {
 		return err
 	}
-	if n.key, err = newSSHKey(); err != nil {
+	if n.key, err = newSSHKey(ctx); err != nil {
 		return err
 	}
 	_, err = n.add(ctx, names)
@@ -160,7 +160,7 @@ func (n *Nodes) add(ctx context.Context, names []string) ([]*Node, error) {
 		if slices.ContainsFunc(all, func(node *Node) bool { return node.Name == name }) {
 			return nil, fmt.Errorf("there are two nodes %s", name)
 		}
-		node, err := n.newNode(name, len(all)+1)
+		node, err := n.newNode(ctx, name, len(all)+1)
 		if err != nil {
 			return nil, err
 		}

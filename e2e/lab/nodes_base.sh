@@ -11,7 +11,8 @@ dir=$folder/root
 # nodes have the host's clock.
 PACKAGES="systemd systemd-sysv udev dbus kmod procps iproute2 iputils-ping openssh-server python3 faketime
 	ceph-mon ceph-mgr ceph-osd ceph-common lvm2 e2fsprogs xfsprogs gdisk parted
-	qemu-system-x86 qemu-block-extra"
+	qemu-system-x86 qemu-block-extra
+	ganeti"
 # Debian 12 has it in ceph-osd.
 PACKAGES_IF_ANY="ceph-volume"
 
@@ -27,7 +28,7 @@ MASK="apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.t
 	smartmontools.service nvmf-autoconnect.service nvmefc-boot-connections.service logrotate.timer
 	modprobe@.service kmod-static-nodes.service
 	sys-kernel-debug.mount sys-kernel-tracing.mount sys-kernel-config.mount dev-hugepages.mount dev-mqueue.mount"
-DISABLE="ceph-crash.service rbdmap.service"
+DISABLE="ceph-crash.service rbdmap.service ganeti.service ganeti.target"
 
 say() { echo "# $*"; }
 

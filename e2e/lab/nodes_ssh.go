@@ -1,12 +1,12 @@
 package lab
 
 import (
-	"crypto/ed25519"
-	"crypto/rand"
-	"encoding/pem"
+	"context"
 	"fmt"
-
-	"golang.org/x/crypto/ssh"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
 )
 
 // sshKey is a pair of keys in the formats of OpenSSH's files.
@@ -16,19 +16,25 @@ type sshKey struct {
 	Public string
 }
 
-func newSSHKey() (*sshKey, error) {
-	public, private, err := ed25519.GenerateKey(rand.Reader)
+// newSSHKey has ssh-keygen make a pair: a library for it would be compiled into the demo.
+func newSSHKey(ctx context.Context) (*sshKey, error) {
+	folder, err := os.MkdirTemp("", "lab-key-")
 	if err != nil {
 		return nil, fmt.Errorf("make ssh key: %w", err)
 	}
-	block, err := ssh.MarshalPrivateKey(private, "")
+	defer os.RemoveAll(folder)
+	path := filepath.Join(folder, "key")
+	keygen := exec.CommandContext(ctx, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", path)
+	if out, err := keygen.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("make ssh key: %w: %s", err, out)
+	}
+	private, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("make ssh key: %w", err)
 	}
-	sshPublic, err := ssh.NewPublicKey(public)
+	public, err := os.ReadFile(path + ".pub")
 	if err != nil {
 		return nil, fmt.Errorf("make ssh key: %w", err)
 	}
-	line := ssh.MarshalAuthorizedKey(sshPublic)
-	return &sshKey{Private: pem.EncodeToMemory(block), Public: string(line[:len(line)-1])}, nil
+	return &sshKey{Private: private, Public: strings.TrimSpace(string(public))}, nil
 }

@@ -47,5 +47,5 @@ func RequireNodes(t Test) {
 		}
 		t.Skipf("nodes need root: run make e2e")
 	}
-	Require(t, "systemd-nspawn", "debootstrap", "ip", "nsenter", "unshare", "setsid")
+	Require(t, "systemd-nspawn", "debootstrap", "ip", "nsenter", "unshare", "setsid", "ssh-keygen")
 }

@@ -3,7 +3,6 @@ package lab
 import (
 	"context"
 	"fmt"
-	"testing"
 )
 
 // The daemons that StartServices starts.
@@ -17,7 +16,7 @@ const (
 const FileSystem = "lab"
 
 // RequireServices is Require for what StartServices needs besides.
-func RequireServices(t testing.TB) {
+func RequireServices(t Test) {
 	t.Helper()
 	Require(t, "ceph-mds", "radosgw", "rbd-mirror")
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/e2e/lab"
 )
 
 // TestCluster makes a cluster of three nodes, and lets nodes come and go. An image that was written at the beginning
@@ -201,20 +203,44 @@ func testReplace(s *site) {
 	s.nothingToDo("storage", "init-distributed-storage", "-s", "ceph", "default")
 }
 
-// testCut cuts a node off in the middle: what needs it says so, and goes on when it is back.
+// testCut cuts a node off before a command, and in the middle of a step: what needs it says so, and goes on when it is
+// back.
 func testCut(s *site) {
 	node := s.Node("node3")
-	if err := node.CutNetwork(s.t.Context()); err != nil {
-		s.t.Fatal(err)
-	}
+	s.cut(node)
 	r := s.cephctl("node", "modify", "--offline=yes", "--no-drain", "node3")
 	if r.code == 0 || !strings.Contains(r.stderr, "node3") || !strings.Contains(r.stderr, "node remove --dead node3") {
 		s.t.Errorf("offline of a node that is cut off: exit status %d: %s", r.code, r.stderr)
 	}
+	s.restore(node)
+	s.wantCluster(3, 3)
+
+	s.do("node", "modify", "--offline=yes", "--no-drain", "node3")
+	readd := make(chan result)
+	go func() { readd <- s.cephctl("node", "add", "--readd", "node3") }()
+	run(s.t, node, "for try in $(seq 600); do pgrep -x ceph-mon && exit 0; sleep 0.1; done; exit 1")
+	s.cut(node)
+	if r := <-readd; r.code != 1 || !strings.Contains(r.stderr, "node3") || !strings.Contains(r.stderr, "cephctl node add --readd node3") {
+		s.t.Errorf("readd of a node that is cut off: exit status %d: %s", r.code, r.stderr)
+	}
+	s.restore(node)
+	s.do("node", "add", "--readd", "node3")
+	s.wantCluster(3, 3)
+	s.wantMarks("node1", "node2", "node3")
+}
+
+func (s *site) cut(node *lab.Node) {
+	s.t.Helper()
+	if err := node.CutNetwork(s.t.Context()); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *site) restore(node *lab.Node) {
+	s.t.Helper()
 	if err := node.RestoreNetwork(s.t.Context()); err != nil {
 		s.t.Fatal(err)
 	}
-	s.wantCluster(3, 3)
 }
 
 func testDead(s *site) {

@@ -1,6 +1,7 @@
 package nodes
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -10,37 +11,102 @@ import (
 // before it is remembered, and runs the same command again until it is done. The end is what it would have been.
 func TestInterrupted(t *testing.T) {
 	t.Parallel() // most of the time, daemons are waited for
-	s := newSite(t, 3, 0)
+	s := newInterruptedSite(t)
+	for _, c := range interruptions(s) {
+		s.killed(c.steps, c.args...)
+		c.want()
+	}
+	s.terminated()
+	s.twoAdmins()
+	s.wantImage(s.image)
+	s.wantNoSecrets()
+}
+
+// TestInterruptedAlone does so for each step on a site of its own, where nothing else was interrupted before. That takes
+// an hour and more: make e2e-long.
+func TestInterruptedAlone(t *testing.T) {
+	if os.Getenv("TEST_LONG") == "" {
+		t.Skip("takes an hour and more: run make e2e-long")
+	}
+	walk := newInterruptedSite(t)
+	for i, c := range interruptions(walk) {
+		steps := walk.killed(c.steps, c.args...)
+		c.want()
+		for _, step := range steps {
+			t.Run(c.name+"/"+step, func(t *testing.T) {
+				t.Parallel()
+				s := newInterruptedSite(t)
+				all := interruptions(s)
+				for _, before := range all[:i] {
+					s.do(before.args...)
+					before.want()
+				}
+				s.killedAt(step, all[i].args...)
+				s.do(all[i].args...)
+				all[i].want()
+				s.wantImage(s.image)
+				s.wantNoSecrets()
+			})
+		}
+	}
+}
+
+// interruptedSite is a site on which cephctl is killed.
+type interruptedSite struct {
+	*site
+	// image is the checksum of what was written when the storage cluster had been made.
+	image string
+}
+
+// newInterruptedSite starts three nodes. Two of them are to become the storage cluster first.
+func newInterruptedSite(t *testing.T) *interruptedSite {
+	t.Helper()
+	s := &interruptedSite{site: newSite(t, 3, 0)}
 	s.do("cluster", "init", "--name", "lab", "-S", "ceph:osd_backend=file,osd_file_size=2G,disk=/srv/osd.img,size=2,osd_memory_target=1G,host_reserve=512M")
 	for _, node := range s.List()[:2] {
 		s.do("node", "add", "--address", node.Address, node.Name)
 	}
-	s.killed(12, "storage", "init-distributed-storage", "-s", "ceph", "default")
-	s.quiet()
-	s.wantCluster(1, 2)
-	s.nothingToDo("storage", "init-distributed-storage", "-s", "ceph", "default")
-	data := s.writeImage()
+	return s
+}
 
+// interruption is a command that is killed.
+type interruption struct {
+	name string
+	args []string
+	// steps is how many it has at least.
+	steps int
+	// want looks at what has to be so when the command has ended.
+	want func()
+}
+
+// interruptions are what is done one after the other.
+func interruptions(s *interruptedSite) []interruption {
 	node := s.Node("node3")
-	s.killed(6, "node", "add", "--address", node.Address, "node3")
+	return []interruption{
+		{"init", []string{"storage", "init-distributed-storage", "-s", "ceph", "default"}, 12, func() {
+			s.t.Helper()
+			s.quiet()
+			s.wantCluster(1, 2)
+			s.nothingToDo("storage", "init-distributed-storage", "-s", "ceph", "default")
+			s.image = s.writeImage()
+		}},
+		{"add", []string{"node", "add", "--address", node.Address, "node3"}, 6, s.wantThree},
+		{"offline", []string{"node", "modify", "--offline=yes", "node3"}, 6, func() {
+			s.t.Helper()
+			s.wantCluster(2, 2)
+			expect(s.t, node, "pgrep -l ceph- || true; ls /srv /etc/ceph /var/lib/ceph/osd /var/lib/ceph/mon",
+				"/etc/ceph:\nrbdmap\n\n/srv:\n\n/var/lib/ceph/mon:\n\n/var/lib/ceph/osd:")
+			expect(s.t, s.master, "ceph auth ls 2>/dev/null | grep -c 'osd.2\\|node3' || true", "0")
+		}},
+		{"readd", []string{"node", "add", "--readd", "node3"}, 6, s.wantThree},
+	}
+}
+
+func (s *interruptedSite) wantThree() {
+	s.t.Helper()
 	s.wantCluster(3, 3)
 	s.wantMarks("node1", "node2", "node3")
-
-	s.killed(6, "node", "modify", "--offline=yes", "node3")
-	s.wantCluster(2, 2)
-	expect(t, node, "pgrep -l ceph- || true; ls /srv /etc/ceph /var/lib/ceph/osd /var/lib/ceph/mon",
-		"/etc/ceph:\nrbdmap\n\n/srv:\n\n/var/lib/ceph/mon:\n\n/var/lib/ceph/osd:")
-	expect(t, s.master, "ceph auth ls 2>/dev/null | grep -c 'osd.2\\|node3' || true", "0")
-
-	s.killed(6, "node", "add", "--readd", "node3")
-	s.wantCluster(3, 3)
-	s.wantMarks("node1", "node2", "node3")
-	s.wantImage(data)
-
-	s.terminated()
-	s.twoAdmins()
-	s.wantImage(data)
-	s.wantNoSecrets()
+	s.wantImage(s.image)
 }
 
 // quiet keeps Ceph from warning of what is the host's: how full its disk is, and that pings are slow while it is busy. The
@@ -50,8 +116,8 @@ func (s *site) quiet() {
 }
 
 // killed runs cephctl until it has been killed at every step, once each, of which there are at least so many, and ends
-// by itself.
-func (s *site) killed(least int, args ...string) {
+// by itself. It returns the steps.
+func (s *site) killed(least int, args ...string) (steps []string) {
 	s.t.Helper()
 	run(s.t, s.master, "rm -f /root/killed")
 	for runs := 0; ; runs++ {
@@ -62,12 +128,29 @@ func (s *site) killed(least int, args ...string) {
 		case r.code == 0:
 			s.t.Logf("cephctl %s: killed and resumed %d times", strings.Join(args, " "), runs)
 			expect(s.t, s.master, "grep -c operation /var/lib/cephctl/state.json || true", "0")
-			return
+			return strings.Split(run(s.t, s.master, "cat /root/killed"), "\n")
 		case r.code != -1 && r.code != 137: // not killed
 			s.t.Fatalf("cephctl %s, after being killed %d times: exit status %d\n%s%s", strings.Join(args, " "), runs, r.code, r.stdout, r.stderr)
 		case runs > 60:
 			s.t.Fatalf("cephctl %s does not come to an end", strings.Join(args, " "))
 		}
+	}
+}
+
+// killedAt runs cephctl until it is killed at one of the steps that killed has returned, or, when that is one which only
+// a command has that goes on, to its end.
+func (s *site) killedAt(step string, args ...string) {
+	s.t.Helper()
+	run(s.t, s.master, "rm -f /root/killed")
+	r := s.cephctlOn(s.master, []string{"FAULT_AT=effect", "FAULT_FILE=/root/killed", "FAULT_STEP=" + step}, args...)
+	switch r.code {
+	case 0:
+		s.t.Logf("there is no step %q when nothing was interrupted before", step)
+		fails(s.t, s.master, "ls /root/killed")
+	case -1, 137: // killed
+		expect(s.t, s.master, "cat /root/killed", step)
+	default:
+		s.t.Fatalf("cephctl %s, to be killed at %q: exit status %d\n%s%s", strings.Join(args, " "), step, r.code, r.stdout, r.stderr)
 	}
 }
 

@@ -1,0 +1,206 @@
+package ganeti
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
+)
+
+// MarkTag is how the tag begins that says of which storage type a node or a node group is: distributed-storage:ceph.
+const MarkTag = "distributed-storage:"
+
+// Inventory is that of a Ganeti cluster. Nodes have their full names.
+type Inventory struct {
+	site   *Site
+	rapi   *RAPI
+	runner control.Runner
+}
+
+var _ control.Inventory = (*Inventory)(nil)
+
+// New returns the inventory of a cluster. Commands that the remote API lacks are run by runner, on the master.
+func New(site *Site, rapi *RAPI, runner control.Runner) *Inventory {
+	return &Inventory{site: site, rapi: rapi, runner: runner}
+}
+
+// Cluster asks for all of it. Groups and nodes come in the order of their names.
+func (i *Inventory) Cluster(ctx context.Context) (control.Cluster, error) {
+	var (
+		groups    []group
+		nodes     []node
+		instances []instance
+	)
+	bulk := url.Values{"bulk": {"1"}}
+	for path, into := range map[string]any{"/2/groups": &groups, "/2/nodes": &nodes, "/2/instances": &instances} {
+		if err := i.rapi.get(ctx, path, bulk, into); err != nil {
+			return control.Cluster{}, fmt.Errorf("read Ganeti's %s: %w", strings.TrimPrefix(path, "/2/"), err)
+		}
+	}
+	return cluster(i.site, groups, nodes, instances), nil
+}
+
+type group struct {
+	Name string   `json:"name"`
+	UUID string   `json:"uuid"`
+	Tags []string `json:"tags"`
+}
+
+type node struct {
+	Name      string   `json:"name"`
+	GroupUUID string   `json:"group.uuid"`
+	Address   string   `json:"pip"`
+	Offline   bool     `json:"offline"`
+	Tags      []string `json:"tags"`
+}
+
+type instance struct {
+	PrimaryNode string `json:"pnode"`
+	Parameters  struct {
+		MaxMemoryMiB int64 `json:"maxmem"`
+	} `json:"beparams"`
+}
+
+// cluster is what Ganeti says, in the project's words.
+func cluster(site *Site, groups []group, nodes []node, instances []instance) control.Cluster {
+	c := control.Cluster{Name: site.Cluster, Master: site.Master}
+	names := make(map[string]string)
+	for _, g := range groups {
+		names[g.UUID] = g.Name
+		c.Groups = append(c.Groups, control.Group{Name: g.Name, Mark: mark(g.Tags)})
+	}
+	memory := make(map[string]int64)
+	for _, in := range instances {
+		memory[in.PrimaryNode] += in.Parameters.MaxMemoryMiB << 20
+	}
+	for _, n := range nodes {
+		c.Nodes = append(c.Nodes, control.Node{
+			Name: n.Name, Address: n.Address, Group: names[n.GroupUUID], Offline: n.Offline, Mark: mark(n.Tags),
+			InstanceMemoryBytes: memory[n.Name],
+		})
+	}
+	slices.SortFunc(c.Groups, func(a, b control.Group) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(c.Nodes, func(a, b control.Node) int { return cmp.Compare(a.Name, b.Name) })
+	return c
+}
+
+func mark(tags []string) string {
+	for _, tag := range tags {
+		if storage, ok := strings.CutPrefix(tag, MarkTag); ok {
+			return storage
+		}
+	}
+	return ""
+}
+
+// AddGroup adds a node group without nodes.
+func (i *Inventory) AddGroup(ctx context.Context, name string) error {
+	return i.change(ctx, http.MethodPost, "/2/groups", nil, map[string]any{"name": name})
+}
+
+// RemoveGroup removes a node group without nodes.
+func (i *Inventory) RemoveGroup(ctx context.Context, name string) error {
+	return i.change(ctx, http.MethodDelete, groupPath(name), nil, nil)
+}
+
+// AssignNodes moves nodes into a node group: all of them, or with an error none.
+func (i *Inventory) AssignNodes(ctx context.Context, group string, nodes ...string) error {
+	return i.change(ctx, http.MethodPut, groupPath(group)+"/assign-nodes", nil, map[string]any{"nodes": nodes})
+}
+
+// AddNode runs gnt-node add: the remote API can't.
+func (i *Inventory) AddNode(ctx context.Context, node control.Node) error {
+	argv := []string{"gnt-node", "add", "--no-ssh-key-check"}
+	if node.Group != "" {
+		argv = append(argv, "--node-group", node.Group)
+	}
+	return i.run(ctx, append(argv, node.Name)...)
+}
+
+// RemoveNode runs gnt-node remove: the remote API can't.
+func (i *Inventory) RemoveNode(ctx context.Context, name string) error {
+	return i.run(ctx, "gnt-node", "remove", name)
+}
+
+// SetOffline marks a node offline, or brings one back with gnt-node add --readd, as Ganeti wants it.
+func (i *Inventory) SetOffline(ctx context.Context, name string, offline bool) error {
+	var now node
+	if err := i.get(ctx, nodePath(name), &now); err != nil || now.Offline == offline {
+		return err
+	}
+	if offline {
+		return i.change(ctx, http.MethodPost, nodePath(name)+"/modify", nil,
+			map[string]any{"offline": true, "auto_promote": true})
+	}
+	return i.run(ctx, "gnt-node", "add", "--readd", "--no-ssh-key-check", name)
+}
+
+// MarkGroup tags a node group with a storage type, or takes the tag away.
+func (i *Inventory) MarkGroup(ctx context.Context, group, storage string) error {
+	return i.mark(ctx, groupPath(group)+"/tags", storage)
+}
+
+// MarkNode tags a node with a storage type, or takes the tag away.
+func (i *Inventory) MarkNode(ctx context.Context, node, storage string) error {
+	return i.mark(ctx, nodePath(node)+"/tags", storage)
+}
+
+func (i *Inventory) mark(ctx context.Context, path, storage string) error {
+	var tags []string
+	if err := i.get(ctx, path, &tags); err != nil {
+		return err
+	}
+	wanted := MarkTag + storage
+	old := slices.DeleteFunc(slices.Clone(tags), func(tag string) bool {
+		return !strings.HasPrefix(tag, MarkTag) || storage != "" && tag == wanted
+	})
+	if len(old) > 0 {
+		if err := i.change(ctx, http.MethodDelete, path, url.Values{"tag": old}, nil); err != nil {
+			return err
+		}
+	}
+	if storage == "" || slices.Contains(tags, wanted) {
+		return nil
+	}
+	return i.change(ctx, http.MethodPut, path, url.Values{"tag": {wanted}}, nil)
+}
+
+func groupPath(name string) string { return "/2/groups/" + url.PathEscape(name) }
+func nodePath(name string) string  { return "/2/nodes/" + url.PathEscape(name) }
+
+func (i *Inventory) get(ctx context.Context, path string, into any) error {
+	return known(i.rapi.get(ctx, path, nil, into), path)
+}
+
+func (i *Inventory) change(ctx context.Context, method, path string, query url.Values, body any) error {
+	return known(i.rapi.change(ctx, method, path, query, body), path)
+}
+
+// known makes what Ganeti does not find an error that wraps control.ErrUnknown, and what is there already one that wraps
+// control.ErrExists.
+func known(err error, path string) error {
+	if status := new(StatusError); errors.As(err, &status) && status.Code == http.StatusNotFound {
+		parts := strings.Split(path, "/") // "", "2", "nodes", NAME
+		return fmt.Errorf("%s %s is %w of Ganeti", strings.TrimSuffix(parts[2], "s"), parts[3], control.ErrUnknown)
+	}
+	if failed := new(JobError); errors.As(err, &failed) {
+		switch {
+		case strings.Contains(failed.Reason, "not known"):
+			return fmt.Errorf("%w (%w)", err, control.ErrUnknown)
+		case strings.Contains(failed.Reason, "already exist"):
+			return fmt.Errorf("%w (%w)", err, control.ErrExists)
+		}
+	}
+	return err
+}
+
+func (i *Inventory) run(ctx context.Context, argv ...string) error {
+	_, err := i.runner.Run(ctx, nil, argv...)
+	return err
+}

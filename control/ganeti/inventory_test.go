@@ -1,0 +1,139 @@
+package ganeti
+
+import (
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/controltest"
+)
+
+func TestCluster(t *testing.T) {
+	fake, _, i := newInventory(t)
+	fake.files["/2/groups"] = sample(t, "groups_bulk")
+	fake.files["/2/nodes"] = sample(t, "nodes_bulk")
+	fake.files["/2/instances"] = sample(t, "instances_bulk")
+	got, err := i.Cluster(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := control.Cluster{
+		Name: "cluster.lab", Master: "node1.lab",
+		Groups: []control.Group{{Name: "default"}, {Name: "storage"}},
+		Nodes: []control.Node{
+			{Name: "node1.lab", Address: "10.77.0.1", Group: "default"},
+			{Name: "node2.lab", Address: "10.77.0.2", Group: "default", InstanceMemoryBytes: 128 << 20},
+			{Name: "node3.lab", Address: "10.77.0.3", Group: "storage"},
+		},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("cluster (-want +got):\n%s", diff)
+	}
+}
+
+func TestChanges(t *testing.T) {
+	for name, c := range map[string]struct {
+		files map[string]string
+		do    func(*Inventory) error
+		want  []string
+		ran   []string
+	}{
+		"add group": {nil, func(i *Inventory) error { return i.AddGroup(t.Context(), "ssd") }, []string{
+			`POST /2/groups?reason=cephctl {"name":"ssd"}`,
+		}, nil},
+		"remove group": {nil, func(i *Inventory) error { return i.RemoveGroup(t.Context(), "ssd") }, []string{
+			`DELETE /2/groups/ssd?reason=cephctl`,
+		}, nil},
+		"assign": {nil, func(i *Inventory) error { return i.AssignNodes(t.Context(), "ssd", "a.lab", "b.lab") }, []string{
+			`PUT /2/groups/ssd/assign-nodes?reason=cephctl {"nodes":["a.lab","b.lab"]}`,
+		}, nil},
+		"offline": {
+			map[string]string{"/2/nodes/a.lab": `{"name": "a.lab", "offline": false}`},
+			func(i *Inventory) error { return i.SetOffline(t.Context(), "a.lab", true) },
+			[]string{`POST /2/nodes/a.lab/modify?reason=cephctl {"auto_promote":true,"offline":true}`},
+			nil,
+		},
+		"offline already": {
+			map[string]string{"/2/nodes/a.lab": `{"name": "a.lab", "offline": true}`},
+			func(i *Inventory) error { return i.SetOffline(t.Context(), "a.lab", true) }, nil, nil,
+		},
+		"readd": {
+			map[string]string{"/2/nodes/a.lab": `{"name": "a.lab", "offline": true}`},
+			func(i *Inventory) error { return i.SetOffline(t.Context(), "a.lab", false) }, nil,
+			[]string{"gnt-node add --readd --no-ssh-key-check a.lab"},
+		},
+		"add node": {
+			nil, func(i *Inventory) error { return i.AddNode(t.Context(), control.Node{Name: "d.lab", Group: "ssd"}) }, nil,
+			[]string{"gnt-node add --no-ssh-key-check --node-group ssd d.lab"},
+		},
+		"remove node": {
+			nil, func(i *Inventory) error { return i.RemoveNode(t.Context(), "d.lab") }, nil, []string{"gnt-node remove d.lab"},
+		},
+		"mark": {
+			map[string]string{"/2/nodes/a.lab/tags": `["other"]`},
+			func(i *Inventory) error { return i.MarkNode(t.Context(), "a.lab", "ceph") },
+			[]string{`PUT /2/nodes/a.lab/tags?reason=cephctl&tag=distributed-storage%3Aceph`},
+			nil,
+		},
+		"marked already": {
+			map[string]string{"/2/groups/ssd/tags": `["distributed-storage:ceph"]`},
+			func(i *Inventory) error { return i.MarkGroup(t.Context(), "ssd", "ceph") }, nil, nil,
+		},
+		"unmark": {
+			map[string]string{"/2/groups/ssd/tags": `["other", "distributed-storage:ceph"]`},
+			func(i *Inventory) error { return i.MarkGroup(t.Context(), "ssd", "") },
+			[]string{`DELETE /2/groups/ssd/tags?reason=cephctl&tag=distributed-storage%3Aceph`},
+			nil,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fake, runner, i := newInventory(t)
+			for path, answer := range c.files {
+				fake.files[path] = answer
+			}
+			for _, line := range c.ran {
+				runner.Add(controltest.Answer{Command: line})
+			}
+			if err := c.do(i); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(c.want, fake.asked); diff != "" {
+				t.Errorf("requests (-want +got):\n%s", diff)
+			}
+			if got := runner.Lines(); !slices.Equal(got, c.ran) {
+				t.Errorf("ran %q, want %q", got, c.ran)
+			}
+			if len(c.want) > 0 && fake.looks < 2 {
+				t.Error("the job was not waited for")
+			}
+		})
+	}
+}
+
+func TestJobsThatFail(t *testing.T) {
+	for _, c := range []struct {
+		sample, want string
+		is           error
+	}{
+		{"assign_bad.job", "Ganeti's job 7 ended with error: Node 'nodeX.lab' not known (not in the inventory)", control.ErrUnknown},
+		{"grp_mod_bad.job", "Ganeti's job 7 ended with error: Unknown parameter 'poolx'", nil},
+	} {
+		fake, _, i := newInventory(t)
+		fake.job = sample(t, c.sample)
+		err := i.AssignNodes(t.Context(), "storage", "nodeX.lab")
+		if err == nil || err.Error() != c.want || c.is != nil && !errors.Is(err, c.is) {
+			t.Errorf("error %v, want %s", err, c.want)
+		}
+	}
+}
+
+func TestUnknown(t *testing.T) {
+	_, _, i := newInventory(t)
+	err := i.MarkNode(t.Context(), "nodeX.lab", "ceph")
+	if !errors.Is(err, control.ErrUnknown) || err.Error() != "node nodeX.lab is not in the inventory of Ganeti" {
+		t.Errorf("error %v", err)
+	}
+}

@@ -1,0 +1,212 @@
+package ganeti
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Reason is what Ganeti writes down with each job of ours, and by which its filters tell our jobs from others.
+const Reason = "cephctl"
+
+// maxAnswer bounds what is read of an answer: all of a hundred nodes with thousands of instances is some 10 MiB.
+const maxAnswer = 64 << 20
+
+// RAPI is a client of Ganeti's remote API.
+type RAPI struct {
+	// base is https://HOST:PORT.
+	base        string
+	credentials Credentials
+	http        http.Client
+	// pause is the first one between two looks at a job.
+	pause time.Duration
+}
+
+// NewRAPI returns a client of the API at an address, host and port.
+func NewRAPI(address string, credentials Credentials, trust *tls.Config) *RAPI {
+	return &RAPI{
+		base: "https://" + address, credentials: credentials, pause: 100 * time.Millisecond,
+		http: http.Client{
+			Timeout: 30 * time.Second, // of one request; jobs are looked at by many
+			Transport: &http.Transport{
+				TLSClientConfig: trust, TLSHandshakeTimeout: 10 * time.Second,
+				DialContext: (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
+			},
+		},
+	}
+}
+
+// StatusError is an answer of the API that is none.
+type StatusError struct {
+	Code int
+	// Message is Ganeti's own.
+	Message string
+}
+
+// Error says what it is and, where that helps, what to do.
+func (e *StatusError) Error() string {
+	switch e.Code {
+	case http.StatusUnauthorized:
+		return "Ganeti's remote API does not know this user or password: compare with " + Dir + "/rapi/users, which gnt-rapi must be able to read"
+	case http.StatusForbidden:
+		return "this user of Ganeti's remote API may only read: it needs the option write in " + Dir + "/rapi/users"
+	case http.StatusBadGateway, http.StatusServiceUnavailable:
+		return fmt.Sprintf("Ganeti's remote API is up and its master daemon is not (%d %s): see systemctl status ganeti-luxi ganeti-wconfd", e.Code, e.Message)
+	}
+	return fmt.Sprintf("Ganeti's remote API says %d %s", e.Code, e.Message)
+}
+
+// JobError is a job that has not ended well.
+type JobError struct {
+	ID int
+	// Status is "error" or "canceled".
+	Status string
+	// Reason is what Ganeti says, in its words.
+	Reason string
+}
+
+// Error names the job: gnt-job info N tells more.
+func (e *JobError) Error() string {
+	return fmt.Sprintf("Ganeti's job %d ended with %s: %s", e.ID, e.Status, e.Reason)
+}
+
+// get reads a resource.
+func (r *RAPI) get(ctx context.Context, path string, query url.Values, into any) error {
+	return r.request(ctx, http.MethodGet, path, query, nil, into)
+}
+
+// change submits a job and returns when that has ended. An error that wraps a *JobError is the job's.
+func (r *RAPI) change(ctx context.Context, method, path string, query url.Values, body any) error {
+	if query == nil {
+		query = url.Values{}
+	}
+	query.Set("reason", Reason)
+	var id json.Number
+	if err := r.request(ctx, method, path, query, body, &id); err != nil {
+		return err
+	}
+	number, err := id.Int64()
+	if err != nil {
+		return fmt.Errorf("submit a job to Ganeti: its answer is no number: %w", err)
+	}
+	return r.wait(ctx, int(number))
+}
+
+// wait looks at a job until it has ended.
+func (r *RAPI) wait(ctx context.Context, id int) error {
+	for pause := r.pause; ; pause = min(2*pause, 2*time.Second) {
+		var j job
+		if err := r.get(ctx, fmt.Sprintf("/2/jobs/%d", id), nil, &j); err != nil {
+			return fmt.Errorf("wait for Ganeti's job %d: %w", id, err)
+		}
+		switch j.Status {
+		case "success":
+			return nil
+		case "error", "canceled":
+			return &JobError{ID: id, Status: j.Status, Reason: j.reason()}
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return fmt.Errorf("wait for Ganeti's job %d (%s): %w: it goes on: gnt-job watch %d", id, j.Status, ctx.Err(), id)
+		}
+	}
+}
+
+// job is what is needed of one.
+type job struct {
+	Status    string            `json:"status"`
+	OpResults []json.RawMessage `json:"opresult"`
+}
+
+// reason is what the operations of a failed job say: ["OpPrereqError", ["Node 'x' not known", "unknown_entity"]].
+func (j *job) reason() string {
+	var reasons []string
+	for _, result := range j.OpResults {
+		var kind string
+		var arguments []any
+		if json.Unmarshal(result, &[]any{&kind, &arguments}) != nil || kind == "" {
+			continue
+		}
+		if len(arguments) == 0 {
+			reasons = append(reasons, kind)
+			continue
+		}
+		reasons = append(reasons, fmt.Sprint(arguments[0]))
+	}
+	if len(reasons) == 0 {
+		return "it gives no reason"
+	}
+	return strings.Join(reasons, "; ")
+}
+
+func (r *RAPI) request(ctx context.Context, method, path string, query url.Values, body, into any) error {
+	address := r.base + path
+	if len(query) > 0 {
+		address += "?" + query.Encode()
+	}
+	var content io.Reader
+	if body != nil {
+		data, err := json.Marshal(body)
+		if err != nil {
+			return fmt.Errorf("encode a request to Ganeti: %w", err)
+		}
+		content = bytes.NewReader(data)
+	}
+	request, err := http.NewRequestWithContext(ctx, method, address, content)
+	if err != nil {
+		return fmt.Errorf("make a request to Ganeti: %w", err)
+	}
+	request.SetBasicAuth(r.credentials.User, r.credentials.Password)
+	if body != nil {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	response, err := r.http.Do(request)
+	if err != nil {
+		return r.unreached(err)
+	}
+	defer response.Body.Close()
+	return decode(response, into)
+}
+
+// unreached says why there is no answer, without the address that the library puts before it.
+func (r *RAPI) unreached(err error) error {
+	if inner := new(url.Error); errors.As(err, &inner) {
+		err = inner.Err
+	}
+	return fmt.Errorf("reach Ganeti's remote API at %s: %w: see systemctl status ganeti-rapi", strings.TrimPrefix(r.base, "https://"), err)
+}
+
+func decode(response *http.Response, into any) error {
+	data, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
+	if err != nil {
+		return fmt.Errorf("read an answer of Ganeti: %w", err)
+	}
+	if len(data) > maxAnswer {
+		return fmt.Errorf("read an answer of Ganeti: it has more than %d MiB", maxAnswer>>20)
+	}
+	if response.StatusCode != http.StatusOK {
+		var said struct {
+			Message string `json:"message"`
+		}
+		if json.Unmarshal(data, &said) != nil || said.Message == "" {
+			said.Message = http.StatusText(response.StatusCode)
+		}
+		return &StatusError{Code: response.StatusCode, Message: said.Message}
+	}
+	if err := json.Unmarshal(data, into); err != nil {
+		return fmt.Errorf("read an answer of Ganeti: %w", err)
+	}
+	return nil
+}

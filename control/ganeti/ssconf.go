@@ -1,0 +1,68 @@
+// Package ganeti is the inventory of a Ganeti cluster: what its files and its remote API say, changed through that API
+// and through gnt-node where the API has no word for it.
+package ganeti
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/host"
+)
+
+// Dir is where Ganeti keeps what each of its nodes knows.
+const Dir = "/var/lib/ganeti"
+
+// Site is what a node of a Ganeti cluster knows without asking anybody: the files ssconf_* of Ganeti's folder.
+type Site struct {
+	dir string
+	// Cluster is the name of the cluster, under which ssh knows the host key of all nodes.
+	Cluster string
+	// Master is the full name of the master node.
+	Master string
+}
+
+// ErrNoGaneti is in the error where there is no Ganeti, or one that is in no cluster.
+var ErrNoGaneti = errors.New("this host is in no Ganeti cluster")
+
+// ErrNotMaster is in the error on a node that is not the master.
+var ErrNotMaster = errors.New("this is not the master node")
+
+// ReadSite reads what this node knows, in Dir or, for tests, elsewhere. The error wraps ErrNoGaneti where there is no
+// Ganeti.
+func ReadSite(dir string) (*Site, error) {
+	s := &Site{dir: dir}
+	for name, value := range map[string]*string{"cluster_name": &s.Cluster, "master_node": &s.Master} {
+		data, err := os.ReadFile(filepath.Join(dir, "ssconf_"+name))
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("%w: there is no %s", ErrNoGaneti, filepath.Join(dir, "ssconf_"+name))
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read Ganeti's configuration: %w", err)
+		}
+		if *value = strings.TrimSpace(string(data)); *value == "" {
+			return nil, fmt.Errorf("read Ganeti's configuration: %s is empty: run gnt-cluster redist-conf on the master",
+				filepath.Join(dir, "ssconf_"+name))
+		}
+	}
+	return s, nil
+}
+
+// CheckMaster returns an error that wraps ErrNotMaster and names the master, when that is another host.
+func (s *Site) CheckMaster(hostname string) error {
+	if host.Same(s.Master, hostname) {
+		return nil
+	}
+	return fmt.Errorf("%w of %s: run this on %s", ErrNotMaster, s.Cluster, s.Master)
+}
+
+// SSHOptions are what makes ssh trust the nodes as Ganeti does: one host key, known by the name of the cluster.
+func (s *Site) SSHOptions() []string {
+	return []string{
+		"-o", "GlobalKnownHostsFile=" + filepath.Join(s.dir, "known_hosts"), "-o", "UserKnownHostsFile=/dev/null",
+		"-o", "HostKeyAlias=" + s.Cluster,
+	}
+}
