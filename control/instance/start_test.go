@@ -2,6 +2,7 @@ package instance_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -92,5 +93,25 @@ func TestStopElsewhere(t *testing.T) {
 	c, err := rig.env.Inventory.Cluster(t.Context())
 	if i, _ := c.Instance("web1"); err != nil || i.Node != "node1" {
 		t.Errorf("its node is %s, %v", i.Node, err)
+	}
+}
+
+// plain is an inventory that keeps no instances, as Ganeti's is.
+type plain struct{ control.Inventory }
+
+func TestOtherInventory(t *testing.T) {
+	rig := newRig(t, &refusal{})
+	rig.env.Inventory = plain{rig.env.Inventory}
+	s := &instance.Instances{Env: rig.env, Storage: []control.StorageType{cephstorage.Type{}}}
+	for _, change := range []control.Change{
+		s.Add(control.Instance{Name: "web2", Node: "node1"}), s.Start("web1", instance.StartOptions{}, nil), s.Stop("web1", instance.StopOptions{}, nil),
+		s.Remove("web1", false), s.Activate("web1", nil),
+	} {
+		if _, err := rig.env.Execute(t.Context(), change, noUI{}); !errors.Is(err, control.ErrUsage) {
+			t.Errorf("%s: %v", change.Kind, err)
+		}
+	}
+	if _, err := s.List(t.Context()); !errors.Is(err, control.ErrUsage) {
+		t.Errorf("list: %v", err)
 	}
 }
