@@ -150,6 +150,8 @@ type DiskHost interface {
 	// Open prepares the image for QEMU, and maps it where that is asked for. Close undoes it.
 	Open(ctx context.Context, d DiskSpec) (OpenDisk, error)
 	Close(ctx context.Context, d DiskSpec) error
+	// Redact takes secrets of the storage type out of what programs have said.
+	Redact(text string) string
 	// Opened remembers the clients that write for the holder of the claim.
 	Opened(ctx context.Context, d DiskSpec, clients []string) error
 	// Fence keeps clients from writing any more, whatever they still have under way.

@@ -47,7 +47,7 @@ func Is(err error, kind string) bool {
 // explain says what the error of a command means.
 func explain(d ceph.Device, err error) error {
 	user := "client." + d.User
-	text := withoutSecrets(err.Error())
+	text := Redact(err.Error())
 	said := text
 	code := 0
 	var command interface {
@@ -55,7 +55,7 @@ func explain(d ceph.Device, err error) error {
 		Said() string
 	}
 	if errors.As(err, &command) {
-		said, code = withoutSecrets(command.Said()), command.ExitCode()
+		said, code = Redact(command.Said()), command.ExitCode()
 	}
 	switch {
 	case strings.Contains(text, "executable file not found"):

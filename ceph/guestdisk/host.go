@@ -95,5 +95,5 @@ func ask[T any](ctx context.Context, h *Host, d ceph.Device, argv []string) (T, 
 // secret is a cephx key in base64, which Ceph's tools print when they can't read it.
 var secret = regexp.MustCompile(`A[A-Za-z0-9+/]{37,}={0,2}`)
 
-// withoutSecrets takes keys out of a text.
-func withoutSecrets(text string) string { return secret.ReplaceAllString(text, "(key)") }
+// Redact takes keys out of a text.
+func Redact(text string) string { return secret.ReplaceAllString(text, "(key)") }

@@ -60,8 +60,7 @@ func runClusterInfo(ctx context.Context, a *app) error {
 		}
 		fmt.Fprintln(w)
 		a.optionTable(info.Storage).write(w)
-		fmt.Fprintln(w)
-		a.paramTable(info.Disks).write(w)
+		a.writeParams(w, info.Disks)
 	})
 }
 

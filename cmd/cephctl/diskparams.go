@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -142,8 +143,12 @@ type templateInfo struct {
 	Params   []control.OptionValue `json:"parameters"`
 }
 
-// templateInfos returns what holds for the disks of all templates, of a group or of the cluster.
+// templateInfos returns what holds for the disks of all templates, of a group or of the cluster; nothing where the inventory
+// has disk parameters of its own.
 func (a *app) templateInfos(env *control.Env, c control.Cluster, g control.Group) ([]templateInfo, error) {
+	if _, ok := env.Inventory.(control.InstanceInventory); !ok {
+		return []templateInfo{}, nil
+	}
 	templates, err := instance.Templates(a.storage, env.Store)
 	if err != nil {
 		return nil, err
@@ -155,13 +160,17 @@ func (a *app) templateInfos(env *control.Env, c control.Cluster, g control.Group
 	return infos, nil
 }
 
-// paramTable shows disk parameters with their sources.
-func (a *app) paramTable(infos []templateInfo) *table {
+// writeParams shows disk parameters with their sources, if there are any.
+func (a *app) writeParams(w io.Writer, infos []templateInfo) {
+	if len(infos) == 0 {
+		return
+	}
+	fmt.Fprintln(w)
 	t := a.newTable("DISKS", "PARAMETER", "VALUE", "SOURCE")
 	for _, info := range infos {
 		for _, o := range info.Params {
 			t.add(info.Template, o.Name, strings.Join(o.Values, ","), o.Source)
 		}
 	}
-	return t
+	t.write(w)
 }

@@ -40,7 +40,6 @@ func runGroupInfo(ctx context.Context, a *app, name string) error {
 	return a.print(info, func(w io.Writer) {
 		fmt.Fprintf(w, "group %s, storage %s\n\n", g.Name, orDash(g.Mark))
 		a.nodeTable(c.Members(name)).write(w)
-		fmt.Fprintln(w)
-		a.paramTable(disks).write(w)
+		a.writeParams(w, disks)
 	})
 }

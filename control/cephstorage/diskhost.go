@@ -185,6 +185,9 @@ func (h DiskHost) Close(ctx context.Context, d control.DiskSpec) error {
 	return told(h.host.Unmap(ctx, device(d)))
 }
 
+// Redact implements control.DiskHost.
+func (h DiskHost) Redact(text string) string { return guestdisk.Redact(text) }
+
 // Opened implements control.DiskHost.
 func (h DiskHost) Opened(ctx context.Context, d control.DiskSpec, clients []string) error {
 	return told(h.host.SetClients(ctx, device(d), clients))

@@ -24,6 +24,8 @@ type shelf struct {
 	log []string
 }
 
+func (s *shelf) Redact(text string) string { return strings.ReplaceAll(text, "sesame", "(key)") }
+
 func (s *shelf) Check(context.Context, control.DiskSpec) error { return nil }
 
 func (s *shelf) Look(context.Context, control.DiskSpec) (control.ImageState, error) {

@@ -75,10 +75,22 @@ func (s *starting) start(ctx context.Context, progress func(string)) (*kvm.Statu
 	progress("starting QEMU")
 	status, err := s.qemu(s.r).Start(ctx, &config)
 	if err != nil {
-		return nil, err
+		return nil, s.redacted(err)
 	}
 	s.runs = true
 	return status, s.remember(ctx)
+}
+
+// redacted returns an error of QEMU's without what its storage may have said that is secret.
+func (s *starting) redacted(err error) error {
+	text := err.Error()
+	for _, host := range s.Disks {
+		text = host.Redact(text)
+	}
+	if text == err.Error() {
+		return err
+	}
+	return errors.New(text)
 }
 
 // remember notes the clients that QEMU has now: when nobody can ask this node any more, they are who is to be kept out.

@@ -51,6 +51,10 @@ func TestStartIsUndone(t *testing.T) {
 			name: "with a block device", mapped: true, qemu: controltest.Answer{Code: 1, Stderr: "Unknown driver 'shelf'"}, want: "Unknown driver 'shelf'",
 			log: []string{"claim", "open", "close", "release"},
 		},
+		{
+			name: "QEMU tells a secret", qemu: controltest.Answer{Code: 1, Stderr: "malformed key sesame"}, want: "malformed key (key)",
+			log: []string{"claim", "open", "release"},
+		},
 		{name: "QEMU says nothing and is not there", want: "is not running", log: []string{"claim", "open", "release"}},
 		{name: "no memory", memory: "MemAvailable: 1024 kB\n", want: "has 1 MiB of memory free"},
 	} {

@@ -28,7 +28,7 @@ func (s *Instances) planAdd(ctx context.Context, wanted control.Instance, memory
 	if err != nil {
 		return nil, err
 	}
-	c, err := s.Env.Inventory.Cluster(ctx)
+	c, err := s.cluster(ctx)
 	if err != nil {
 		return nil, err
 	}

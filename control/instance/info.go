@@ -41,7 +41,7 @@ func (s *Instances) Info(ctx context.Context, name string) (*Info, error) {
 
 // List returns all instances, without what there is of their images.
 func (s *Instances) List(ctx context.Context) ([]*Info, error) {
-	c, err := s.Env.Inventory.Cluster(ctx)
+	c, err := s.cluster(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -141,6 +141,14 @@ func find(c *control.Cluster, name, node string) (control.Instance, control.Node
 	return i, n, nil
 }
 
+// cluster returns what the inventory knows, when it keeps instances.
+func (s *Instances) cluster(ctx context.Context) (control.Cluster, error) {
+	if _, err := keeper(s.Env); err != nil {
+		return control.Cluster{}, err
+	}
+	return s.Env.Inventory.Cluster(ctx)
+}
+
 // keeper returns the inventory as one that keeps instances.
 func keeper(env *control.Env) (control.InstanceInventory, error) {
 	k, ok := env.Inventory.(control.InstanceInventory)

@@ -200,7 +200,11 @@ type rig struct {
 	instance control.Instance
 	offline  bool
 	// runs is the node that says that the instance runs.
-	runs  string
+	runs string
+	// proven, when set, is what node2 says of claims.
+	proven map[string]bool
+	// asked are the requests that would have changed something, by node and action.
+	asked map[string]guest.Request
 	store controltest.Store
 	env   *control.Env
 	calls []string
@@ -241,7 +245,15 @@ func newRig(t *testing.T, r *refusal) *rig {
 	answer := func(node string) controltest.Node {
 		return func(request agent.Request) (any, error) {
 			rig.calls = append(rig.calls, request.Action)
-			if rig.runs == node {
+			switch {
+			case request.Action == guest.ActionProve && rig.proven != nil:
+				return rig.proven, nil
+			case rig.asked != nil && request.Action != guest.ActionLook && request.Action != guest.ActionProve:
+				var r guest.Request
+				err := json.Unmarshal(request.Payload, &r)
+				rig.asked[node+" "+request.Action] = r
+				return nil, err
+			case rig.runs == node:
 				return guest.Look{Guest: &kvm.Status{PID: 7, State: "running"}, Disks: make([]guest.DiskLook, 1)}, nil
 			}
 			return handler.Handle(t.Context(), request.Action, request.Payload, func(string) {})

@@ -34,7 +34,7 @@ func (s *Instances) Start(name string, opts StartOptions, result *kvm.Status) co
 }
 
 func (s *Instances) planStart(ctx context.Context, name string, opts StartOptions, result *kvm.Status) (*control.Plan, error) {
-	c, err := s.Env.Inventory.Cluster(ctx)
+	c, err := s.cluster(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -29,7 +29,7 @@ func (s *Instances) Stop(name string, opts StopOptions, result *guest.Stopped) c
 
 func (s *Instances) planStop(ctx context.Context, name string, opts StopOptions, result *guest.Stopped) (*control.Plan, error) {
 	plan := &control.Plan{Title: "stop instance " + name}
-	c, err := s.Env.Inventory.Cluster(ctx)
+	c, err := s.cluster(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +80,7 @@ func hasLeft(l *guest.Look) bool {
 
 // load returns the inventory, and from it an instance with its node.
 func (s *Instances) load(ctx context.Context, name string) (*control.Cluster, control.Instance, control.Node, error) {
-	c, err := s.Env.Inventory.Cluster(ctx)
+	c, err := s.cluster(ctx)
 	if err != nil {
 		return nil, control.Instance{}, control.Node{}, err
 	}

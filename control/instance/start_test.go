@@ -1,0 +1,117 @@
+package instance_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/cephstorage"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/controltest"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/guest"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/instance"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/kvm"
+)
+
+// consentUI consents, and remembers to what.
+type consentUI struct {
+	control.UI
+	destroys []string
+}
+
+func (u *consentUI) Consent(_ context.Context, plan *control.Plan) error {
+	u.destroys = plan.Destroys
+	return nil
+}
+func (*consentUI) Started(*control.Plan, *control.Step) {}
+func (*consentUI) Progress(*control.Step, string)       {}
+func (*consentUI) Finished(*control.Step, error)        {}
+
+// A start takes those claims along that may be taken away, and no others.
+func TestStartTakesClaims(t *testing.T) {
+	for _, test := range []struct {
+		name        string
+		claim       controltest.Answer
+		proven      map[string]bool
+		opts        instance.StartOptions
+		dead, fence []string
+		destroys    []string
+		node        string
+	}{
+		{name: "free", claim: controltest.Answer{Command: "none"}, node: "node1"},
+		{name: "its node says that it is dead", claim: claimed("node2", "node2"), proven: map[string]bool{"T": true}, dead: []string{"T"}, node: "node1"},
+		{
+			name: "nobody can be asked, and that is consented to", claim: claimed("node9", "node9"), opts: instance.StartOptions{BreakClaim: true}, fence: []string{"T"}, node: "node1",
+			destroys: []string{"what instance web9 on node9 since 2026-01-02 03:04:05 has not yet written to image disk1: its client 10.0.0.9:0/11 is kept out of the cluster"},
+		},
+		{name: "consent that is not needed", claim: claimed("node2", "node2"), proven: map[string]bool{"T": true}, opts: instance.StartOptions{BreakClaim: true}, dead: []string{"T"}, node: "node1"},
+		{name: "elsewhere", claim: controltest.Answer{Command: "none"}, opts: instance.StartOptions{Node: "node2", Map: false}, node: "node2"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			rig := newRig(t, &refusal{answers: []controltest.Answer{test.claim}})
+			rig.proven, rig.asked = test.proven, map[string]guest.Request{}
+			s := &instance.Instances{Env: rig.env, Storage: []control.StorageType{cephstorage.Type{}}}
+			ui := &consentUI{}
+			if _, err := rig.env.Execute(t.Context(), s.Start("web1", test.opts, &kvm.Status{}), ui); err != nil {
+				t.Fatal(err)
+			}
+			r, ok := rig.asked[test.node+" "+guest.ActionStart]
+			if !ok || len(rig.asked) != 1 {
+				t.Fatalf("asked for %v", rig.asked)
+			}
+			if diff := cmp.Diff([][]string{test.dead, test.fence, test.destroys}, [][]string{r.Dead, r.Fence, ui.destroys}); diff != "" {
+				t.Errorf("dead, fenced and consented to (-want +got):\n%s", diff)
+			}
+			if r.RunDir != instance.DefaultRunDir || r.Instance.Node != test.node || r.Disks[0].Params["pool"] != "vms" || r.Disks[0].Params["access"] != "userspace" {
+				t.Errorf("request %+v", r)
+			}
+			c, err := rig.env.Inventory.Cluster(t.Context())
+			if i, _ := c.Instance("web1"); err != nil || i.Node != test.node {
+				t.Errorf("its node is %s, %v, want %s", i.Node, err, test.node)
+			}
+		})
+	}
+}
+
+// What is left on another node is stopped there, and the instance stays where it is.
+func TestStopElsewhere(t *testing.T) {
+	rig := newRig(t, &refusal{prepare: func(r *rig) { r.runs = "node2" }})
+	rig.asked = map[string]guest.Request{}
+	s := &instance.Instances{Env: rig.env, Storage: []control.StorageType{cephstorage.Type{}}}
+	if plan, err := rig.env.Execute(t.Context(), s.Stop("web1", instance.StopOptions{}, nil), &consentUI{}); err != nil || len(plan.Steps) > 0 {
+		t.Errorf("a stop where it does not run: %+v, %v", plan, err)
+	}
+	if _, err := rig.env.Execute(t.Context(), s.Stop("web1", instance.StopOptions{Node: "node2", Timeout: 7}, &guest.Stopped{}), &consentUI{}); err != nil {
+		t.Fatal(err)
+	}
+	r, ok := rig.asked["node2 "+guest.ActionStop]
+	if !ok || len(rig.asked) != 1 || r.Timeout != 7 {
+		t.Errorf("asked for %v", rig.asked)
+	}
+	c, err := rig.env.Inventory.Cluster(t.Context())
+	if i, _ := c.Instance("web1"); err != nil || i.Node != "node1" {
+		t.Errorf("its node is %s, %v", i.Node, err)
+	}
+}
+
+// plain is an inventory that keeps no instances, as Ganeti's is.
+type plain struct{ control.Inventory }
+
+func TestOtherInventory(t *testing.T) {
+	rig := newRig(t, &refusal{})
+	rig.env.Inventory = plain{rig.env.Inventory}
+	s := &instance.Instances{Env: rig.env, Storage: []control.StorageType{cephstorage.Type{}}}
+	for _, change := range []control.Change{
+		s.Add(control.Instance{Name: "web2", Node: "node1"}), s.Start("web1", instance.StartOptions{}, nil), s.Stop("web1", instance.StopOptions{}, nil),
+		s.Remove("web1", false), s.Activate("web1", nil),
+	} {
+		if _, err := rig.env.Execute(t.Context(), change, noUI{}); !errors.Is(err, control.ErrUsage) {
+			t.Errorf("%s: %v", change.Kind, err)
+		}
+	}
+	if _, err := s.List(t.Context()); !errors.Is(err, control.ErrUsage) {
+		t.Errorf("list: %v", err)
+	}
+}
