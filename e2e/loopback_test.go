@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -31,6 +32,14 @@ func TestLoopback(t *testing.T) {
 	root := t.TempDir()
 	mapImage(t, root, cluster, 0, "vms", poolNumber(t, cluster))
 	mapImage(t, root, cluster, 1, "far", 99)
+	// An image that may have its data elsewhere: only the cluster knows where.
+	if err := cluster.CreateImage(t.Context(), "vms", "disk2", 8); err != nil {
+		t.Fatal(err)
+	}
+	mapImage(t, root, cluster, 2, "vms", poolNumber(t, cluster))
+	if err := os.WriteFile(filepath.Join(root, "sys/devices/rbd/2/features"), []byte("0xbd\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	loopbacktest.Write(t, root, "sys/kernel/debug/ceph/.keep", "\n")
 	loopbacktest.Write(t, root, "proc/1/mountinfo", "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n")
 	loopbacktest.Write(t, root, "proc/swaps", "Filename\n")
@@ -52,6 +61,7 @@ func TestLoopback(t *testing.T) {
 			`loopback_level{device="rbd0",pool="vms",image="disk0",reason="idle"} 1`,
 			`loopback_level{device="rbd1",pool="far",image="disk1",reason="idle"} 0`,
 			`loopback_local_osds{device="rbd0",pool="vms",image="disk0"} 3`,
+			`loopback_level_known{device="rbd2",pool="vms",image="disk2"} 0`,
 			fmt.Sprintf(`loopback_pool_local_pgs_ratio{pool_id="%d",pool="vms",copy="primary"} 1`, poolNumber(t, cluster)),
 			fmt.Sprintf(`loopback_pool_local_pgs_ratio{pool_id="%d",pool="vms",copy="any"} 1`, poolNumber(t, cluster)),
 			`ceph_ganeti_exporter_collector_success{collector="loopback"} 1`,
@@ -80,7 +90,7 @@ func TestLoopback(t *testing.T) {
 		deadline := time.Now().Add(time.Minute) // the mgr has to hear of the OSDs that were killed
 		for {
 			r := checker.Here(t.Context(), loopcheck.Query{})
-			if r.Level == loopback.Info && r.Known && len(r.Missing) == 0 && len(r.Images) == 2 {
+			if r.Level == loopback.Info && r.Known && len(r.Missing) == 0 && len(r.Images) == 3 && len(r.Images[2].Verdict.Local) == 3 {
 				if s := r.Images[0].Share; s == nil || s.PGs == 0 || s.Any != s.PGs || s.Primary != s.PGs {
 					t.Errorf("share = %+v", s)
 				}

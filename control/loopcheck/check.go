@@ -1,6 +1,7 @@
 package loopcheck
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -102,8 +103,8 @@ type poolCache struct {
 	err     error
 }
 
-// add puts in what only the cluster knows: the ids of the pools that rbd-nbd names, and the shares of the pools. Without
-// it the judgement stands, but for rbd-nbd.
+// add puts in what only the cluster knows: the pools of the data where the node does not say, and the shares of the
+// pools. Without it the judgement stands, but for rbd-nbd and images with a data pool.
 func (p *poolCache) add(ctx context.Context, f *Facts) {
 	if len(f.Mappings) == 0 {
 		return
@@ -117,11 +118,8 @@ func (p *poolCache) add(ctx context.Context, f *Facts) {
 		return
 	}
 	for i := range f.Mappings {
-		m := &f.Mappings[i]
-		for _, pool := range p.pools {
-			if m.Driver == loopback.NBD && m.Pool == pool.Name {
-				m.PoolID = pool.ID
-			}
+		if m := &f.Mappings[i]; m.PoolID == 0 {
+			p.addPool(ctx, f, m)
 		}
 	}
 	shares, err := p.checker.shares(ctx, p.pools, f.Node.OSDs)
@@ -130,6 +128,39 @@ func (p *poolCache) add(ctx context.Context, f *Facts) {
 		return
 	}
 	f.Node.Shares = shares
+}
+
+// addPool puts in the pool that has an image's data.
+func (p *poolCache) addPool(ctx context.Context, f *Facts, m *loopback.Mapping) {
+	name, err := p.checker.dataPool(ctx, m)
+	if err != nil {
+		f.miss(loopback.SourceShares, err)
+		return
+	}
+	for _, pool := range p.pools {
+		if pool.Name == name {
+			m.PoolID = pool.ID
+		}
+	}
+}
+
+// dataPool returns the name of the pool that has an image's data.
+func (c *Checker) dataPool(ctx context.Context, m *loopback.Mapping) (string, error) {
+	argv := []string{"rbd", "info", "--format", "json", "--pool", m.Pool, "--image", m.Image}
+	if m.Namespace != "" {
+		argv = append(argv, "--namespace", m.Namespace)
+	}
+	out, err := c.run(ctx, argv...)
+	if err != nil {
+		return "", err
+	}
+	var info struct {
+		DataPool string `json:"data_pool"`
+	}
+	if err := json.Unmarshal(out, &info); err != nil {
+		return "", fmt.Errorf("read what rbd info says: %w", err)
+	}
+	return cmp.Or(info.DataPool, m.Pool), nil
 }
 
 func (c *Checker) pools(ctx context.Context) ([]loopback.Pool, error) {
@@ -165,11 +196,14 @@ func (c *Checker) shares(ctx context.Context, pools []loopback.Pool, osds []loop
 
 // ceph runs a command that only reads.
 func (c *Checker) ceph(ctx context.Context, args ...string) ([]byte, error) {
+	return c.run(ctx, append(append([]string{"ceph", "--connect-timeout", "15"}, args...), "-f", "json")...)
+}
+
+func (c *Checker) run(ctx context.Context, argv ...string) ([]byte, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, cephTimeout, fmt.Errorf("the cluster has not answered within %s", cephTimeout))
 	defer cancel()
-	argv := append([]string{"ceph", "--connect-timeout", "15"}, args...)
 	if c.Config != "" {
 		argv = append(argv, "--conf", c.Config)
 	}
-	return c.Env.Runner.Run(ctx, nil, append(argv, "-f", "json")...)
+	return c.Env.Runner.Run(ctx, nil, argv...)
 }

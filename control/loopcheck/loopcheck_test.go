@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -50,8 +51,10 @@ func newChecker(t *testing.T, answers ...controltest.Answer) *Checker {
 }
 
 var clusterAnswers = []controltest.Answer{
-	{Command: "ceph --connect-timeout 15 osd dump", Stdout: `{"pools":[{"pool":1,"pool_name":"rbd","pg_num":1},{"pool":2,"pool_name":"vms","pg_num":4}]}`},
+	{Command: "ceph --connect-timeout 15 osd dump", Stdout: `{"pools":[{"pool":1,"pool_name":"rbd","pg_num":1},{"pool":9,"pool_name":"far","pg_num":1},{"pool":2,"pool_name":"vms","pg_num":4}]}`},
 	{Command: "ceph --connect-timeout 15 pg ls-by-osd osd.1", Stdout: `{"pg_ready":true,"pg_stats":[{"pgid":"2.0","acting_primary":1},{"pgid":"2.3","acting_primary":4}]}`},
+	{Command: "rbd info --format json --pool vms --image disk7", Stdout: `{"name":"disk7","data_pool":"far"}`},
+	{Command: "rbd info --format json --pool vms --image disk9 --namespace tenant", Stdout: `{"name":"disk9"}`},
 }
 
 // levels are the levels of a report by device, with a question mark where they are not known.
@@ -70,12 +73,12 @@ func TestHere(t *testing.T) {
 	r := newChecker(t, clusterAnswers...).Here(t.Context(), Query{})
 	want := map[string]string{
 		"rbd0": "info", "rbd1": "notice", "rbd2": "warning", "rbd3": "warning", "rbd4": "critical", "rbd5": "info",
-		"rbd6": "none", "rbd7": "none?", "nbd0": "info", // the cluster knows the pool's id
+		"rbd6": "none", "rbd7": "none", "nbd0": "info", // the cluster knows the pools of the last two
 	}
 	if diff := cmp.Diff(want, levels(r)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if r.Node != "node1" || r.Level != loopback.Critical || r.Known || len(r.Missing) != 0 {
+	if r.Node != "node1" || r.Level != loopback.Critical || !r.Known || len(r.Missing) != 0 {
 		t.Errorf("report of %s: level %s, known %v, missing %v", r.Node, r.Level, r.Known, r.Missing)
 	}
 	if diff := cmp.Diff(&loopback.Share{PGs: 4, Primary: 1, Any: 2}, r.Images[2].Share); diff != "" {
@@ -95,6 +98,7 @@ func TestHereWithoutCluster(t *testing.T) {
 	}{
 		"no configuration": {checker: func(c *Checker) { c.Config = filepath.Join(t.TempDir(), "ceph.conf") }, want: "there is no "},
 		"no answer":        {answers: []controltest.Answer{{Command: "ceph", Code: 1, Stderr: "timed out"}}, want: "timed out"},
+		"no image":         {answers: append(slices.Clone(clusterAnswers), controltest.Answer{Command: "rbd info", Code: 2, Stderr: "No such file"}, controltest.Answer{Command: "rbd info --format json --pool vms --image disk9 --namespace tenant", Code: 2, Stderr: "No such file"}), want: "No such file"},
 		"odd answer":       {answers: []controltest.Answer{{Command: "ceph", Stdout: "{}"}}, want: "no pools"},
 	} {
 		t.Run(name, func(t *testing.T) {
