@@ -84,7 +84,7 @@ func TestGzip(t *testing.T) {
 // Overlapping scrapes share one gather: however many ask, the daemon is asked once.
 func TestOverlappingScrapes(t *testing.T) {
 	osd, runDir := startOSD(t)
-	c, err := load([]string{"--path.ceph-run=" + runDir, "--no-collector.krbd"})
+	c, err := load([]string{"--path.ceph-run=" + runDir, "--no-collector.krbd", "--no-collector.loopback"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -117,14 +117,15 @@ func TestInstall(t *testing.T) {
 	})
 }
 
-// TestWords holds the commands to knowing no storage type: only the files that wire them may.
+// TestWords holds the commands to knowing no storage type: only the files that wire them may, and the one about a risk that
+// no other type has.
 func TestWords(t *testing.T) {
 	files, err := filepath.Glob("*.go")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, file := range files {
-		if file == "storagetypes.go" || file == "storagecluster.go" || strings.HasSuffix(file, "_test.go") {
+		if slices.Contains([]string{"storagetypes.go", "storagecluster.go", "loopback_check.go"}, file) || strings.HasSuffix(file, "_test.go") {
 			continue
 		}
 		text, err := os.ReadFile(file)
