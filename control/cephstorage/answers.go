@@ -3,7 +3,9 @@ package cephstorage
 import (
 	"encoding/json"
 	"fmt"
+	"net"
 	"slices"
+	"strings"
 )
 
 // health is the answer to `ceph health detail -f json`.
@@ -37,6 +39,17 @@ type addrvec struct {
 		Type string `json:"type"`
 		Addr string `json:"addr"`
 	} `json:"addrvec"`
+}
+
+// has tells whether one of the addresses is of this IP address, whatever its port.
+func (a addrvec) has(ip string) bool {
+	for _, addr := range a.Addrvec {
+		endpoint, _, _ := strings.Cut(addr.Addr, "/") // the nonce
+		if host, _, err := net.SplitHostPort(endpoint); err == nil && host == ip {
+			return true
+		}
+	}
+	return false
 }
 
 // String returns the addresses as ceph.conf has them, for example "[v2:10.0.0.1:3300,v1:10.0.0.1:6789]".
@@ -98,6 +111,7 @@ type osdInfo struct {
 	In     int      `json:"in"`
 	Weight float64  `json:"weight"`
 	State  []string `json:"state"`
+	Addrs  addrvec  `json:"public_addrs"`
 }
 
 type poolInfo struct {
@@ -173,6 +187,16 @@ func (t *tree) osdsOf(host string) []int {
 		}
 	}
 	return nil
+}
+
+// hostOf returns the name of the host bucket that holds an OSD, or nothing.
+func (t *tree) hostOf(osd int) string {
+	for _, n := range t.Nodes {
+		if n.Type == "host" && slices.Contains(n.Children, osd) {
+			return n.Name
+		}
+	}
+	return ""
 }
 
 // hosts returns the names of the host buckets that hold an OSD.

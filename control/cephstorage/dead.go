@@ -77,6 +77,7 @@ func (b *builder) bury(dead *nodeView, memory *control.Memory) {
 	if len(b.plan.Blockers) > 0 {
 		return
 	}
+	dead.facts.Host = b.v.ceph.hostAt(dead.Address)
 	l := b.leavingOf(dead)
 	b.proveDead(l)
 	var err error
@@ -97,6 +98,22 @@ func (b *builder) bury(dead *nodeView, memory *control.Memory) {
 	b.configureRest()
 	b.infos(true)
 	b.buryOSDs(l)
+}
+
+// hostAt returns the host name of the node whose daemons have this IP address, by which the cluster knows it, or nothing. A
+// node that is dead can't be asked, and its name in the inventory may be another one.
+func (c *cephView) hostAt(ip string) string {
+	for _, m := range c.quorum.Monmap.Mons {
+		if m.Addrs.has(ip) {
+			return m.Name
+		}
+	}
+	for _, o := range c.osds.OSDs {
+		if o.Addrs.has(ip) {
+			return c.tree.hostOf(o.ID)
+		}
+	}
+	return ""
 }
 
 // proveDead adds the reasons why a node is not dead.

@@ -202,6 +202,20 @@ func TestRemoveDead(t *testing.T) {
 	s.nothing(s.init())
 }
 
+// TestRemoveDeadByAddress removes nodes, with a mon and without, whose host names are not those in the inventory.
+func TestRemoveDeadByAddress(t *testing.T) {
+	s := newSim(t, 5, nil)
+	s.nodes["node2"].Host, s.nodes["node5"].Host = "rack7", "rack8"
+	s.must(s.init())
+	s.nodes["node2"].down = true
+	s.must(s.storage().RemoveDead("node2", "remove --dead"))
+	s.order("mon remove rack7", "osd purge 1", "osd crush rm rack7")
+	s.nodes["node5"].down = true
+	s.must(s.storage().RemoveDead("node5", "remove --dead"))
+	s.order("osd purge 4", "osd crush rm rack8")
+	equal(t, "OSDs", 3, len(s.osds))
+}
+
 // TestRemoveDeadTwo removes a node while another does not answer either.
 func TestRemoveDeadTwo(t *testing.T) {
 	s := newSim(t, 6, map[string][]string{OptionDisk: {"/dev/sdb"}, OptionMons: {"5"}})

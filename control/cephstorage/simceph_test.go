@@ -189,7 +189,8 @@ func (s *sim) osdDump() object {
 		if !o.booted {
 			state = append(state, "new")
 		}
-		osds = append(osds, object{"osd": o.ID, "uuid": o.UUID, "up": number01(s.isUp(osdName(o.ID))), "in": number01(o.Weight > 0), "weight": o.Weight, "state": state})
+		osds = append(osds, object{"osd": o.ID, "uuid": o.UUID, "up": number01(s.isUp(osdName(o.ID))), "in": number01(o.Weight > 0), "weight": o.Weight, "state": state,
+			"public_addrs": object{"addrvec": []object{{"type": "v2", "addr": s.addressOf(o.Host) + ":6800", "nonce": 7}}}})
 	}
 	for _, p := range s.pools {
 		apps := object{}
@@ -503,4 +504,14 @@ func (s *sim) osdAway(how string, id int) error {
 	}
 	s.osds = slices.DeleteFunc(s.osds, func(o *simOSD) bool { return o.ID == id })
 	return nil
+}
+
+// addressOf returns the address of the node with this host name.
+func (s *sim) addressOf(host string) string {
+	for _, n := range s.nodes {
+		if n.Host == host {
+			return n.address
+		}
+	}
+	return ""
 }
