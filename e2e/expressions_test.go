@@ -28,6 +28,7 @@ var mayBeEmpty = map[string]string{}
 // TestExpressions evaluates every expression of the rules and dashboards in a real Prometheus that scrapes a real
 // cluster with a guest, beside mappings of a kernel that is made of text, at all levels.
 func TestExpressions(t *testing.T) {
+	t.Parallel() // most of the time, Prometheus is waited for
 	lab.RequireCeph(t)
 	lab.RequireGuest(t)
 	lab.Require(t, "prometheus")

@@ -38,6 +38,7 @@ type site struct {
 
 // TestInstance starts instances on a real cluster, with the cephctl that is built here.
 func TestInstance(t *testing.T) {
+	t.Parallel() // most of the time, daemons are waited for
 	lab.RequireCeph(t)
 	lab.RequireGuest(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)

@@ -24,6 +24,7 @@ import (
 // TestLoopback judges mappings of a kernel that is made of text by what real OSDs, mons and mgr say: one of a pool that
 // is here, one of a pool that is not.
 func TestLoopback(t *testing.T) {
+	t.Parallel() // most of the time, daemons are waited for
 	lab.RequireCeph(t)
 	cluster := startCeph(t)
 	if err := cluster.CreatePool(t.Context(), "vms"); err != nil {
