@@ -189,8 +189,10 @@ func (s *sim) osdDump() object {
 		if !o.booted {
 			state = append(state, "new")
 		}
-		osds = append(osds, object{"osd": o.ID, "uuid": o.UUID, "up": number01(s.isUp(osdName(o.ID))), "in": number01(o.Weight > 0), "weight": o.Weight, "state": state,
-			"public_addrs": object{"addrvec": []object{{"type": "v2", "addr": s.addressOf(o.Host) + ":6800", "nonce": 7}}}})
+		osds = append(osds, object{
+			"osd": o.ID, "uuid": o.UUID, "up": number01(s.isUp(osdName(o.ID))), "in": number01(o.Weight > 0), "weight": o.Weight, "state": state,
+			"public_addrs": object{"addrvec": []object{{"type": "v2", "addr": s.addressOf(o.Host) + ":6800", "nonce": 7}}},
+		})
 	}
 	for _, p := range s.pools {
 		apps := object{}
