@@ -7,15 +7,11 @@ import (
 	"io"
 	"net"
 	"os"
-	"path/filepath"
-	"strconv"
+	"os/exec"
 	"strings"
 	"sync"
 	"time"
 )
-
-// rebootStatus is the status with which systemd-nspawn asks to be started again.
-const rebootStatus = 133
 
 // Node is one machine of a lab. It keeps its files and disks over reboots.
 type Node struct {
@@ -27,6 +23,7 @@ type Node struct {
 	lab     *Nodes
 	number  int
 	hostKey *sshKey
+	body    body
 
 	mu sync.Mutex
 	// machine is nil while the node is off.
@@ -39,26 +36,57 @@ type Node struct {
 	bootErr error
 }
 
-// machine is a node from one boot to the next.
+// body is what a node is: a container or a virtual machine.
+type body interface {
+	// bootTimeout bounds how long it may take from its start until sshd answers.
+	bootTimeout() time.Duration
+	// boot switches it on and returns the process that ends with it. The node's lock is held.
+	boot() (*process, error)
+	// reboots tells whether a machine that has ended in this way wants to be booted again.
+	reboots(state *os.ProcessState) bool
+	// runs returns an error as long as it has no systemd of its own.
+	runs(m *machine) error
+	// command returns a command that will run in it.
+	command(ctx context.Context, m *machine, args []string) (*exec.Cmd, error)
+	// offCommand is command while it is off: only its files are there.
+	offCommand(ctx context.Context, args []string) (*exec.Cmd, error)
+	// waitReboot returns when it has gone down for a reboot.
+	waitReboot(ctx context.Context, m *machine) error
+	// kill ends it at once.
+	kill(m *machine) error
+	// plug gives it a file as one more disk, and returns the device.
+	plug(ctx context.Context, file *os.File) (device string, err error)
+}
+
+// machine is a node from one time that it is switched on to the next.
 type machine struct {
-	// nspawn is nsenter, which waits for systemd-nspawn and ends as that does.
-	nspawn *process
+	// process ends with the machine.
+	process *process
 	// gone is closed when the node knows that the machine has ended.
 	gone chan struct{}
 }
 
-func (n *Nodes) newNode(ctx context.Context, name string, number int) (*Node, error) {
+func (n *Nodes) newNode(ctx context.Context, name string, number int, vm *VM) (*Node, error) {
 	key, err := newSSHKey(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return &Node{Name: name, Address: n.network.address(number), lab: n, number: number, hostKey: key}, nil
+	node := &Node{Name: name, Address: n.network.address(number), lab: n, number: number, hostKey: key}
+	if vm == nil {
+		node.body = &container{node}
+	} else {
+		node.body = newVirtualMachine(node, *vm)
+	}
+	return node, nil
 }
 
 // path returns the path of something of the node's in the lab's folder.
 func (n *Node) path(elem ...string) string {
 	return n.lab.group.path(append([]string{n.Name}, elem...)...)
 }
+
+// changes is the folder of what the node's root folder has, and the base not.
+func (n *Node) changes(elem ...string) string { return n.path(append([]string{"changes"}, elem...)...) }
 
 // root is the node's root folder, mounted in the lab's namespace.
 func (n *Node) root() string { return n.path("root") }
@@ -68,13 +96,13 @@ func (n *Node) create(ctx context.Context, all []*Node) error {
 	if err := n.lab.group.mkdirs(n.Name); err != nil {
 		return err
 	}
-	for _, dir := range []string{"upper", "work", "root"} {
+	for _, dir := range []string{n.changes(), n.changes("upper"), n.changes("work"), n.root()} {
 		// The mode of upper becomes that of the node's root folder.
-		if err := os.Mkdir(n.path(dir), 0o755); err != nil {
+		if err := os.Mkdir(dir, 0o755); err != nil {
 			return fmt.Errorf("make folder: %w", err)
 		}
 	}
-	options := fmt.Sprintf("volatile,lowerdir=%s,upperdir=%s,workdir=%s", n.lab.base, n.path("upper"), n.path("work"))
+	options := fmt.Sprintf("volatile,lowerdir=%s,upperdir=%s,workdir=%s", n.lab.base, n.changes("upper"), n.changes("work"))
 	if _, err := n.lab.namespace.run(ctx, "mount", "-t", "overlay", "-o", options, "lab", n.root()); err != nil {
 		return fmt.Errorf("mount overlay: %w (TMPDIR must be on a file system that overlays can be made of)", err)
 	}
@@ -111,28 +139,7 @@ func (n *Node) Start(ctx context.Context) error {
 	return nil
 }
 
-// bootScript gives a node a new network namespace and a new control group, and becomes systemd-nspawn, which finds the
-// address in place. A link that is down stays so.
-const bootScript = `set -e
-netns=/run/lab/$NODE
-mkdir -p /run/lab
-[ ! -e "$netns" ] || umount "$netns"
-# That of the last boot goes by itself, but later.
-ip link delete "$PORT" 2>/dev/null || true
-: >"$netns"
-unshare --net="$netns" true
-ip link add "$PORT" type veth peer name eth0 address "$MAC" netns "$netns"
-ip link set "$PORT" master "$BRIDGE" "$LINK"
-nsenter --net="$netns" sh -ec '
-	ip link set lo up
-	ip address add "$ADDRESS/24" dev eth0
-	ip link set eth0 up'
-mkdir "/sys/fs/cgroup/$CGROUP"
-echo 0 >"/sys/fs/cgroup/$CGROUP/cgroup.procs"
-exec systemd-nspawn --network-namespace-path="$netns" "$@"
-`
-
-// boot starts systemd-nspawn. The caller holds the lock.
+// boot starts the machine. The caller holds the lock.
 func (n *Node) boot() error {
 	if n.retired {
 		return errors.New("the nodes are being stopped")
@@ -141,40 +148,23 @@ func (n *Node) boot() error {
 		return errors.New("it is on")
 	}
 	n.boots++
-	variables := []string{
-		"NODE=" + n.Name,
-		"PORT=" + n.port(),
-		"BRIDGE=" + n.lab.network.Bridge,
-		"MAC=" + n.lab.network.mac(n.number),
-		"LINK=" + n.link(),
-		"ADDRESS=" + n.Address,
-		fmt.Sprintf("CGROUP=%s/%s.%d", n.lab.ID, n.Name, n.boots),
-		"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1",
-	}
-	args := append([]string{"env"}, variables...)
-	args = append(args, "sh", "-c", bootScript, "lab-boot",
-		"--quiet", "--boot", "--register=no", "--keep-unit", "--directory="+n.root(),
-		"--machine="+n.lab.ID+"-"+strconv.Itoa(n.number), "--hostname="+n.Name,
-		// All but the host's clock.
-		"--capability=all", "--drop-capability=CAP_SYS_TIME",
-		"--console=read-only", "--link-journal=no", "--resolv-conf=off", "--timezone=off")
-	p, err := n.lab.group.start(n.Name, "nsenter", n.lab.namespace.args(args[0], args[1:])...)
+	p, err := n.body.boot()
 	if err != nil {
 		return err
 	}
-	n.machine, n.bootErr = &machine{nspawn: p, gone: make(chan struct{})}, nil
+	n.machine, n.bootErr = &machine{process: p, gone: make(chan struct{})}, nil
 	go n.supervise(n.machine)
 	return nil
 }
 
 // supervise waits for the end of a machine, and boots the node again when it wanted a reboot.
 func (n *Node) supervise(m *machine) {
-	<-m.nspawn.done
+	<-m.process.done
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	defer close(m.gone)
 	n.machine = nil
-	if m.nspawn.cmd.ProcessState.ExitCode() == rebootStatus && !n.retired {
+	if n.body.reboots(m.process.cmd.ProcessState) && !n.retired {
 		n.bootErr = n.boot()
 	}
 }
@@ -196,44 +186,17 @@ func (n *Node) current() (*machine, error) {
 	return n.machine, nil
 }
 
-// init returns the process id of a machine's systemd, as the host numbers it, or an error as long as there is none: what
-// is there before has not left the host's root folder yet.
-func (n *Node) init(m *machine) (int, error) {
-	if err := m.nspawn.alive(); err != nil {
-		return 0, err
-	}
-	// nsenter, systemd-nspawn, systemd.
-	pids := []int{m.nspawn.Pid}
-	for range 2 {
-		var next []int
-		for _, pid := range pids {
-			children, err := childrenOf(pid)
-			if err != nil {
-				return 0, fmt.Errorf("find the systemd of %s: %w", n.Name, err)
-			}
-			next = append(next, children...)
-		}
-		pids = next
-	}
-	for _, pid := range pids {
-		if program, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid)); err == nil && filepath.Base(program) == "systemd" {
-			return pid, nil
-		}
-	}
-	return 0, fmt.Errorf("find the systemd of %s: it does not run yet", n.Name)
-}
-
 // waitReady waits until sshd answers, or runs when the network is cut, and nothing is left that starts at boot.
 func (n *Node) waitReady(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, bootTimeout)
+	ctx, cancel := context.WithTimeout(ctx, n.body.bootTimeout())
 	defer cancel()
-	return waitFor(ctx, n.Name, quickPoll, func() (bool, error) {
+	err := waitFor(ctx, n.Name, quickPoll, func() (bool, error) {
 		m, err := n.current()
 		if err != nil {
-			return false, fmt.Errorf("%w: %s", err, tail(n.lab.group.path(n.Name+".out"), 1000))
+			return false, err
 		}
-		if _, err := n.init(m); err != nil {
-			return false, m.nspawn.alive()
+		if err := n.body.runs(m); err != nil {
+			return false, m.process.alive()
 		}
 		if !n.answers(ctx) {
 			return false, nil
@@ -242,6 +205,10 @@ func (n *Node) waitReady(ctx context.Context) error {
 		_, _ = n.Exec(ctx, "systemctl", "is-system-running", "--wait")
 		return true, nil
 	})
+	if err != nil {
+		return fmt.Errorf("%w: its console: %s", err, tail(n.lab.group.path(n.Name+".out"), 2000))
+	}
+	return nil
 }
 
 // answers tells whether sshd does.
@@ -268,30 +235,34 @@ func (n *Node) answers(ctx context.Context) bool {
 
 // Reboot shuts the node down in order and returns when sshd answers again.
 func (n *Node) Reboot(ctx context.Context) error {
-	if err := n.shutDown(ctx, "reboot"); err != nil {
-		return err
+	err := n.shutDown(ctx, "reboot", n.body.waitReboot)
+	if err == nil {
+		err = n.waitReady(ctx)
 	}
-	if err := n.waitReady(ctx); err != nil {
+	if err != nil {
 		return fmt.Errorf("reboot %s: %w", n.Name, err)
 	}
 	return nil
 }
 
 // PowerOff shuts the node down in order and returns when it is off.
-func (n *Node) PowerOff(ctx context.Context) error { return n.shutDown(ctx, "poweroff") }
-
-func (n *Node) shutDown(ctx context.Context, how string) error {
-	m, err := n.current()
-	if err == nil {
-		_, err = n.Exec(ctx, "systemctl", "--no-block", how)
-	}
-	if err == nil {
-		err = m.waitGone(ctx)
-	}
+func (n *Node) PowerOff(ctx context.Context) error {
+	err := n.shutDown(ctx, "poweroff", func(ctx context.Context, m *machine) error { return m.waitGone(ctx) })
 	if err != nil {
-		return fmt.Errorf("%s %s: %w", how, n.Name, err)
+		return fmt.Errorf("power off %s: %w", n.Name, err)
 	}
 	return nil
+}
+
+func (n *Node) shutDown(ctx context.Context, how string, wait func(context.Context, *machine) error) error {
+	m, err := n.current()
+	if err != nil {
+		return err
+	}
+	if _, err := n.Exec(ctx, "systemctl", "--no-block", how); err != nil {
+		return err
+	}
+	return wait(ctx, m)
 }
 
 // Kill ends the node as a loss of power does, and returns when it is off: no process has a say, and no other node is
@@ -312,15 +283,7 @@ func (n *Node) kill(ctx context.Context) error {
 	if _, err := n.lab.group.run(ctx, "ip", "link", "set", n.port(), "down"); err != nil {
 		return err
 	}
-	pid, err := n.init(m)
-	if err != nil {
-		return err
-	}
-	process, err := os.FindProcess(pid)
-	if err == nil {
-		err = process.Kill()
-	}
-	if err != nil && !errors.Is(err, os.ErrProcessDone) {
+	if err := n.body.kill(m); err != nil {
 		return err
 	}
 	return m.waitGone(ctx)

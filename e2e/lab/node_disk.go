@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Disk gives the node one more disk of this size, which is empty, and returns its device, such as "/dev/loop5". The
-// node has it again, as root:disk, after each boot.
+// Disk gives the node one more disk of this size, which is empty, and returns its device: "/dev/loop5" in a container,
+// which is there again, as root:disk, after each boot; "/dev/disk/by-id/virtio-disk1" in a virtual machine.
 func (n *Node) Disk(ctx context.Context, sizeMiB int) (device string, err error) {
 	if device, err = n.disk(ctx, sizeMiB); err != nil {
 		return "", fmt.Errorf("add disk to %s: %w", n.Name, err)
@@ -28,6 +28,12 @@ func (n *Node) disk(ctx context.Context, sizeMiB int) (device string, err error)
 	if err := file.Truncate(int64(sizeMiB) << 20); err != nil {
 		return "", err
 	}
+	return n.body.plug(ctx, file)
+}
+
+// plug makes a loop device.
+func (c *container) plug(ctx context.Context, file *os.File) (device string, err error) {
+	n := c.node
 	number, err := n.lab.attach(file)
 	if err != nil {
 		return "", err

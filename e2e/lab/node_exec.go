@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path"
-	"strconv"
 	"strings"
 	"syscall"
 )
@@ -18,22 +17,20 @@ var nodeEnv = []string{
 	"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "USER=root", "LANG=C.UTF-8",
 }
 
-// Command returns a command that will run as root in the node, in /root. It needs neither the network nor sshd. When
-// ctx ends it is killed. It may be changed before it is started, but not its SysProcAttr or Cancel.
+// Command returns a command that will run as root in the node, in /root. In a container it needs neither the network nor
+// sshd. When ctx ends it is killed. It may be changed before it is started, but not its SysProcAttr or Cancel.
 func (n *Node) Command(ctx context.Context, args ...string) (*exec.Cmd, error) {
 	m, err := n.current()
 	if err != nil {
 		return nil, err
 	}
-	pid, err := n.init(m)
-	if err != nil {
-		return nil, err
-	}
-	enter := []string{
-		"--target", strconv.Itoa(pid), "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--",
-		"env", "--chdir=/root", "-i",
-	}
-	return n.lab.outside(ctx, append(append(enter, nodeEnv...), args...)), nil
+	return n.body.command(ctx, m, args)
+}
+
+// chrootCommand returns a command that will run in the root folder of a node that is off.
+func (n *Node) chrootCommand(ctx context.Context, args []string) *exec.Cmd {
+	args = append([]string{"chroot", n.root(), "env", "-i"}, append(nodeEnv, args...)...)
+	return n.lab.outside(ctx, n.lab.namespace.args(args[0], args[1:]))
 }
 
 // outside returns nsenter with arguments, for a process that is no member of the lab's group: it is in the lab's PID
@@ -93,9 +90,11 @@ func (n *Node) put(ctx context.Context, content io.Reader, file string, mode os.
 	args := []string{"sh", "-c", putScript, "lab-put", path.Dir(file), path.Base(file), fmt.Sprintf("%04o", mode.Perm())}
 	cmd, err := n.Command(ctx, args...)
 	if err != nil {
-		// It is off, or not far enough. Its root folder is the same.
-		args = append([]string{"chroot", n.root(), "env", "-i"}, append(nodeEnv, args...)...)
-		cmd = n.lab.outside(ctx, n.lab.namespace.args(args[0], args[1:]))
+		// It is off, or not far enough.
+		cmd, err = n.body.offCommand(ctx, args)
+	}
+	if err != nil {
+		return fmt.Errorf("write %s of %s: %w", file, n.Name, err)
 	}
 	cmd.Stdin = content
 	if _, err := cmd.Output(); err != nil {

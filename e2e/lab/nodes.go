@@ -9,13 +9,9 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 )
-
-// bootTimeout bounds how long a node may take from its start until sshd answers.
-const bootTimeout = 2 * time.Minute
 
 // NodesOptions says what StartNodes starts. The zero value is three nodes.
 type NodesOptions struct {
@@ -23,12 +19,14 @@ type NodesOptions struct {
 	Count int
 	// Names are the names of the nodes, when they are not these.
 	Names []string
+	// VM, when set, makes the nodes virtual machines.
+	VM *VM
 	// Progress, when set, is told what is being done.
 	Progress func(step string)
 }
 
-// Nodes are machines on a network of their own, without access to any other. Each is a container with its own systemd,
-// sshd, Ceph's packages as Debian installs them, and the host's clock. As root, every node reaches every other by name
+// Nodes are machines on a network of their own, without access to any other. Each has its own systemd, sshd and Ceph's
+// packages as Debian installs them. It is a container with the host's kernel and clock, or a [VM]. As root, every node reaches every other by name
 // with ssh, which knows all host keys.
 type Nodes struct {
 	// Dir is the folder that holds everything; it is removed by Stop.
@@ -40,8 +38,10 @@ type Nodes struct {
 	namespace *namespace
 	network   *network
 	base      string
-	key       *sshKey
-	progress  func(string)
+	// kernel is the folder of what virtual machines boot with, once there was one.
+	kernel   string
+	key      *sshKey
+	progress func(string)
 
 	// adding is held while the list of nodes changes and the nodes are told of it.
 	adding sync.Mutex
@@ -85,13 +85,13 @@ func StartNodes(ctx context.Context, options NodesOptions) (*Nodes, error) {
 		return nil, fmt.Errorf("start nodes: %w", err)
 	}
 	n.Dir = n.group.Dir
-	if err := n.start(ctx, options.Names); err != nil {
+	if err := n.start(ctx, options.Names, options.VM); err != nil {
 		return nil, errors.Join(fmt.Errorf("start nodes: %w", err), n.Stop())
 	}
 	return n, nil
 }
 
-func (n *Nodes) start(ctx context.Context, names []string) error {
+func (n *Nodes) start(ctx context.Context, names []string, vm *VM) error {
 	var err error
 	if n.namespace, err = newNamespace(ctx, n.group, n.ID); err != nil {
 		return err
@@ -102,7 +102,7 @@ func (n *Nodes) start(ctx context.Context, names []string) error {
 	if n.key, err = newSSHKey(ctx); err != nil {
 		return err
 	}
-	_, err = n.add(ctx, names)
+	_, err = n.add(ctx, names, vm)
 	return err
 }
 
@@ -143,7 +143,16 @@ func (n *Nodes) Node(name string) *Node {
 
 // AddNode starts one more node, makes it known to the others, and returns when it answers.
 func (n *Nodes) AddNode(ctx context.Context, name string) (*Node, error) {
-	nodes, err := n.add(ctx, []string{name})
+	return n.addOne(ctx, name, nil)
+}
+
+// AddVM is AddNode for a virtual machine.
+func (n *Nodes) AddVM(ctx context.Context, name string, vm VM) (*Node, error) {
+	return n.addOne(ctx, name, &vm)
+}
+
+func (n *Nodes) addOne(ctx context.Context, name string, vm *VM) (*Node, error) {
+	nodes, err := n.add(ctx, []string{name}, vm)
 	if err != nil {
 		return nil, fmt.Errorf("add node: %w", err)
 	}
@@ -151,16 +160,22 @@ func (n *Nodes) AddNode(ctx context.Context, name string) (*Node, error) {
 }
 
 // add makes nodes, all of which know all that there are then, and starts them.
-func (n *Nodes) add(ctx context.Context, names []string) ([]*Node, error) {
+func (n *Nodes) add(ctx context.Context, names []string, vm *VM) ([]*Node, error) {
 	n.adding.Lock()
 	defer n.adding.Unlock()
+	if vm != nil {
+		var err error
+		if n.kernel, err = vmKernel(ctx, n.base, n.progress); err != nil {
+			return nil, err
+		}
+	}
 	old := n.List()
 	all := slices.Clone(old)
 	for _, name := range names {
 		if slices.ContainsFunc(all, func(node *Node) bool { return node.Name == name }) {
 			return nil, fmt.Errorf("there are two nodes %s", name)
 		}
-		node, err := n.newNode(ctx, name, len(all)+1)
+		node, err := n.newNode(ctx, name, len(all)+1, vm)
 		if err != nil {
 			return nil, err
 		}

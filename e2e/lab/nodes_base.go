@@ -54,20 +54,40 @@ func nodeBase(ctx context.Context, progress func(string)) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	sum := sha256.Sum256([]byte(baseScript))
-	base := filepath.Join(cache, fmt.Sprintf("node-%s-%x", suite, sum[:6]))
-	lock, err := lockFile(ctx, base+".lock", func() { progress("waiting for another, who makes the base of the nodes") })
+	return cached{
+		what: "base", path: filepath.Join(cache, fmt.Sprintf("node-%s-%s", suite, shortSum(baseScript))),
+		script: baseScript, args: []string{suite}, progress: progress,
+	}.get(ctx)
+}
+
+// cached is a folder of the cache that a script makes: as the folder what, in the folder that is its first argument.
+type cached struct {
+	what, path string
+	script     string
+	args       []string
+	progress   func(string)
+}
+
+// get returns the folder's path, and makes the folder when it is not there.
+func (c cached) get(ctx context.Context) (string, error) {
+	lock, err := lockFile(ctx, c.path+".lock", func() { c.progress("waiting for another, who makes the " + c.what + " of the nodes") })
 	if err != nil {
-		return "", fmt.Errorf("make base: %w", err)
+		return "", fmt.Errorf("make %s: %w", c.what, err)
 	}
 	defer lock.Close()
-	if _, err := os.Stat(base); !errors.Is(err, fs.ErrNotExist) {
-		return base, err
+	if _, err := os.Stat(c.path); !errors.Is(err, fs.ErrNotExist) {
+		return c.path, err
 	}
-	if err := buildBase(ctx, cache, suite, base, progress); err != nil {
-		return "", fmt.Errorf("make base: %w", err)
+	if err := c.build(ctx); err != nil {
+		return "", fmt.Errorf("make %s: %w", c.what, err)
 	}
-	return base, nil
+	return c.path, nil
+}
+
+// shortSum tells texts apart.
+func shortSum(texts ...string) string {
+	sum := sha256.Sum256([]byte(strings.Join(texts, "\x00")))
+	return fmt.Sprintf("%x", sum[:6])
 }
 
 // debianSuite returns the name of the Debian release that /etc/os-release describes.
@@ -108,10 +128,10 @@ func lockFile(ctx context.Context, path string, wait func()) (*os.File, error) {
 	return file, nil
 }
 
-// buildBase makes the base beside where it will be, so that half a base never has its name.
-func buildBase(ctx context.Context, cache, suite, base string, progress func(string)) (err error) {
-	progress("making the base of the nodes, once: takes some minutes")
-	group, err := newGroupWith(groupOptions{Parent: cache})
+// build makes the folder beside where it will be, so that half of one never has its name.
+func (c cached) build(ctx context.Context) (err error) {
+	c.progress("making the " + c.what + " of the nodes, once: takes some minutes")
+	group, err := newGroupWith(groupOptions{Parent: filepath.Dir(c.path)})
 	if err != nil {
 		return err
 	}
@@ -127,29 +147,29 @@ func buildBase(ctx context.Context, cache, suite, base string, progress func(str
 	}
 	defer out.Close()
 	reader, writer := io.Pipe()
-	cmd := namespace.command(ctx, "sh", "-c", baseScript, "nodes_base.sh", group.Dir, suite)
+	cmd := namespace.command(ctx, "sh", append([]string{"-c", c.script, "lab-" + c.what, group.Dir}, c.args...)...)
 	cmd.Stdout, cmd.Stderr = writer, writer
-	go reportBase(io.TeeReader(reader, out), progress)
+	go c.report(io.TeeReader(reader, out))
 	err = cmd.Run()
 	writer.Close()
 	if err != nil {
-		return fmt.Errorf("run nodes_base.sh: %w: %s", withStderr(ctx, err), tail(log, 2000))
+		return fmt.Errorf("run script: %w: %s", withStderr(ctx, err), tail(log, 2000))
 	}
-	if err := os.Rename(group.path("base"), base); err != nil {
-		return fmt.Errorf("keep base: %w", err)
+	if err := os.Rename(group.path(c.what), c.path); err != nil {
+		return fmt.Errorf("keep %s: %w", c.what, err)
 	}
 	return nil
 }
 
-// reportBase passes on what nodes_base.sh says that it does (lines that begin with #), and in between now and then what
+// report passes on what the script says that it does (lines that begin with #), and in between now and then what
 // the programs say that it runs. It reads to the end.
-func reportBase(r io.Reader, progress func(string)) {
+func (c cached) report(r io.Reader) {
 	last := time.Now()
 	scanner := bufio.NewScanner(r)
 	for scanner.Scan() {
 		step, ok := strings.CutPrefix(scanner.Text(), "# ")
 		if ok || time.Since(last) > progressInterval {
-			progress("base: " + step)
+			c.progress(c.what + ": " + step)
 			last = time.Now()
 		}
 	}
