@@ -45,11 +45,10 @@ func (c *container) plug(ctx context.Context, file *os.File) (device string, err
 	if err := n.WriteFile(ctx, config, []byte(line), 0o644); err != nil {
 		return "", err
 	}
-	if _, err := n.current(); err != nil {
-		return device, nil
-	}
-	if _, err := n.Exec(ctx, "systemd-tmpfiles", "--create", config); err != nil {
-		return "", err
+	if _, off := n.current(); off == nil {
+		if _, err := n.Exec(ctx, "systemd-tmpfiles", "--create", config); err != nil {
+			return "", err
+		}
 	}
 	return device, nil
 }
