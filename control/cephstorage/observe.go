@@ -3,7 +3,6 @@ package cephstorage
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,7 +15,6 @@ import (
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/node"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
-	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/agent"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/state"
 )
 
@@ -126,31 +124,9 @@ func (s *Storage) observeNodes(ctx context.Context, v *view) error {
 	return jobs.Wait()
 }
 
-// call has the agent of a node carry out an action of this storage type, and decodes what it answers into result,
-// unless that is nil.
+// call has the agent of a node carry out an action of this storage type, as [control.Env.Ask] does.
 func (s *Storage) call(ctx context.Context, n control.Node, timeout time.Duration, action string, payload, result any, progress func(string)) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("no answer within %s", timeout))
-	defer cancel()
-	body, err := json.Marshal(payload)
-	if err != nil {
-		return fmt.Errorf("encode the request: %w", err)
-	}
-	request := agent.Request{Protocol: agent.Protocol, Version: s.env.Version, Storage: Name, Action: action, Payload: body}
-	answer, err := s.env.Transport.Call(ctx, n, request, func(e agent.Event) {
-		switch {
-		case e.Kind == agent.KindRun:
-			s.env.Log.Info("run", "node", n.Name, "command", e.Text)
-		case e.Kind == agent.KindProgress && progress != nil:
-			progress(e.Text)
-		}
-	})
-	if err != nil || result == nil {
-		return err
-	}
-	if err := json.Unmarshal(answer, result); err != nil {
-		return fmt.Errorf("read the answer: %w", err)
-	}
-	return nil
+	return s.env.Ask(ctx, n, control.Question{Part: Name, Action: action, Payload: payload, Timeout: timeout}, result, progress)
 }
 
 // errNoCluster is returned when this host has no configuration of Ceph's.

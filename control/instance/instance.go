@@ -5,13 +5,11 @@ package instance
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"time"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
-	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/agent"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/guest"
 )
 
@@ -100,31 +98,9 @@ func (s *Instances) request(c *control.Cluster, i control.Instance, mapped bool)
 	return r, nil
 }
 
-// call has the agent of a node carry out an action, and decodes what it answers into result, unless that is nil.
+// call has the agent of a node carry out an action, as [control.Env.Ask] does.
 func (s *Instances) call(ctx context.Context, n control.Node, action string, r *guest.Request, result any, progress func(string)) error {
-	timeout := callTimeout + r.Timeout
-	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("no answer within %s", timeout))
-	defer cancel()
-	body, err := json.Marshal(r)
-	if err != nil {
-		return fmt.Errorf("encode the request: %w", err)
-	}
-	request := agent.Request{Protocol: agent.Protocol, Version: s.Env.Version, Storage: guest.Name, Action: action, Payload: body}
-	answer, err := s.Env.Transport.Call(ctx, n, request, func(e agent.Event) {
-		switch {
-		case e.Kind == agent.KindRun:
-			s.Env.Log.Info("run", "node", n.Name, "command", e.Text)
-		case e.Kind == agent.KindProgress && progress != nil:
-			progress(e.Text)
-		}
-	})
-	if err != nil || result == nil {
-		return err
-	}
-	if err := json.Unmarshal(answer, result); err != nil {
-		return fmt.Errorf("read the answer: %w", err)
-	}
-	return nil
+	return s.Env.Ask(ctx, n, control.Question{Part: guest.Name, Action: action, Payload: r, Timeout: callTimeout + r.Timeout}, result, progress)
 }
 
 // find returns an instance with its node, or on another.

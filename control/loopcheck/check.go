@@ -75,24 +75,10 @@ func (c *Checker) check(ctx context.Context, n int, node func(int) (string, func
 	return reports
 }
 
-func (c *Checker) ask(ctx context.Context, n control.Node, q Query) (Facts, error) {
-	timeout := nodeTimeout + q.Watch
-	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("no answer within %s", timeout))
-	defer cancel()
-	payload, err := json.Marshal(q)
-	if err != nil {
-		return Facts{}, fmt.Errorf("encode the request: %w", err)
-	}
-	request := agent.Request{Protocol: agent.Protocol, Version: c.Env.Version, Storage: Name, Action: agent.ActionObserve, Payload: payload}
-	answer, err := c.Env.Transport.Call(ctx, n, request, nil)
-	if err != nil {
-		return Facts{}, err
-	}
-	var f Facts
-	if err := json.Unmarshal(answer, &f); err != nil {
-		return Facts{}, fmt.Errorf("read the answer: %w", err)
-	}
-	return f, nil
+func (c *Checker) ask(ctx context.Context, n control.Node, q Query) (f Facts, err error) {
+	question := control.Question{Part: Name, Action: agent.ActionObserve, Payload: q, Timeout: nodeTimeout + q.Watch}
+	err = c.Env.Ask(ctx, n, question, &f, nil)
+	return f, err
 }
 
 // poolCache asks the cluster for its pools, once.
