@@ -130,7 +130,7 @@ var errNotRunning = errors.New("not running")
 // guest fills in the process of g. While the one of the last time lives, its pid file has not changed.
 func (f *Finder) guest(pidFile string, g Guest) (Guest, error) {
 	if last, ok := f.known[pidFile]; ok {
-		if now, err := readProcess(f.procfs, last.Process.PID); err == nil && now == last.Process {
+		if now, err := ReadProcess(f.procfs, last.Process.PID); err == nil && now == last.Process {
 			return last, nil
 		}
 	}
@@ -138,7 +138,7 @@ func (f *Finder) guest(pidFile string, g Guest) (Guest, error) {
 	if err != nil {
 		return g, err
 	}
-	if g.Process, err = readProcess(f.procfs, pid); err != nil {
+	if g.Process, err = ReadProcess(f.procfs, pid); err != nil {
 		return g, err
 	}
 	name, err := guestName(f.procfs, pid)

@@ -18,7 +18,11 @@ type Process struct {
 	Start uint64
 }
 
-func readProcess(procfs string, pid int) (Process, error) {
+// String returns PID.START, which no other process of this boot has.
+func (p Process) String() string { return fmt.Sprintf("%d.%d", p.PID, p.Start) }
+
+// ReadProcess names the process that has a pid now, as the procfs that is mounted on a folder tells.
+func ReadProcess(procfs string, pid int) (Process, error) {
 	var buf [1024]byte // its parts have a largest length, which add up to less
 	data, err := smallfile.Read(procfs+"/"+strconv.Itoa(pid)+"/stat", buf[:])
 	if err != nil {

@@ -162,7 +162,7 @@ func (h *Host) kill(ctx context.Context, p Process) error {
 
 // lives tells whether a process is still there, other than as a zombie that nobody has waited for.
 func (h *Host) lives(p Process) bool {
-	now, err := readProcess(h.Procfs, p.PID)
+	now, err := ReadProcess(h.Procfs, p.PID)
 	if err != nil || now != p {
 		return false
 	}
@@ -194,7 +194,7 @@ func (h *Host) qemus(option, value string) ([]Process, error) {
 		if !ok {
 			continue
 		}
-		p, err := readProcess(h.Procfs, pid)
+		p, err := ReadProcess(h.Procfs, pid)
 		if err != nil {
 			continue // gone meanwhile
 		}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/kvm"
 )
 
 // me returns the claim of an instance by this process.
@@ -25,13 +26,13 @@ func (h Handler) me(r *Request) (control.Claim, error) {
 	if err != nil {
 		return control.Claim{}, err
 	}
-	agent, err := h.process(os.Getpid())
+	agent, err := kvm.ReadProcess(h.path("proc"), os.Getpid())
 	if err != nil {
 		return control.Claim{}, err
 	}
 	return control.Claim{
 		Token: rand.Text(), Instance: r.Instance.Name, UUID: r.Instance.UUID, Node: r.Instance.Node,
-		Host: host, Machine: machine, Boot: boot, Agent: agent, Since: time.Now().UTC().Round(time.Second),
+		Host: host, Machine: machine, Boot: boot, Agent: agent.String(), Since: time.Now().UTC().Round(time.Second),
 	}, nil
 }
 
@@ -61,21 +62,6 @@ func (h Handler) boot() (string, error) {
 	return boot, nil
 }
 
-// process names a process for good, as PID.START.
-func (h Handler) process(pid int) (string, error) {
-	stat, err := readText(h.path("proc/" + strconv.Itoa(pid) + "/stat"))
-	if err != nil {
-		return "", fmt.Errorf("look at process %d: %w", pid, err)
-	}
-	// The name of the command may hold anything, also blanks and parentheses.
-	fields := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])
-	const start = 22 - 3
-	if len(fields) <= start {
-		return "", fmt.Errorf("look at process %d: its stat is too short", pid)
-	}
-	return strconv.Itoa(pid) + "." + fields[start], nil
-}
-
 // isDead tells whether the holder of a claim is proven dead: it was on this host, and neither the QEMU lives that it was made
 // for nor the process that was to start one.
 func (h Handler) isDead(r *Request, c *control.Claim) (bool, error) {
@@ -91,7 +77,7 @@ func (h Handler) isDead(r *Request, c *control.Claim) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("read the claim of %s: %q is no process", c.Instance, c.Agent)
 	}
-	if now, err := h.process(n); err == nil && now == c.Agent {
+	if now, err := kvm.ReadProcess(h.path("proc"), n); err == nil && now.String() == c.Agent {
 		return false, nil
 	}
 	lives, err := h.qemu(r).Lives(c.UUID)

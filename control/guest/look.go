@@ -158,10 +158,7 @@ func (h Handler) freeMemory() (int64, error) {
 // commands are what a start runs, for people.
 func (h Handler) commands(r *Request) ([]string, error) {
 	var lines []string
-	config := kvm.Config{
-		Instance: r.Instance.Name, UUID: r.Instance.UUID,
-		MemoryMiB: r.Instance.MemoryBytes >> 20, VCPUs: r.Instance.VCPUs, NICs: nics(r.Instance.NICs),
-	}
+	config := r.config()
 	for _, d := range r.Disks {
 		host, err := h.disk(d)
 		if err != nil {

@@ -49,10 +49,7 @@ type starting struct {
 }
 
 func (s *starting) start(ctx context.Context, progress func(string)) (*kvm.Status, error) {
-	config := kvm.Config{
-		Instance: s.r.Instance.Name, UUID: s.r.Instance.UUID,
-		MemoryMiB: s.r.Instance.MemoryBytes >> 20, VCPUs: s.r.Instance.VCPUs, NICs: nics(s.r.Instance.NICs),
-	}
+	config := s.r.config()
 	progress("claiming the disks")
 	for _, d := range s.r.Disks {
 		if err := s.claim(ctx, s.r, d, s.me); err != nil {
@@ -143,12 +140,14 @@ func drive(d control.DiskSpec, open control.OpenDisk) kvm.Drive {
 	}
 }
 
-func nics(all []control.NIC) []kvm.NIC {
-	out := make([]kvm.NIC, len(all))
-	for i, n := range all {
-		out[i] = kvm.NIC{UUID: n.UUID, Mode: n.Mode, MAC: n.MAC, Bridge: n.Bridge}
+// config returns what QEMU is started with, but for the drives.
+func (r *Request) config() kvm.Config {
+	i := &r.Instance
+	c := kvm.Config{Instance: i.Name, UUID: i.UUID, MemoryMiB: i.MemoryBytes >> 20, VCPUs: i.VCPUs, NICs: make([]kvm.NIC, len(i.NICs))}
+	for at, n := range i.NICs {
+		c.NICs[at] = kvm.NIC{UUID: n.UUID, Mode: n.Mode, MAC: n.MAC, Bridge: n.Bridge}
 	}
-	return out
+	return c
 }
 
 // blockerErrors makes errors of what stands in the way.
