@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/internal/procfile"
 )
 
 // memory reads how short memory is.
@@ -34,26 +36,16 @@ func (r *Reader) memory(f *Facts) Memory {
 
 // parseMeminfo takes /proc/meminfo. What it needs has been there since Linux 3.14.
 func parseMeminfo(text string, m *Memory) error {
-	wanted := map[string]*uint64{
+	for name, value := range map[string]*uint64{
 		"MemTotal": &m.Total, "MemAvailable": &m.Available, "Dirty": &m.Dirty, "Writeback": &m.Writeback,
-	}
-	found := 0
-	for line := range strings.Lines(text) {
-		name, rest, ok := strings.Cut(line, ":")
-		value := wanted[name]
-		if !ok || value == nil {
-			continue
+	} {
+		var err error
+		if *value, err = procfile.Memory(text, name); err != nil {
+			return err
 		}
-		number, unit, _ := strings.Cut(strings.TrimSpace(rest), " ")
-		kib, err := strconv.ParseUint(number, 10, 53)
-		if err != nil || unit != "kB" {
-			return fmt.Errorf("parse %s: not a number of kB", name)
-		}
-		*value = kib << 10
-		found++
 	}
-	if found != len(wanted) || m.Total == 0 {
-		return errors.New("parse meminfo: not all of MemTotal, MemAvailable, Dirty and Writeback")
+	if m.Total == 0 {
+		return errors.New("parse meminfo: MemTotal is 0")
 	}
 	m.HasInfo = true
 	return nil

@@ -4,8 +4,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/internal/procfile"
 )
 
 // mount is a mounted file system.
@@ -27,7 +28,7 @@ func parseMountinfo(text string) []mount {
 			continue
 		}
 		mounts = append(mounts, mount{
-			number: fields[2], point: unescape(fields[4]), fs: rest[0], source: unescape(rest[1]),
+			number: fields[2], point: procfile.Unescape(fields[4]), fs: rest[0], source: procfile.Unescape(rest[1]),
 			readOnly: slices.Contains(strings.Split(rest[2], ","), "ro"),
 		})
 	}
@@ -41,30 +42,11 @@ func parseSwaps(text string) []string {
 	for line := range strings.Lines(text) {
 		fields := strings.Fields(line)
 		if !first && len(fields) > 1 {
-			paths = append(paths, strings.TrimSuffix(unescape(fields[0]), " (deleted)"))
+			paths = append(paths, strings.TrimSuffix(procfile.Unescape(fields[0]), " (deleted)"))
 		}
 		first = false
 	}
 	return paths
-}
-
-// unescape replaces what the kernel writes for blanks and the like: a backslash and three octal digits.
-func unescape(text string) string {
-	if !strings.Contains(text, `\`) {
-		return text
-	}
-	var b strings.Builder
-	for i := 0; i < len(text); i++ {
-		if text[i] == '\\' && i+3 < len(text) {
-			if n, err := strconv.ParseUint(text[i+1:i+4], 8, 8); err == nil {
-				b.WriteByte(byte(n))
-				i += 3
-				continue
-			}
-		}
-		b.WriteByte(text[i])
-	}
-	return b.String()
 }
 
 // kernelUses are the file systems and swap of the host.

@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/internal/procfile"
 )
 
 // inUse says what the kernel uses a device for, or nothing.
@@ -31,20 +33,15 @@ func mountedOn(mounts []byte, number string) string {
 	for line := range strings.Lines(string(mounts)) {
 		fields := strings.Fields(line)
 		if len(fields) > 4 && fields[2] == number {
-			return unescape(fields[4])
+			return procfile.Unescape(fields[4])
 		}
 	}
 	return ""
 }
 
-// unescape undoes what the kernel does to spaces in paths.
-func unescape(path string) string {
-	return strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace(path)
-}
-
 func isSwap(swaps []byte, real string) bool {
 	for line := range strings.Lines(string(swaps)) {
-		if fields := strings.Fields(line); len(fields) > 0 && unescape(fields[0]) == real {
+		if fields := strings.Fields(line); len(fields) > 0 && procfile.Unescape(fields[0]) == real {
 			return true
 		}
 	}

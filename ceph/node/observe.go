@@ -6,11 +6,12 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/internal/procfile"
 )
 
 // Observe looks at the host. It changes nothing and does not hang: what can't be read in time becomes a problem.
@@ -47,7 +48,8 @@ func (o *observer) machine() {
 	o.facts.Host, _, _ = strings.Cut(name, ".")
 	memory, err := os.ReadFile("/proc/meminfo")
 	if !o.problem("read memory", err) {
-		o.facts.MemoryBytes, err = parseMemTotal(memory)
+		total, err := procfile.Memory(string(memory), "MemTotal")
+		o.facts.MemoryBytes = int64(total)
 		o.problem("read memory", err)
 	}
 	addresses, err := net.InterfaceAddrs()
@@ -55,21 +57,6 @@ func (o *observer) machine() {
 	o.facts.Addresses = globalAddresses(addresses)
 	o.facts.VarFreeBytes, err = freeBelow(o.host.layout().varCeph())
 	o.problem("read free space", err)
-}
-
-// parseMemTotal reads /proc/meminfo.
-func parseMemTotal(meminfo []byte) (int64, error) {
-	for line := range strings.Lines(string(meminfo)) {
-		fields := strings.Fields(line)
-		if len(fields) == 3 && fields[0] == "MemTotal:" && fields[2] == "kB" {
-			kib, err := strconv.ParseInt(fields[1], 10, 64)
-			if err != nil || kib < 0 || kib > 1<<50 {
-				return 0, fmt.Errorf("MemTotal is %q", fields[1])
-			}
-			return kib << 10, nil
-		}
-	}
-	return 0, fmt.Errorf("MemTotal is missing")
 }
 
 func globalAddresses(addresses []net.Addr) []string {

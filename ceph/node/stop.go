@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/internal/procfile"
 )
 
 // stop stops a unit, and returns when it has.
@@ -72,7 +74,7 @@ func (u unmount) do(ctx context.Context, h *Host) error {
 		return fmt.Errorf("read mounts: %w", err)
 	}
 	for line := range strings.Lines(string(mounts)) {
-		if fields := strings.Fields(line); len(fields) > 4 && unescape(fields[4]) == real {
+		if fields := strings.Fields(line); len(fields) > 4 && procfile.Unescape(fields[4]) == real {
 			if err := run("umount", real).do(ctx, h); err != nil {
 				return err
 			}

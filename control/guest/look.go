@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/run"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/internal/procfile"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/kvm"
 )
 
@@ -146,13 +146,11 @@ func (h Handler) freeMemory() (int64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("look for free memory: %w", err)
 	}
-	for line := range strings.Lines(text) {
-		if rest, ok := strings.CutPrefix(line, "MemAvailable:"); ok {
-			kib, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
-			return kib << 10, err
-		}
+	available, err := procfile.Memory(text, "MemAvailable")
+	if err != nil {
+		return 0, fmt.Errorf("look for free memory: %w", err)
 	}
-	return 0, errors.New("look for free memory: the kernel does not say")
+	return int64(available), nil
 }
 
 // commands are what a start runs, for people.
