@@ -422,7 +422,7 @@ func (b *builder) uuidFor(n *nodeView, d *node.DeviceFacts) string {
 	if d.OSD != nil && b.v.ceph != nil && b.v.ceph.osds.byUUID(d.OSD.UUID) != nil {
 		return d.OSD.UUID
 	}
-	return b.g.memory.Keep(osdKey(n, d), newUUID)
+	return b.g.memory.Keep(osdKey(n, d), control.NewUUID)
 }
 
 // existing returns the OSD of the cluster that is on a device and complete, or nil.

@@ -73,7 +73,7 @@ func (b *builder) bringUp(group string, members, away []*nodeView, memory *contr
 	v := b.v
 	fsid := v.state.ID
 	if fsid == "" {
-		fsid = memory.Keep("fsid", newUUID)
+		fsid = memory.Keep("fsid", control.NewUUID)
 	}
 	b.checkCluster(fsid)
 	b.checkMaster(fsid, members)

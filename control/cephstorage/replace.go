@@ -82,7 +82,7 @@ func (b *builder) replacementOf(ctx context.Context, n *nodeView, id int, device
 	if r.device == "" {
 		r.device = r.old
 	}
-	r.uuid = memory.Keep("uuid", newUUID)
+	r.uuid = memory.Keep("uuid", control.NewUUID)
 	b.checkReplacement(ctx, r, memory.Get("begun") != "")
 	memory.Keep("begun", yes)
 	return r

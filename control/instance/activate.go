@@ -2,6 +2,7 @@ package instance
 
 import (
 	"context"
+	"slices"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/guest"
@@ -10,32 +11,18 @@ import (
 // Activate returns the change that maps the disks of an instance as block devices of its node, for who administers them.
 // Devices is filled in with their paths.
 func (s *Instances) Activate(name string, devices *[]string) control.Change {
-	return s.changeDevices("activate-disks", name, "map the disks of instance "+name, func(l *guest.Look) bool {
-		for _, d := range l.Disks {
-			if d.Mapped == "" {
-				return true
-			}
-		}
-		return false
-	}, guest.ActionActivate, devices)
+	return s.changeDevices("activate-disks", name, "map the disks of instance "+name, guest.ActionActivate, devices)
 }
 
 // Deactivate returns the change that takes these block devices away.
 func (s *Instances) Deactivate(name string) control.Change {
-	return s.changeDevices("deactivate-disks", name, "unmap the disks of instance "+name, func(l *guest.Look) bool {
-		for _, d := range l.Disks {
-			if d.Mapped != "" {
-				return true
-			}
-		}
-		return false
-	}, guest.ActionDeactivate, nil)
+	return s.changeDevices("deactivate-disks", name, "unmap the disks of instance "+name, guest.ActionDeactivate, nil)
 }
 
-func (s *Instances) changeDevices(kind, name, title string, wanted func(*guest.Look) bool, action string, devices *[]string) control.Change {
+func (s *Instances) changeDevices(kind, name, title, action string, devices any) control.Change {
 	return control.Change{Kind: kind, Target: name, Free: true, Plan: func(ctx context.Context, _ *control.Memory) (*control.Plan, error) {
 		plan := &control.Plan{Title: title}
-		c, i, n, err := s.load(ctx, name)
+		c, i, n, err := s.load(ctx, name, "")
 		if err != nil {
 			return nil, err
 		}
@@ -48,7 +35,8 @@ func (s *Instances) changeDevices(kind, name, title string, wanted func(*guest.L
 			return nil, err
 		}
 		blockDevices(plan, n, r, l, action)
-		if len(plan.Blockers) > 0 || !wanted(l) {
+		wanted := slices.ContainsFunc(l.Disks, func(d guest.DiskLook) bool { return (d.Mapped == "") == (action == guest.ActionActivate) })
+		if len(plan.Blockers) > 0 || !wanted {
 			return plan, nil
 		}
 		step := control.Step{ID: kind, Node: n.Name, Title: title}
@@ -56,9 +44,6 @@ func (s *Instances) changeDevices(kind, name, title string, wanted func(*guest.L
 			step.Commands = append(step.Commands, title+": "+r.Disks[d].Image)
 		}
 		step.Do = func(ctx context.Context, progress func(string)) error {
-			if devices == nil {
-				return s.call(ctx, n, action, r, nil, progress)
-			}
 			return s.call(ctx, n, action, r, devices, progress)
 		}
 		plan.Steps = append(plan.Steps, step)

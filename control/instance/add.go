@@ -28,7 +28,7 @@ func (s *Instances) planAdd(ctx context.Context, wanted control.Instance, memory
 	if err != nil {
 		return nil, err
 	}
-	c, err := s.cluster(ctx)
+	c, err := s.site(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -46,19 +46,19 @@ func (s *Instances) planAdd(ctx context.Context, wanted control.Instance, memory
 		plan.Block(n.Name, "node-offline", "name another node", "is offline")
 		return plan, nil
 	}
-	i, err := s.complete(&c, wanted, memory)
+	i, err := s.complete(c, wanted, memory)
 	if err != nil {
 		return nil, err
 	}
-	r, err := s.request(&c, i, false)
+	r, err := s.request(c, i, false)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.planImages(ctx, plan, &c, n, r, memory); err != nil || len(plan.Blockers) > 0 {
+	if err := s.planImages(ctx, plan, c, n, r, memory); err != nil || len(plan.Blockers) > 0 {
 		return plan, err
 	}
 	plan.Steps = append(plan.Steps, control.Step{
-		ID: "add", Node: masterOf(&c, n), Title: "put instance " + i.Name + " into the inventory",
+		ID: "add", Node: masterOf(c, n), Title: "put instance " + i.Name + " into the inventory",
 		Commands: []string{"inventory: instance " + i.Name + " on " + i.Node},
 		Do:       func(ctx context.Context, _ func(string)) error { return inventory.AddInstance(ctx, i) },
 	})
@@ -66,20 +66,20 @@ func (s *Instances) planAdd(ctx context.Context, wanted control.Instance, memory
 }
 
 // complete makes up what was not given, once.
-func (s *Instances) complete(c *control.Cluster, i control.Instance, memory *control.Memory) (control.Instance, error) {
+func (s *Instances) complete(c *site, i control.Instance, memory *control.Memory) (control.Instance, error) {
 	var failed error
 	text := memory.Keep("instance", func() string {
-		i.UUID = newUUID()
+		i.UUID = control.NewUUID()
 		for n := range i.Disks {
 			d := &i.Disks[n]
-			d.UUID, d.Made = newUUID(), d.SizeBytes > 0
+			d.UUID, d.Made = control.NewUUID(), d.SizeBytes > 0
 			if d.Image == "" {
-				d.Image = fmt.Sprintf("%s.%s.disk%d", newUUID(), d.Template, n)
+				d.Image = fmt.Sprintf("%s.%s.disk%d", control.NewUUID(), d.Template, n)
 			}
-			d.Where, failed = s.where(c, i.Node, *d)
+			d.Where, failed = c.where(i.Node, *d)
 		}
 		for n := range i.NICs {
-			i.NICs[n].UUID = newUUID()
+			i.NICs[n].UUID = control.NewUUID()
 			if i.NICs[n].MAC == "" {
 				i.NICs[n].MAC = newMAC()
 			}
@@ -98,12 +98,12 @@ func (s *Instances) complete(c *control.Cluster, i control.Instance, memory *con
 }
 
 // where returns the disk parameters that say where an image is.
-func (s *Instances) where(c *control.Cluster, node string, d control.Disk) (map[string]string, error) {
-	params, err := s.params(c, node, d)
+func (c *site) where(node string, d control.Disk) (map[string]string, error) {
+	params, err := c.params(node, d)
 	if err != nil {
 		return nil, err
 	}
-	t, err := s.template(d.Template)
+	t, err := c.template(d.Template)
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +117,7 @@ func (s *Instances) where(c *control.Cluster, node string, d control.Disk) (map[
 }
 
 // planImages looks at the images, and plans to make those that are to be made.
-func (s *Instances) planImages(ctx context.Context, plan *control.Plan, c *control.Cluster, n control.Node, r *guest.Request, memory *control.Memory) error {
+func (s *Instances) planImages(ctx context.Context, plan *control.Plan, c *site, n control.Node, r *guest.Request, memory *control.Memory) error {
 	if len(r.Disks) == 0 {
 		return nil
 	}
@@ -162,7 +162,7 @@ func (s *Instances) planImages(ctx context.Context, plan *control.Plan, c *contr
 }
 
 // ownerOf returns the instance that an image belongs to, or nothing.
-func ownerOf(c *control.Cluster, d control.DiskSpec) string {
+func ownerOf(c *site, d control.DiskSpec) string {
 	for _, i := range c.Instances {
 		for _, other := range i.Disks {
 			if other.Template == d.Template && other.Image == d.Image && whereText(other.Where) == whereText(d.Where) {
@@ -171,15 +171,6 @@ func ownerOf(c *control.Cluster, d control.DiskSpec) string {
 		}
 	}
 	return ""
-}
-
-// newUUID returns a random UUID.
-func newUUID() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails
-	b[6] = b[6]&0x0f | 0x40
-	b[8] = b[8]&0x3f | 0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
 // newMAC returns a random address with the prefix that QEMU's cards have.

@@ -3,7 +3,8 @@ package instance
 import (
 	"context"
 	"errors"
-	"sync"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/guest"
@@ -32,7 +33,7 @@ type Info struct {
 
 // Info returns what there is of an instance.
 func (s *Instances) Info(ctx context.Context, name string) (*Info, error) {
-	c, i, n, err := s.load(ctx, name)
+	c, i, n, err := s.load(ctx, name, "")
 	if err != nil {
 		return nil, err
 	}
@@ -41,26 +42,25 @@ func (s *Instances) Info(ctx context.Context, name string) (*Info, error) {
 
 // List returns all instances, without what there is of their images.
 func (s *Instances) List(ctx context.Context) ([]*Info, error) {
-	c, err := s.cluster(ctx)
+	c, err := s.site(ctx)
 	if err != nil {
 		return nil, err
 	}
 	infos, errs := make([]*Info, len(c.Instances)), make([]error, len(c.Instances))
-	room := make(chan struct{}, max(1, s.Env.Parallel))
-	var all sync.WaitGroup
+	var all errgroup.Group
+	all.SetLimit(max(1, s.Env.Parallel))
 	for at, i := range c.Instances {
-		all.Go(func() {
-			room <- struct{}{}
-			defer func() { <-room }()
+		all.Go(func() error {
 			n, _ := c.Node(i.Node)
-			infos[at], errs[at] = s.info(ctx, &c, i, n, false)
+			infos[at], errs[at] = s.info(ctx, c, i, n, false)
+			return nil
 		})
 	}
-	all.Wait()
+	_ = all.Wait() // each error is kept
 	return infos, errors.Join(errs...)
 }
 
-func (s *Instances) info(ctx context.Context, c *control.Cluster, i control.Instance, n control.Node, images bool) (*Info, error) {
+func (s *Instances) info(ctx context.Context, c *site, i control.Instance, n control.Node, images bool) (*Info, error) {
 	r, err := s.request(c, i, false)
 	if err != nil {
 		return nil, err

@@ -47,13 +47,28 @@ func Templates(types []control.StorageType, store control.Store) ([]control.Disk
 	return templates, nil
 }
 
-// template returns the disk template with this name.
-func (s *Instances) template(name string) (control.DiskTemplate, error) {
-	templates, err := Templates(s.Storage, s.Env.Store)
+// site is what is known while something is planned.
+type site struct {
+	control.Cluster
+	templates []control.DiskTemplate
+}
+
+// site returns what the inventory knows, when it keeps instances, and the disk templates.
+func (s *Instances) site(ctx context.Context) (*site, error) {
+	if _, err := keeper(s.Env); err != nil {
+		return nil, err
+	}
+	c, err := s.Env.Inventory.Cluster(ctx)
 	if err != nil {
 		return nil, err
 	}
-	for _, t := range templates {
+	templates, err := Templates(s.Storage, s.Env.Store)
+	return &site{c, templates}, err
+}
+
+// template returns the disk template with this name.
+func (c *site) template(name string) (control.DiskTemplate, error) {
+	for _, t := range c.templates {
 		if t.Name() == name {
 			return t, nil
 		}
@@ -63,8 +78,8 @@ func (s *Instances) template(name string) (control.DiskTemplate, error) {
 
 // params returns the disk parameters that hold for a disk of an instance: where its image is, as it was when the instance
 // was added, and all else as it is now.
-func (s *Instances) params(c *control.Cluster, node string, d control.Disk) (map[string]string, error) {
-	t, err := s.template(d.Template)
+func (c *site) params(node string, d control.Disk) (map[string]string, error) {
+	t, err := c.template(d.Template)
 	if err != nil {
 		return nil, err
 	}
@@ -86,10 +101,10 @@ func (s *Instances) params(c *control.Cluster, node string, d control.Disk) (map
 }
 
 // request returns what a node is asked about an instance.
-func (s *Instances) request(c *control.Cluster, i control.Instance, mapped bool) (*guest.Request, error) {
+func (s *Instances) request(c *site, i control.Instance, mapped bool) (*guest.Request, error) {
 	r := &guest.Request{Instance: i, RunDir: s.runDir(), Disks: []control.DiskSpec{}}
 	for n, d := range i.Disks {
-		params, err := s.params(c, i.Node, d)
+		params, err := c.params(i.Node, d)
 		if err != nil {
 			return nil, err
 		}
@@ -104,7 +119,7 @@ func (s *Instances) call(ctx context.Context, n control.Node, action string, r *
 }
 
 // find returns an instance with its node, or on another.
-func find(c *control.Cluster, name, node string) (control.Instance, control.Node, error) {
+func find(c *site, name, node string) (control.Instance, control.Node, error) {
 	i, ok := c.Instance(name)
 	if !ok {
 		return i, control.Node{}, fmt.Errorf("instance %s is %w: see \"cephctl instance list\"", name, control.ErrUnknown)
@@ -115,14 +130,6 @@ func find(c *control.Cluster, name, node string) (control.Instance, control.Node
 		return i, n, fmt.Errorf("node %s is %w: see \"cephctl node list\"", i.Node, control.ErrUnknown)
 	}
 	return i, n, nil
-}
-
-// cluster returns what the inventory knows, when it keeps instances.
-func (s *Instances) cluster(ctx context.Context) (control.Cluster, error) {
-	if _, err := keeper(s.Env); err != nil {
-		return control.Cluster{}, err
-	}
-	return s.Env.Inventory.Cluster(ctx)
 }
 
 // keeper returns the inventory as one that keeps instances.

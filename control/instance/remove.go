@@ -24,7 +24,7 @@ func (s *Instances) planRemove(ctx context.Context, name string, images bool, me
 	if err != nil {
 		return nil, err
 	}
-	c, i, n, err := s.load(ctx, name)
+	c, i, n, err := s.load(ctx, name, "")
 	if err != nil {
 		if memory.Get("removing") != "" {
 			return plan, nil // it was begun, and has been done to the end

@@ -34,16 +34,16 @@ func (s *Instances) Start(name string, opts StartOptions, result *kvm.Status) co
 }
 
 func (s *Instances) planStart(ctx context.Context, name string, opts StartOptions, result *kvm.Status) (*control.Plan, error) {
-	c, err := s.cluster(ctx)
+	c, err := s.site(ctx)
 	if err != nil {
 		return nil, err
 	}
-	p := &startPlan{Instances: s, plan: &control.Plan{Title: "start instance " + name}, cluster: &c, opts: opts, away: map[string]error{}}
+	p := &startPlan{Instances: s, plan: &control.Plan{Title: "start instance " + name}, site: c, opts: opts, away: map[string]error{}}
 	i, moves, err := p.place(ctx, name)
 	if err != nil || len(p.plan.Blockers) > 0 {
 		return p.plan, err
 	}
-	if p.request, err = s.request(&c, i, opts.Map); err != nil {
+	if p.request, err = s.request(c, i, opts.Map); err != nil {
 		return nil, err
 	}
 	p.request.Start = true
@@ -74,7 +74,7 @@ func (s *Instances) planStart(ctx context.Context, name string, opts StartOption
 type startPlan struct {
 	*Instances
 	plan    *control.Plan
-	cluster *control.Cluster
+	site    *site
 	node    control.Node
 	request *guest.Request
 	opts    StartOptions
@@ -84,10 +84,10 @@ type startPlan struct {
 
 // place returns the instance as it is to run, and whether it moves to another node for that.
 func (p *startPlan) place(ctx context.Context, name string) (i control.Instance, moves bool, err error) {
-	if i, p.node, err = find(p.cluster, name, p.opts.Node); err != nil {
+	if i, p.node, err = find(p.site, name, p.opts.Node); err != nil {
 		return i, false, err
 	}
-	known, _ := p.cluster.Instance(name)
+	known, _ := p.site.Instance(name)
 	old := known.Node
 	switch {
 	case p.node.Offline:
@@ -101,7 +101,7 @@ func (p *startPlan) place(ctx context.Context, name string) (i control.Instance,
 // blockRunning adds a blocker when an instance runs on the node that it is to leave. When that node does not answer, the
 // claims on its disks decide.
 func (p *startPlan) blockRunning(ctx context.Context, i control.Instance, node string) {
-	n, ok := p.cluster.Node(node)
+	n, ok := p.site.Node(node)
 	if !ok {
 		return
 	}
@@ -169,7 +169,7 @@ var (
 
 // prove asks the node of a claim's holder whether that is dead. Unknown is why it can't be asked.
 func (p *startPlan) prove(ctx context.Context, claim *control.Claim) (dead bool, unknown error) {
-	n, ok := p.cluster.Node(claim.Node)
+	n, ok := p.site.Node(claim.Node)
 	switch {
 	case !ok:
 		return false, errNoNode
@@ -225,7 +225,7 @@ func whereText(where map[string]string) string {
 	return strings.Join(words, ",")
 }
 
-func masterOf(c *control.Cluster, n control.Node) string {
+func masterOf(c *site, n control.Node) string {
 	if c.Master != "" {
 		return c.Master
 	}

@@ -29,15 +29,11 @@ func (s *Instances) Stop(name string, opts StopOptions, result *guest.Stopped) c
 
 func (s *Instances) planStop(ctx context.Context, name string, opts StopOptions, result *guest.Stopped) (*control.Plan, error) {
 	plan := &control.Plan{Title: "stop instance " + name}
-	c, err := s.cluster(ctx)
+	c, i, n, err := s.load(ctx, name, opts.Node)
 	if err != nil {
 		return nil, err
 	}
-	i, n, err := find(&c, name, opts.Node)
-	if err != nil {
-		return nil, err
-	}
-	r, err := s.request(&c, i, false)
+	r, err := s.request(c, i, false)
 	if err != nil {
 		return nil, err
 	}
@@ -78,14 +74,14 @@ func hasLeft(l *guest.Look) bool {
 	return false
 }
 
-// load returns the inventory, and from it an instance with its node.
-func (s *Instances) load(ctx context.Context, name string) (*control.Cluster, control.Instance, control.Node, error) {
-	c, err := s.cluster(ctx)
+// load returns what is known, and from it an instance with its node, or on another.
+func (s *Instances) load(ctx context.Context, name, node string) (*site, control.Instance, control.Node, error) {
+	c, err := s.site(ctx)
 	if err != nil {
 		return nil, control.Instance{}, control.Node{}, err
 	}
-	i, n, err := find(&c, name, "")
-	return &c, i, n, err
+	i, n, err := find(c, name, node)
+	return c, i, n, err
 }
 
 // lookAt asks a node what there is of an instance.
