@@ -79,10 +79,8 @@ func TestInstance(t *testing.T) {
 func buildCephctl(t *testing.T) string {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "cephctl")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "../cmd/cephctl")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build cephctl: %v: %s", err, out)
+	if err := lab.BuildCephctl(t.Context(), binary); err != nil {
+		t.Fatal(err)
 	}
 	return binary
 }

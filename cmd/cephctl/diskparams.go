@@ -125,16 +125,7 @@ func instancesOf(c control.Cluster, group, template string) []string {
 }
 
 func paramSentence(owner string, t control.DiskTemplate, values control.Values) string {
-	var words []string
-	for _, o := range t.Options() {
-		for _, v := range values[o.Name] {
-			words = append(words, o.Name+"="+v)
-		}
-	}
-	if len(words) == 0 {
-		words = []string{"only what holds elsewhere"}
-	}
-	return "inventory: " + t.Name() + " of " + owner + ": " + strings.Join(words, ", ")
+	return "inventory: " + t.Name() + " of " + owner + ": " + optionWords(t, values, "only what holds elsewhere")
 }
 
 // templateInfo is what holds for the disks of a template, for the output.

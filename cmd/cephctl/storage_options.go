@@ -82,6 +82,11 @@ func equalValues(a, b control.Values) bool { return maps.EqualFunc(a, b, slices.
 
 // sentence says what is stored, an option each.
 func sentence(owner string, t control.StorageType, values control.Values) string {
+	return "state: " + t.Name() + " on " + owner + ": " + optionWords(t, values, "only defaults")
+}
+
+// optionWords writes options as they are typed, in the order in which they are shown, or what none means.
+func optionWords(t control.Optioned, values control.Values, none string) string {
 	var words []string
 	for _, o := range t.Options() {
 		for _, v := range values[o.Name] {
@@ -89,9 +94,9 @@ func sentence(owner string, t control.StorageType, values control.Values) string
 		}
 	}
 	if len(words) == 0 {
-		words = []string{"only defaults"}
+		return none
 	}
-	return "state: " + t.Name() + " on " + owner + ": " + strings.Join(words, ", ")
+	return strings.Join(words, ", ")
 }
 
 // storageInfo is what is known of a storage type, for the output.

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
 )
 
@@ -37,11 +39,17 @@ func (i *Inventory) Cluster(ctx context.Context) (control.Cluster, error) {
 		nodes     []node
 		instances []instance
 	)
-	bulk := url.Values{"bulk": {"1"}}
-	for path, into := range map[string]any{"/2/groups": &groups, "/2/nodes": &nodes, "/2/instances": &instances} {
-		if err := i.rapi.get(ctx, path, bulk, into); err != nil {
-			return control.Cluster{}, fmt.Errorf("read Ganeti's %s: %w", strings.TrimPrefix(path, "/2/"), err)
-		}
+	all, ctx := errgroup.WithContext(ctx)
+	for what, into := range map[string]any{"groups": &groups, "nodes": &nodes, "instances": &instances} {
+		all.Go(func() error {
+			if err := i.rapi.get(ctx, "/2/"+what, url.Values{"bulk": {"1"}}, into); err != nil {
+				return fmt.Errorf("read Ganeti's %s: %w", what, err)
+			}
+			return nil
+		})
+	}
+	if err := all.Wait(); err != nil {
+		return control.Cluster{}, err
 	}
 	return cluster(i.site, groups, nodes, instances), nil
 }
@@ -185,8 +193,8 @@ func (i *Inventory) change(ctx context.Context, method, path string, query url.V
 // known makes what Ganeti does not find an error that wraps control.ErrUnknown, and what is there already one that wraps
 // control.ErrExists.
 func known(err error, path string) error {
-	if status := new(StatusError); errors.As(err, &status) && status.Code == http.StatusNotFound {
-		parts := strings.Split(path, "/") // "", "2", "nodes", NAME
+	parts := strings.Split(path, "/") // "", "2", "nodes", NAME
+	if status := new(StatusError); errors.As(err, &status) && status.Code == http.StatusNotFound && len(parts) > 3 {
 		return fmt.Errorf("%s %s is %w of Ganeti", strings.TrimSuffix(parts[2], "s"), parts[3], control.ErrUnknown)
 	}
 	if failed := new(JobError); errors.As(err, &failed) {

@@ -2,6 +2,7 @@ package ganeti
 
 import (
 	"errors"
+	"net/http"
 	"slices"
 	"testing"
 
@@ -134,6 +135,11 @@ func TestUnknown(t *testing.T) {
 	_, _, i := newInventory(t)
 	err := i.MarkNode(t.Context(), "nodeX.lab", "ceph")
 	if !errors.Is(err, control.ErrUnknown) || err.Error() != "node nodeX.lab is not in the inventory of Ganeti" {
+		t.Errorf("error %v", err)
+	}
+	// Another server than Ganeti's.
+	err = known(&StatusError{Code: http.StatusNotFound, Message: "Not Found"}, "/2/groups")
+	if errors.Is(err, control.ErrUnknown) || err.Error() != "Ganeti's remote API says 404 Not Found" {
 		t.Errorf("error %v", err)
 	}
 }

@@ -30,7 +30,13 @@ type site struct {
 // newSite starts nodes with disks of 3 GiB and installs cephctl, which can be told to kill itself.
 func newSite(t *testing.T, count, disks int) *site {
 	t.Helper()
-	s := &site{Nodes: startNodes(t, lab.NodesOptions{Count: count}), t: t, disks: map[string][]string{}}
+	return newSiteOf(t, lab.NodesOptions{Count: count}, disks)
+}
+
+// newSiteOf does so with nodes of another kind.
+func newSiteOf(t *testing.T, options lab.NodesOptions, disks int) *site {
+	t.Helper()
+	s := &site{Nodes: startNodes(t, options), t: t, disks: map[string][]string{}}
 	s.master = s.Node("node1")
 	if err := s.InstallBinary(t.Context(), buildCephctl(t), "/usr/sbin/cephctl"); err != nil {
 		t.Fatal(err)
@@ -63,10 +69,8 @@ func buildCephctl(t *testing.T) string {
 		return abs
 	}
 	path := filepath.Join(t.TempDir(), "cephctl")
-	build := exec.CommandContext(t.Context(), "go", "build", "-tags", "faults", "-o", path, "../../cmd/cephctl")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build cephctl: %v: %s", err, out)
+	if err := lab.BuildCephctl(t.Context(), path, "faults"); err != nil {
+		t.Fatal(err)
 	}
 	return path
 }

@@ -13,7 +13,7 @@ func TestVolumes(t *testing.T) {
 		t.Skip("takes a quarter of an hour in a virtual machine without KVM: run make e2e-long")
 	}
 	t.Parallel() // most of the time, daemons are waited for
-	s := newVirtualSite(t, 2)
+	s := newSiteOf(t, lab.NodesOptions{Count: 1, VM: &lab.VM{MemoryMiB: 4096}}, 2)
 	s.do("cluster", "init", "--name", "lab", "-S", "ceph:size=2,osd_memory_target=1G,host_reserve=512M")
 	s.do("node", "add", "--address", s.master.Address, "node1")
 	s.do("node", "modify", "-S", "ceph:disk="+s.disks["node1"][0]+",disk="+s.disks["node1"][1], "node1")
@@ -42,20 +42,6 @@ func TestVolumes(t *testing.T) {
 		pristine(t, s.master, disk)
 	}
 	expect(t, s.master, "pvs --noheadings; ls /var/lib/ceph/osd; systemctl list-units --all --no-legend 'ceph-volume@*'", "")
-}
-
-// newVirtualSite starts one node that is a virtual machine, with disks of 3 GiB, and installs cephctl.
-func newVirtualSite(t *testing.T, disks int) *site {
-	t.Helper()
-	s := &site{
-		Nodes: startNodes(t, lab.NodesOptions{Count: 1, VM: &lab.VM{MemoryMiB: 4096}}), t: t, disks: map[string][]string{},
-	}
-	s.master = s.Node("node1")
-	if err := s.InstallBinary(t.Context(), buildCephctl(t), "/usr/sbin/cephctl"); err != nil {
-		t.Fatal(err)
-	}
-	s.addDisks(s.master, disks)
-	return s
 }
 
 // wantVolumes waits until so many OSDs are up and in and all is well, and finds each by the tags of its volume.
