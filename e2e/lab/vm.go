@@ -12,8 +12,8 @@ import (
 )
 
 // VM makes a node a virtual machine: with Debian's kernel, which has LVM and the kernel clients of Ceph, and a clock of
-// its own. It boots the same base as the containers, in about a quarter of a minute, and runs some ten times slower than
-// they do. Commands reach it through its network only.
+// its own. It boots the same base as the containers, in about a minute, and runs some ten times slower than they do.
+// Commands reach it through its network only.
 type VM struct {
 	// MemoryMiB is how much memory it has. Default: 2048.
 	MemoryMiB int
@@ -66,11 +66,7 @@ func (v *virtualMachine) boot() (*process, error) {
 		"LINK=" + n.link(),
 		"sh", "-c", vmBootScript, "lab-boot",
 	}
-	p, err := n.lab.group.start(n.Name, "env", append(args, v.qemuArgs()...)...)
-	if err != nil {
-		return nil, err
-	}
-	return p, nil
+	return n.lab.group.start(n.Name, "env", append(args, v.qemuArgs()...)...)
 }
 
 func (v *virtualMachine) qemuArgs() []string {
@@ -90,8 +86,8 @@ func (v *virtualMachine) qemuArgs() []string {
 	}
 	for i, file := range append([]string{v.disk()}, v.disks...) {
 		args = append(args,
-			"-drive", fmt.Sprintf("if=none,id=disk%d,format=raw,cache=unsafe,discard=unmap,file=%s", i, file),
-			"-device", fmt.Sprintf("virtio-blk-pci,drive=disk%d,serial=disk%[1]d", i))
+			"-drive", fmt.Sprintf("if=none,id=%s,format=raw,cache=unsafe,discard=unmap,file=%s", diskName(i), file),
+			"-device", fmt.Sprintf("virtio-blk-pci,drive=%s,serial=%[1]s", diskName(i)))
 	}
 	return args
 }
