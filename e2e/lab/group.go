@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -236,12 +237,31 @@ func (p *process) alive() error {
 	}
 }
 
-// signal sends a signal to the process.
+// signal sends a signal to the process. After SIGSTOP it returns when the last of its threads has stopped: until then one
+// of them may still answer.
 func (p *process) signal(sig os.Signal) error {
 	if err := p.cmd.Process.Signal(sig); err != nil {
 		return fmt.Errorf("signal %s: %w", p.Name, err)
 	}
-	return nil
+	if sig != syscall.SIGSTOP {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	return waitFor(ctx, p.Name+" to be stopped", time.Millisecond, func() (bool, error) {
+		return p.stopped(), p.alive()
+	})
+}
+
+func (p *process) stopped() bool {
+	threads, err := filepath.Glob("/proc/" + strconv.Itoa(p.Pid) + "/task/*/status")
+	for _, thread := range threads {
+		status, err := os.ReadFile(thread)
+		if err != nil || !bytes.Contains(status, []byte("\nState:\tT")) {
+			return false
+		}
+	}
+	return err == nil && len(threads) > 0
 }
 
 // terminate asks the process to end, kills it when it does not, and returns when it has ended.
