@@ -8,17 +8,12 @@ SUDO     := $(if $(filter-out 0,$(shell id -u)),sudo)
 GOLANGCI_LINT_VERSION := v2.15.0
 GOLANGCI_LINT         := .tools/$(GOLANGCI_LINT_VERSION)/golangci-lint
 
-.PHONY: build build-exporter build-cephctl install setup demo test e2e e2e-long nodes-test lint bench docs clean
+.PHONY: build install setup demo demo-exporter test e2e e2e-long nodes-test lint bench docs clean
 
-build: build-exporter build-cephctl
-
-build-exporter:
+build:
 	@e2e/setup.sh build
 	@mkdir -p $(BIN)
 	go build -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/ceph-ganeti-exporter
-
-build-cephctl:
-	@mkdir -p $(BIN)
 	CGO_ENABLED=0 go build -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/cephctl
 
 # After make build, as root needs no Go then. Where to: DESTDIR, PREFIX (/usr/local), SYSCONFDIR (/etc).
@@ -34,9 +29,16 @@ setup:
 demo:
 	@e2e/setup.sh demo
 	@mkdir -p $(BIN)
-	@echo 'Building the demo (the first time, this takes some minutes)'
-	@go build -o $(BIN)/demo ./e2e/demo
+	@echo 'Building the demo (the first time, this takes a minute)'
+	@$(BUILD_DEMO) -o $(BIN)/demo ./e2e/demo
 	@$(BIN)/demo
+
+# Called by the demo, while Ceph starts.
+demo-exporter:
+	@$(BUILD_DEMO) -ldflags '-s -w $(LDFLAGS)' -o $(BIN)/demo-exporter ./cmd/ceph-ganeti-exporter
+
+# Nobody wants to wait for a demo: without the optimizers, the first build takes a third less CPU time.
+BUILD_DEMO = CGO_CFLAGS=-O0 go build -gcflags 'all=-N -l'
 
 test: setup
 	go test -timeout 30m $$(go list ./... | grep -v '/e2e/nodes$$')

@@ -24,7 +24,7 @@ const (
 	image          = "9a3e7e1c-5d0b-4f4e-8f7b-0c2c4d9f1a55.rbd.disk0"
 	// writeMiB is what the guest writes and verifies before its steady load begins.
 	writeMiB = 4
-	exporter = "bin/ceph-ganeti-exporter"
+	exporter = "bin/demo-exporter"
 )
 
 // prometheusConfig keeps the labels of the exporter's families as they are, and the job under which the community's
@@ -87,8 +87,8 @@ func cause(ctx context.Context, err error) error {
 
 func (d *demo) buildExporter(ctx context.Context) error {
 	d.progress.say("exporter", "building, in the meantime")
-	defer d.progress.repeat("exporter", "still building; this takes minutes the first time")()
-	out, err := exec.CommandContext(ctx, "make", "--no-print-directory", "build-exporter").CombinedOutput()
+	defer d.progress.repeat("exporter", "still building; this takes a minute the first time")()
+	out, err := exec.CommandContext(ctx, "make", "--no-print-directory", "demo-exporter").CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("build the exporter: %w: %s", err, strings.TrimSpace(string(out)))
 	}
