@@ -79,6 +79,10 @@ func (h *Host) fillContent(ctx context.Context, facts *DeviceFacts, real, number
 	if facts.SizeBytes, err = file.Seek(0, io.SeekEnd); err != nil {
 		return fmt.Errorf("read size: %w", err)
 	}
+	if facts.SizeBytes == 0 {
+		facts.Content = "a drive without a disk: its size is 0"
+		return nil
+	}
 	found, err := findLabel(file, facts.SizeBytes)
 	switch {
 	case err == nil:

@@ -142,6 +142,15 @@ func TestObserveDevice(t *testing.T) {
 	see("")
 }
 
+// TestObserveDriveWithoutDisk takes a device without a medium for what it is.
+func TestObserveDriveWithoutDisk(t *testing.T) {
+	h, _ := realHost(t)
+	facts, err := h.inspect(t.Context(), loopDevice(t, 0))
+	if err != nil || facts.Pristine || facts.Content != "a drive without a disk: its size is 0" {
+		t.Errorf("got %+v, %v", facts, err)
+	}
+}
+
 func TestObserveVolumeGroup(t *testing.T) {
 	h, _ := realHost(t, "wipefs", "vgcreate", "pvs")
 	write(t, h.layout().pvs(), "")
