@@ -59,7 +59,7 @@ func rules() *settings.Rules {
 		File:   "config",
 		Key: func(flag string) string {
 			switch flag {
-			case "config", "output", "help":
+			case "config", "help":
 				return ""
 			}
 			return flag
