@@ -264,6 +264,20 @@ func Merge(before, given Values) Values {
 	return merged
 }
 
+// OptionWords writes options as they are typed, in the order in which they are shown, or what none means.
+func OptionWords(t Optioned, values Values, none string) string {
+	var words []string
+	for _, o := range t.Options() {
+		for _, v := range values[o.Name] {
+			words = append(words, o.Name+"="+v)
+		}
+	}
+	if len(words) == 0 {
+		return none
+	}
+	return strings.Join(words, ", ")
+}
+
 // SplitEscaped splits at commas. A backslash makes a comma or a backslash after it part of the text.
 func SplitEscaped(list string) []string {
 	var words []string

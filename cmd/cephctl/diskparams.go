@@ -125,7 +125,7 @@ func instancesOf(c control.Cluster, group, template string) []string {
 }
 
 func paramSentence(owner string, t control.DiskTemplate, values control.Values) string {
-	return "inventory: " + t.Name() + " of " + owner + ": " + optionWords(t, values, "only what holds elsewhere")
+	return "inventory: " + t.Name() + " of " + owner + ": " + control.OptionWords(t, values, "only what holds elsewhere")
 }
 
 // templateInfo is what holds for the disks of a template, for the output.

@@ -13,6 +13,7 @@ import (
 // nodeAddOptions are the flags of node add.
 type nodeAddOptions struct {
 	changeOptions
+	storage        storageOptions
 	group, address string
 	readd          bool
 }
@@ -20,12 +21,14 @@ type nodeAddOptions struct {
 func newNodeAddCommand(a *app) *cobra.Command {
 	opts := nodeAddOptions{}
 	cmd := &cobra.Command{
-		Use:   "add [--group GROUP] [--address ADDRESS] NODE\n  cephctl node add --readd NODE",
+		Use:   "add [--group GROUP] [--address ADDRESS] [-S TYPE:OPTION=VALUE,...] NODE\n  cephctl node add --readd NODE",
 		Short: "Add a node, or bring one back that is offline",
 		Long: `Adds a node to a group. In the storage group it gets the daemons that it needs. With --readd a node that is offline
-comes back, and in the storage group gets its daemons anew.
-` + exitStatus,
+comes back, and in the storage group gets its daemons anew. With -S it gets storage options of its own, such as other
+disks than the rest.
+` + a.optionHelp() + exitStatus,
 		Example: `  cephctl node add --group storage --address 10.0.0.4 node4
+  cephctl node add -S ceph:disk=/dev/vdb,disk=/dev/vdc node5
   cephctl node add --readd node2`,
 		Args:              arguments(1, 1, "the name of the node"),
 		ValidArgsFunction: a.completeNodes,
@@ -35,12 +38,14 @@ comes back, and in the storage group gets its daemons anew.
 	cmd.Flags().StringVar(&opts.address, "address", "", "name or IP address by which it is reached (default: its name)")
 	cmd.Flags().BoolVar(&opts.readd, "readd", false, "bring back a node that is offline")
 	_ = cmd.RegisterFlagCompletionFunc("group", a.completeGroups) // fails without such a flag only
+	opts.storage.register(cmd)
 	opts.register(cmd)
 	return cmd
 }
 
 func runNodeAdd(ctx context.Context, a *app, opts nodeAddOptions, name string) error {
-	if err := opts.check(name); err != nil {
+	given, err := opts.check(a, name)
+	if err != nil {
 		return err
 	}
 	c, _, err := a.cluster(ctx)
@@ -54,25 +59,41 @@ func runNodeAdd(ctx context.Context, a *app, opts nodeAddOptions, name string) e
 	if err != nil {
 		return err
 	}
+	for storage := range given {
+		if group.Mark != "" && storage != group.Mark {
+			return fmt.Errorf("%w: group %s is enabled for %s: leave out the storage options of %s", control.ErrUsage, group.Name, group.Mark, storage)
+		}
+	}
 	node := control.Node{Name: name, Address: cmp.Or(opts.address, name), Group: group.Name}
 	return a.change(ctx, opts.changeOptions, func(env *control.Env) control.Change {
 		if group.Mark != "" {
-			return a.changeNode(env, nodeChange{kind: nodeAdd, storage: group.Mark, node: node})
+			return a.changeNode(env, nodeChange{kind: nodeAdd, storage: group.Mark, node: node, options: given[group.Mark]})
 		}
-		return addNode(env, node)
+		return a.addNode(env, node, given)
 	})
 }
 
-func (o *nodeAddOptions) check(name string) error {
-	if o.readd && (o.group != "" || o.address != "") {
-		return fmt.Errorf("%w: --readd brings a node back as it is in the inventory: leave out --group and --address", control.ErrUsage)
+// check checks the flags, and returns the storage options that were given.
+func (o *nodeAddOptions) check(a *app, name string) (map[string]control.Values, error) {
+	switch {
+	case o.readd && (o.group != "" || o.address != ""):
+		return nil, fmt.Errorf("%w: --readd brings a node back as it is in the inventory: leave out --group and --address", control.ErrUsage)
+	case o.readd && len(o.storage) > 0:
+		return nil, fmt.Errorf("%w: --readd brings a node back as it is in the inventory: change its options first, cephctl node modify -S", control.ErrUsage)
 	}
 	if o.address != "" {
 		if err := checkAddress(o.address); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return checkName("node", name)
+	if err := checkName("node", name); err != nil {
+		return nil, err
+	}
+	given, err := a.parseStorage(o.storage)
+	if err != nil {
+		return nil, err
+	}
+	return given, a.checkPerNode(given)
 }
 
 // groupOf returns the group that a new node comes into.
@@ -86,18 +107,26 @@ func (o *nodeAddOptions) groupOf(c control.Cluster) (control.Group, error) {
 	return control.Group{}, fmt.Errorf("%w: there are %d groups: give --group", control.ErrUsage, len(c.Groups))
 }
 
-// addNode adds a node to a group that has nothing to do with storage.
-func addNode(env *control.Env, node control.Node) control.Change {
+// addNode adds a node, with storage options of its own, to a group that has nothing to do with storage.
+func (a *app) addNode(env *control.Env, node control.Node, options map[string]control.Values) control.Change {
 	return inventoryChange(env, "node-add", node.Name, "add node "+node.Name, func(plan *control.Plan, c control.Cluster, again bool) error {
-		if _, known := c.Node(node.Name); known {
-			if !again {
-				plan.Block(node.Name, "node-exists", "to bring it back: cephctl node add --readd "+node.Name, "is in the inventory already")
-			}
+		_, known := c.Node(node.Name)
+		if known && !again {
+			plan.Block(node.Name, "node-exists", "to bring it back: cephctl node add --readd "+node.Name, "is in the inventory already")
 			return nil
 		}
-		add(plan, "add", "put node "+node.Name+" into the inventory", "inventory: node "+node.Name+" at "+node.Address+" in group "+node.Group, func(ctx context.Context) error {
-			return env.Inventory.AddNode(ctx, node)
-		})
+		if !known {
+			add(plan, "add", "put node "+node.Name+" into the inventory", "inventory: node "+node.Name+" at "+node.Address+" in group "+node.Group, func(ctx context.Context) error {
+				return env.Inventory.AddNode(ctx, node)
+			})
+		}
+		for _, t := range a.storage {
+			if own := options[t.Name()]; len(own) > 0 {
+				if err := addNodeOptions(plan, env, t, node.Name, own); err != nil {
+					return err
+				}
+			}
+		}
 		return nil
 	})
 }

@@ -149,23 +149,25 @@ func (a *app) nodeOptions(env *control.Env, name string, given map[string]contro
 			default:
 				plan.Block(name, "node-options-in-use", "take it offline first: cephctl node modify --offline=yes "+name, "its daemons were made by these options of %s", t.Name())
 			}
-			if err := checkTogether(t, known.Options, map[string]map[string][]string{name: merged}); err != nil {
+			if err := addNodeOptions(plan, env, t, name, merged); err != nil {
 				return err
 			}
-			add(plan, "options "+t.Name(), "store the storage options of "+name, sentence(name, t, merged), func(context.Context) error {
-				return storeStorage(env.Store, t.Name(), func(s *state.Storage) { setNodeOptions(s, name, merged) })
-			})
 		}
 		return nil
 	})
 }
 
-func setNodeOptions(s *state.Storage, name string, values control.Values) {
-	if s.Nodes == nil {
-		s.Nodes = make(map[string]map[string][]string)
+// addNodeOptions adds a step that gives a node storage options of its own. The error says that they do not agree.
+func addNodeOptions(plan *control.Plan, env *control.Env, t control.StorageType, name string, options control.Values) error {
+	s, err := env.Store.Load()
+	if err != nil {
+		return err
 	}
-	s.Nodes[name] = values
-	if len(values) == 0 {
-		delete(s.Nodes, name)
+	if err := checkTogether(t, storageOf(s, t.Name()).Options, map[string]map[string][]string{name: options}); err != nil {
+		return err
 	}
+	add(plan, "options "+t.Name(), "store the storage options of "+name, sentence(name, t, options), func(context.Context) error {
+		return storeStorage(env.Store, t.Name(), func(s *state.Storage) { s.SetNode(name, options) })
+	})
+	return nil
 }

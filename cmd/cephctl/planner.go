@@ -9,6 +9,8 @@ type nodeChange struct {
 	storage string
 	// node is the node as the inventory has it, or as it is to be for one that is new to it.
 	node control.Node
+	// options are storage options of its own, for add.
+	options control.Values
 	// group and nodes are set for assign.
 	group string
 	nodes []string

@@ -82,21 +82,7 @@ func equalValues(a, b control.Values) bool { return maps.EqualFunc(a, b, slices.
 
 // sentence says what is stored, an option each.
 func sentence(owner string, t control.StorageType, values control.Values) string {
-	return "state: " + t.Name() + " on " + owner + ": " + optionWords(t, values, "only defaults")
-}
-
-// optionWords writes options as they are typed, in the order in which they are shown, or what none means.
-func optionWords(t control.Optioned, values control.Values, none string) string {
-	var words []string
-	for _, o := range t.Options() {
-		for _, v := range values[o.Name] {
-			words = append(words, o.Name+"="+v)
-		}
-	}
-	if len(words) == 0 {
-		return none
-	}
-	return strings.Join(words, ", ")
+	return "state: " + t.Name() + " on " + owner + ": " + control.OptionWords(t, values, "only defaults")
 }
 
 // storageInfo is what is known of a storage type, for the output.

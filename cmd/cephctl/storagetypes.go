@@ -30,7 +30,7 @@ func changeNode(env *control.Env, c nodeChange) control.Change {
 	s := cephstorage.New(env)
 	switch c.kind {
 	case nodeAdd:
-		return s.AddNode(c.node, "")
+		return s.AddNode(c.node, c.options, "")
 	case nodeReadd:
 		return s.Readd(c.node.Name, "")
 	case nodeOffline:

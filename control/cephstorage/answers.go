@@ -124,6 +124,13 @@ type poolInfo struct {
 	Applications map[string]any `json:"application_metadata"`
 }
 
+// isOfMgr tells whether a pool is the one that the mgr makes for itself: device_health_metrics, and .mgr since release 17.
+func (p *poolInfo) isOfMgr() bool {
+	_, old := p.Applications["mgr_devicehealth"]
+	_, mgr := p.Applications["mgr"]
+	return old || mgr
+}
+
 // osd returns the OSD with this id, or nil.
 func (m *osdMap) osd(id int) *osdInfo {
 	for i := range m.OSDs {

@@ -168,7 +168,7 @@ func checkDevices(plan *control.Plan, v *view, n *nodeView, fsid string, memory 
 func (n *nodeView) nameDevices() string {
 	modify := "cephctl node modify -S " + Name + ":disk=/dev/sdX " + n.Name
 	if n.entering {
-		return "add it to a group without storage first, then " + modify + ", and move it here: take it offline, cephctl group assign-nodes, cephctl node add --readd"
+		return "cephctl node add -S " + Name + ":disk=/dev/sdX " + n.Name
 	}
 	return modify
 }

@@ -243,7 +243,7 @@ func (b *builder) addMons() {
 // in the map that it knows, and end. One that has joined meanwhile, late, is left alone.
 func (b *builder) removeOldMon(n *nodeView) control.Step {
 	host := n.host()
-	step := b.removeStep(n.Node, "old mon "+host, "remove what is left of mon."+host, node.Removal{
+	step := b.removeStep(n, "old mon "+host, "remove what is left of mon."+host, node.Removal{
 		FSID: b.g.fsid, Daemons: []node.Daemon{{Role: node.RoleMon, ID: host}}, Data: true,
 	})
 	remove := step.Do

@@ -62,7 +62,7 @@ func (s *Storage) planDestroy(ctx context.Context, force bool, memory *control.M
 // isApart tells of a node that it does not answer, and need not: it has left the storage cluster before.
 func (n *nodeView) isApart() bool { return n.err != nil && n.Offline && n.Mark == "" }
 
-// checkImages adds a blocker for every pool that holds images.
+// checkImages adds a blocker for every pool that holds images, or may hold what nobody here knows of.
 func (b *builder) checkImages(ctx context.Context) {
 	if b.v.ceph == nil {
 		if b.v.cephErr != nil && !errors.Is(b.v.cephErr, errNoCluster) && !b.v.state.Initialised.IsZero() {
@@ -71,7 +71,11 @@ func (b *builder) checkImages(ctx context.Context) {
 		return
 	}
 	for _, p := range b.v.ceph.osds.Pools {
+		if p.isOfMgr() {
+			continue
+		}
 		if _, ok := p.Applications["rbd"]; !ok {
+			b.plan.Block("", "pool-not-rbd", "if its data is to be given up: --force", "pool %s is not one for RBD images, and may hold data", p.Name)
 			continue
 		}
 		images, err := b.images(ctx, p.Name)
@@ -97,13 +101,13 @@ func (b *builder) destroy() {
 			}
 		}
 		if len(removal.Daemons) > 0 || n.facts.Conf != nil && n.facts.Conf.FSID == b.g.fsid {
-			step := b.removeStep(n.Node, "destroy "+n.Name, "remove all daemons and their data", removal)
+			step := b.removeStep(n, "destroy "+n.Name, "remove all daemons and their data", removal)
 			step.Together = "destroy"
 			b.step(step)
 		}
 	}
 	if m := b.v.master; b.v.nodes[m.Name] == nil && m.facts.Conf != nil && m.facts.Conf.FSID == b.g.fsid {
-		b.step(b.removeStep(m.Node, "destroy master", "remove ceph.conf and the keyrings", node.Removal{FSID: b.g.fsid, Everything: true}))
+		b.step(b.removeStep(m, "destroy master", "remove ceph.conf and the keyrings", node.Removal{FSID: b.g.fsid, Everything: true}))
 	}
 	for _, n := range b.v.members(b.g.group) {
 		if n.Mark != "" {

@@ -57,6 +57,7 @@ var scenarios = []scenario{
 		s.nodes["node2"].Disks["/dev/sdb"].missing = true
 	}, func(s *sim) control.Change { return s.storage().ReplaceOSD(1, "/dev/sdc", "replace") }},
 	{"destroy", 3, initialised, func(s *sim) control.Change { return s.storage().Destroy(false, "destroy") }},
+	{"node add with disks", 3, initialised, addWithDisks},
 	{"pool create", 3, initialised, func(s *sim) control.Change {
 		return s.storage().CreatePool("two", "create", PoolOptions{Size: 2})
 	}},
@@ -65,6 +66,15 @@ var scenarios = []scenario{
 		s.locked(func() error { return s.env.Inventory.AddGroup(s.t.Context(), "other") })
 	}, func(s *sim) control.Change { return s.storage().Assign("other", []string{"node1"}, "assign") }},
 	{"node remove", 2, nil, func(s *sim) control.Change { return s.storage().RemoveNode("node2", "remove", RemoveOptions{}) }},
+}
+
+// addWithDisks adds a node that has other disks than the rest.
+func addWithDisks(s *sim) control.Change {
+	if s.nodes["node4"] == nil {
+		s.hardware(4)
+		s.nodes["node4"].Disks = map[string]*simDisk{"/dev/vdb": {stable: "/dev/vdb"}, "/dev/vdc": {stable: "/dev/vdc"}}
+	}
+	return s.storage().AddNode(s.inventoryNode(4), control.Values{OptionDisk: {"/dev/vdb", "/dev/vdc"}}, "add")
 }
 
 func initialised(s *sim) { s.must(s.init()) }

@@ -66,7 +66,7 @@ func (b *builder) removeMgr(l *leaving) {
 		return
 	}
 	mgr := node.Daemon{Role: node.RoleMgr, ID: l.host()}
-	b.step(b.removeStep(l.Node, "stop mgr "+l.host(), "stop mgr."+l.host(), node.Removal{FSID: b.g.fsid, Daemons: []node.Daemon{mgr}}))
+	b.step(b.removeStep(l.nodeView, "stop mgr "+l.host(), "stop mgr."+l.host(), node.Removal{FSID: b.g.fsid, Daemons: []node.Daemon{mgr}}))
 	b.step(b.forgetMgr(l.host()))
 	b.removeDaemons(l, "mgr "+l.host(), "remove mgr."+l.host(), mgr)
 }
@@ -96,7 +96,7 @@ func (b *builder) forgetMgr(host string) control.Step {
 
 // removeDaemons is a step on the leaving node that stops daemons and removes their data.
 func (b *builder) removeDaemons(l *leaving, id, title string, daemons ...node.Daemon) {
-	b.step(b.removeStep(l.Node, "remove "+id, title, node.Removal{FSID: b.g.fsid, Daemons: daemons, Data: true}))
+	b.step(b.removeStep(l.nodeView, "remove "+id, title, node.Removal{FSID: b.g.fsid, Daemons: daemons, Data: true}))
 }
 
 // configureRest writes the new list of mons to the nodes that stay.
@@ -162,7 +162,7 @@ func (b *builder) stopOSDs(l *leaving) {
 	if len(up) == 0 {
 		return
 	}
-	step := b.removeStep(l.Node, "stop "+l.Name, "stop "+names(up), node.Removal{FSID: b.g.fsid, Daemons: daemons(up)})
+	step := b.removeStep(l.nodeView, "stop "+l.Name, "stop "+names(up), node.Removal{FSID: b.g.fsid, Daemons: daemons(up)})
 	step.Commands = append([]string{cephLine(append([]string{"osd", "ok-to-stop"}, numbers(up)...))}, step.Commands...)
 	step.Check = func(ctx context.Context) error { return b.okToStop(ctx, up) }
 	b.step(step)
@@ -259,7 +259,7 @@ func (s *Storage) safeToDestroy(ctx context.Context, ids []int) error {
 // leave takes away what is left on the node, and marks it.
 func (b *builder) leave(l *leaving, kept bool) {
 	if !kept && l.Name != b.v.master.Name && (l.facts.Conf != nil || len(l.facts.Keyrings) > 0) {
-		b.step(b.removeStep(l.Node, "clean "+l.Name, "remove ceph.conf, the keyrings and what cephctl has put there",
+		b.step(b.removeStep(l.nodeView, "clean "+l.Name, "remove ceph.conf, the keyrings and what cephctl has put there",
 			node.Removal{FSID: b.g.fsid, Everything: true}))
 	}
 	mark := ""

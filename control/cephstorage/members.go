@@ -11,18 +11,24 @@ import (
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/state"
 )
 
+// newcomer is a node that is not in the inventory yet, with storage options of its own.
+type newcomer struct {
+	control.Node
+	options control.Values
+}
+
 // AddNode returns the change that adds a node to the inventory and, when its group is the storage group, to the Ceph
-// cluster.
-func (s *Storage) AddNode(n control.Node, command string) control.Change {
+// cluster, with storage options of its own.
+func (s *Storage) AddNode(n control.Node, options control.Values, command string) control.Change {
 	return control.Change{
 		Kind: "node-add", Target: n.Name, Command: command,
 		Plan: func(ctx context.Context, memory *control.Memory) (*control.Plan, error) {
-			return s.planAdd(ctx, n, memory)
+			return s.planAdd(ctx, newcomer{Node: n, options: options}, memory)
 		},
 	}
 }
 
-func (s *Storage) planAdd(ctx context.Context, n control.Node, memory *control.Memory) (*control.Plan, error) {
+func (s *Storage) planAdd(ctx context.Context, n newcomer, memory *control.Memory) (*control.Plan, error) {
 	plan := &control.Plan{Title: "add node " + n.Name}
 	cluster, err := s.env.Inventory.Cluster(ctx)
 	if err != nil {
@@ -47,7 +53,10 @@ func (s *Storage) planAdd(ctx context.Context, n control.Node, memory *control.M
 	b := &builder{Storage: s, v: v, plan: plan}
 	if !exists {
 		v.nodes[n.Name].entering = true
-		b.step(b.enter(n))
+		b.step(b.enter(n.Node))
+	}
+	if len(n.options) > 0 {
+		b.step(b.rememberOptions(n.Name, v.state.Nodes[n.Name]))
 	}
 	return plan, b.join(v.nodes[n.Name], memory)
 }
@@ -63,6 +72,17 @@ func (b *builder) enter(n control.Node) control.Step {
 				return nil // by the run that was interrupted here
 			}
 			return err
+		},
+	}
+}
+
+// rememberOptions is a step that gives a node storage options of its own.
+func (b *builder) rememberOptions(name string, options control.Values) control.Step {
+	return control.Step{
+		ID: "options " + name, Node: b.v.master.Name, Title: "store the storage options of " + name,
+		Commands: []string{"state: " + Name + " on " + name + ": " + control.OptionWords(Type{}, options, "")},
+		Do: func(context.Context, func(string)) error {
+			return b.remember(func(st *state.Storage) { st.SetNode(name, options) })
 		},
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/node"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/state"
 )
@@ -140,6 +141,35 @@ func TestVerify(t *testing.T) {
 	}
 }
 
+// TestVerifyOffline finds daemons that somebody has started on a node that is offline, and none on one that is off.
+func TestVerifyOffline(t *testing.T) {
+	s := grown(t, 4)
+	s.must(s.offline("node2"))
+	if found, err := s.storage().Verify(t.Context()); err != nil || len(found) > 0 {
+		t.Errorf("of a node that is offline: %+v, %v", found, err)
+	}
+	s.nodes["node2"].Daemons["osd.1"] = &simDaemon{Daemon: node.Daemon{Role: node.RoleOSD, ID: "1"}, Active: true, fsid: s.fsid}
+	found, err := s.storage().Verify(t.Context())
+	want := Finding{"node2", SeverityError, "is offline, and has daemons that run or start at the next boot: osd.1", "cephctl node modify --offline=yes node2"}
+	if err != nil || !slices.Contains(found, want) {
+		t.Errorf("want %+v in %+v, %v", want, found, err)
+	}
+	s.nodes["node2"].down = true
+	if found, err = s.storage().Verify(t.Context()); err != nil || len(found) > 0 {
+		t.Errorf("of a node that is off: %+v, %v", found, err)
+	}
+}
+
+func TestAddWithOptions(t *testing.T) {
+	s := grown(t, 3)
+	s.must(addWithDisks(s))
+	equal(t, "options", control.Values{OptionDisk: {"/dev/vdb", "/dev/vdc"}}, s.load().Storage[Name].Nodes["node4"])
+	equal(t, "OSDs", 5, len(s.osds))
+	if found, err := s.storage().Verify(t.Context()); err != nil || len(found) > 0 {
+		t.Errorf("afterwards: %+v, %v", found, err)
+	}
+}
+
 // TestWithoutKey says on a host that is not the master what is lacking, and not that all is well.
 func TestWithoutKey(t *testing.T) {
 	s := newSim(t, 1, nil)
@@ -261,7 +291,7 @@ func TestUnknown(t *testing.T) {
 		s.readd("none"), s.offline("none"), s.storage().RemoveDead("none", "dead"),
 		s.storage().RemoveNode("none", "remove", RemoveOptions{}), s.storage().Assign("default", []string{"none"}, "assign"),
 		s.storage().Assign("none", []string{"node1"}, "assign"),
-		s.storage().AddNode(control.Node{Name: "x", Group: "none"}, "add"),
+		s.storage().AddNode(control.Node{Name: "x", Group: "none"}, nil, "add"),
 	} {
 		if _, err := s.try(change); !errors.Is(err, control.ErrUnknown) {
 			t.Errorf("%s: want %v, got %v", change.Kind, control.ErrUnknown, err)

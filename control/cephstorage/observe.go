@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -56,14 +58,14 @@ type cephView struct {
 
 // observe looks at the inventory, at the nodes that are chosen, and at the cluster. Further nodes are treated as if they
 // were in the inventory. Only what makes any plan impossible is an error.
-func (s *Storage) observe(ctx context.Context, choose func(control.Node, state.Storage) bool, further ...control.Node) (*view, error) {
+func (s *Storage) observe(ctx context.Context, choose func(control.Node, state.Storage) bool, further ...newcomer) (*view, error) {
 	cluster, err := s.env.Inventory.Cluster(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read the inventory: %w", err)
 	}
 	for _, n := range further {
 		if _, ok := cluster.Node(n.Name); !ok {
-			cluster.Nodes = append(cluster.Nodes, n)
+			cluster.Nodes = append(cluster.Nodes, n.Node)
 		}
 	}
 	// In the order that they will have once they are in the inventory: a plan that goes on places the same.
@@ -75,6 +77,12 @@ func (s *Storage) observe(ctx context.Context, choose func(control.Node, state.S
 	v := &view{cluster: cluster, nodes: map[string]*nodeView{}}
 	if own := st.Storage[Name]; own != nil {
 		v.state = *own
+	}
+	for _, n := range further {
+		if len(n.options) > 0 {
+			v.state.Nodes = maps.Clone(v.state.Nodes) // the state is not ours
+			v.state.SetNode(n.Name, control.Merge(v.state.Nodes[n.Name], n.options))
+		}
 	}
 	for _, n := range cluster.Nodes {
 		if choose(n, v.state) {
@@ -185,6 +193,17 @@ func (v *view) members(group string) []*nodeView {
 		}
 	}
 	return out
+}
+
+// osds are the OSDs that were found on the node.
+func (n *nodeView) osds() []node.OSD {
+	var osds []node.OSD
+	for _, d := range n.facts.Daemons {
+		if id, err := strconv.Atoi(d.ID); d.Role == node.RoleOSD && err == nil {
+			osds = append(osds, node.OSD{ID: id, UUID: d.UUID, Device: d.Device, Backend: d.Backend})
+		}
+	}
+	return osds
 }
 
 // host is the name that a node has for Ceph: its short host name.

@@ -81,8 +81,7 @@ var refusals = []refusal{
 		"node1: no option names a device of this node: cephctl node modify -S ceph:disk=/dev/sdX node1",
 		"node2: no option names a device of this node: cephctl node modify -S ceph:disk=/dev/sdX node2",
 		"node3: no option names a device of this node: cephctl node modify -S ceph:disk=/dev/sdX node3",
-		"node4: no option names a device of this node: add it to a group without storage first, then cephctl node modify -S ceph:disk=/dev/sdX node4, " +
-			"and move it here: take it offline, cephctl group assign-nodes, cephctl node add --readd",
+		"node4: no option names a device of this node: cephctl node add -S ceph:disk=/dev/sdX node4",
 	}},
 	{"no-device", 4, true, func(s *sim) {
 		delete(s.nodes["node2"].Daemons, "osd.1")
@@ -255,6 +254,9 @@ var refusals = []refusal{
 	{"pool-not-rbd", 3, true, func(s *sim) { s.pools[0].Apps = []string{"cephfs"} }, func(s *sim) control.Change {
 		return s.storage().RemovePool("rbd", "remove")
 	}, []string{"pool rbd is not one for RBD images: remove it with Ceph's own commands if that is right"}},
+	{"pool-not-rbd", 3, true, func(s *sim) { s.pools[0].Apps = []string{"cephfs"} }, func(s *sim) control.Change {
+		return s.storage().Destroy(false, "destroy")
+	}, []string{"pool rbd is not one for RBD images, and may hold data: if its data is to be given up: --force"}},
 	{"operation-pending", 3, false, func(s *sim) {
 		s.locked(func() error {
 			return s.store.Update(func(st *state.State) error {

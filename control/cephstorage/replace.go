@@ -244,13 +244,7 @@ func (b *builder) rememberDevice(r *replacement, options settings) control.Step 
 		Commands: []string{"state: disk of node " + r.Name},
 		Do: func(context.Context, func(string)) error {
 			return b.remember(func(st *state.Storage) {
-				if st.Nodes == nil {
-					st.Nodes = map[string]map[string][]string{}
-				}
-				if st.Nodes[r.Name] == nil {
-					st.Nodes[r.Name] = map[string][]string{}
-				}
-				st.Nodes[r.Name]["disk"] = disks
+				st.SetNode(r.Name, control.Merge(st.Nodes[r.Name], control.Values{OptionDisk: disks}))
 			})
 		},
 	}

@@ -250,7 +250,7 @@ func (s *sim) add(number int) control.Change {
 	if n == nil {
 		s.hardware(number)
 	}
-	return s.storage().AddNode(s.inventoryNode(number), "cephctl node add "+nodeName(number))
+	return s.storage().AddNode(s.inventoryNode(number), nil, "cephctl node add "+nodeName(number))
 }
 
 func (s *sim) load() *state.State {

@@ -51,11 +51,11 @@ func (s *Storage) initStep(n control.Node, id, title string, known node.Object, 
 }
 
 // removeStep is a step that stops daemons on a node and, when the removal says so, takes away their data.
-func (s *Storage) removeStep(n control.Node, id, title string, removal node.Removal) control.Step {
+func (s *Storage) removeStep(n *nodeView, id, title string, removal node.Removal) control.Step {
 	return control.Step{
-		ID: id, Node: n.Name, Title: title, Commands: node.RemoveCommands(removal, nil),
+		ID: id, Node: n.Name, Title: title, Commands: node.RemoveCommands(removal, n.osds()),
 		Do: func(ctx context.Context, progress func(string)) error {
-			return s.call(ctx, n, nodeTimeout, node.ActionRemove, removal, nil, progress)
+			return s.call(ctx, n.Node, nodeTimeout, node.ActionRemove, removal, nil, progress)
 		},
 	}
 }

@@ -35,7 +35,7 @@ func (s *Storage) Verify(ctx context.Context) ([]Finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	v, err := s.observe(ctx, func(n control.Node, _ state.Storage) bool { return !n.Offline })
+	v, err := s.observe(ctx, func(control.Node, state.Storage) bool { return true })
 	if err != nil {
 		return nil, err
 	}
@@ -104,10 +104,13 @@ func (s *Storage) verifyNodes(f *findings, v *view) {
 	for _, n := range v.cluster.Nodes {
 		seen := v.nodes[n.Name]
 		switch {
-		case seen == nil:
-			continue
+		case n.Offline && seen.err != nil:
+			continue // as it may be
 		case seen.err != nil:
 			f.add(n.Name, SeverityError, "", "%v", seen.err)
+			continue
+		case n.Offline:
+			verifyOffline(f, v, seen)
 			continue
 		}
 		s.verifyMarks(f, v, seen)
@@ -129,6 +132,19 @@ func (s *Storage) verifyNodes(f *findings, v *view) {
 	}
 	if _, err := os.Stat(s.path(monKeyringPath)); err == nil && !v.state.Initialised.IsZero() {
 		f.add(v.master.Name, SeverityWarning, "rm "+monKeyringPath, "the first keys still lie in %s", monKeyringPath)
+	}
+}
+
+// verifyOffline looks for daemons that run on a node which is offline, or will at its next boot.
+func verifyOffline(f *findings, v *view, n *nodeView) {
+	var running []node.DaemonFacts
+	for _, d := range n.facts.Daemons {
+		if (d.Active == "active" || d.Enabled) && v.state.ID != "" && d.FSID == v.state.ID {
+			running = append(running, d)
+		}
+	}
+	if len(running) > 0 {
+		f.add(n.Name, SeverityError, "cephctl node modify --offline=yes "+n.Name, "is offline, and has daemons that run or start at the next boot: %s", daemonNames(running))
 	}
 }
 

@@ -38,6 +38,17 @@ type Storage struct {
 	Initialised time.Time `json:"initialised,omitzero"`
 }
 
+// SetNode sets the options that a node has of its own; without any it has the cluster's.
+func (s *Storage) SetNode(name string, options map[string][]string) {
+	if s.Nodes == nil {
+		s.Nodes = make(map[string]map[string][]string)
+	}
+	s.Nodes[name] = options
+	if len(options) == 0 {
+		delete(s.Nodes, name)
+	}
+}
+
 // Operation is a change under way, so that the same command can go on after it was interrupted, and no other begins.
 type Operation struct {
 	// Kind and Target tell it from others, for example "offline" and "node3".
