@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"syscall"
@@ -68,9 +69,14 @@ func (e interrupted) Error() string { return "interrupted: " + e.error.Error() }
 
 // tell says what went wrong, unless the output has said it already.
 func tell(w io.Writer, err error) {
-	if err != nil && !errors.Is(err, errChanges) && !errors.As(err, new(levelError)) {
-		fmt.Fprintf(w, "%s: %v\n", program, err)
+	if err == nil || errors.Is(err, errChanges) || errors.As(err, new(levelError)) {
+		return
 	}
+	cure := ""
+	if errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0 {
+		cure = ": run it as root"
+	}
+	fmt.Fprintf(w, "%s: %v%s\n", program, err, cure)
 }
 
 func exitCode(err error) int {

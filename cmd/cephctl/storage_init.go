@@ -41,6 +41,9 @@ before anything is changed anywhere. Run again, it does what is still lacking.
 }
 
 func runStorageInit(ctx context.Context, a *app, opts storageInitOptions, group string) error {
+	if opts.storage == "" {
+		return fmt.Errorf("%w: give the storage type: -s %s", control.ErrUsage, strings.Join(a.storageNames(), " or "))
+	}
 	if !slices.Contains(a.storageNames(), opts.storage) {
 		return fmt.Errorf("%w: no storage type is called %q; there is %s", control.ErrUsage, opts.storage, strings.Join(a.storageNames(), ", "))
 	}

@@ -83,7 +83,7 @@ func checkConf(plan *control.Plan, n *nodeView, fsid string) {
 		plan.Block(n.Name, "foreign-conf", "nothing is overwritten; if nobody needs it, move it away",
 			"%s is there and names no fsid, or can't be read", defaultConfig)
 	default:
-		plan.Block(n.Name, "foreign-conf", "nothing is overwritten; if that cluster is gone, move the file away",
+		plan.Block(n.Name, "foreign-conf", "nothing is overwritten; if that cluster is gone, move the file away; if it is this one, of which the state was lost: cephctl storage restore",
 			"%s belongs to another Ceph cluster (fsid %s)", defaultConfig, c.FSID)
 	}
 }

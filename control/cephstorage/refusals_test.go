@@ -48,7 +48,8 @@ func warn(name, severity, message string) func(*sim) {
 	}
 }
 
-const foreignConf = "/etc/ceph/ceph.conf belongs to another Ceph cluster (fsid " + otherFSID + "): nothing is overwritten; if that cluster is gone, move the file away"
+const foreignConf = "/etc/ceph/ceph.conf belongs to another Ceph cluster (fsid " + otherFSID + "): nothing is overwritten; if that cluster is gone, move the file away; " +
+	"if it is this one, of which the state was lost: cephctl storage restore"
 
 var refusals = []refusal{
 	{"node-unreachable", 3, false, down("node2"), initChange, []string{"node2: reach node2: unreachable"}},

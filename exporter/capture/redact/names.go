@@ -9,7 +9,7 @@ import (
 
 // hostFields are fields whose value is the name of a host.
 var hostFields = map[string]bool{
-	"hostname": true, "container_hostname": true, "host": true, "host_name": true, "nodename": true,
+	"hostname": true, "container_hostname": true, "container_name": true, "host": true, "host_name": true, "nodename": true,
 	"node_name": true, "node": true, "primary_node": true,
 }
 
