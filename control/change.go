@@ -75,7 +75,7 @@ func (e *Env) Execute(ctx context.Context, change Change, ui UI) (*Plan, error) 
 	op := st.Operation
 	switch {
 	case op == nil:
-		op = &state.Operation{Kind: change.Kind, Target: change.Target, Command: change.Command, Started: time.Now().UTC(), By: whoami()}
+		op = &state.Operation{Kind: change.Kind, Target: change.Target, Command: change.Command, Started: time.Now().UTC(), By: whoami(), Unattended: e.Unattended}
 	case !isSame(op, change):
 		return pending(change, op), ErrBlocked
 	default:

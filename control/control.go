@@ -119,6 +119,8 @@ type Env struct {
 	Version string
 	// Parallel is how many nodes are worked on at once.
 	Parallel int
+	// Unattended tells that nobody has typed the command.
+	Unattended bool
 	// Points, when set, is told how far each step is: "begin", "effect" when it has taken effect and is not yet
 	// remembered, "done". Tests kill the process there.
 	Points func(where, step string)

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/user"
+	"slices"
 	"time"
 
 	"github.com/prometheus/common/version"
@@ -81,7 +82,10 @@ func (a *app) close() {
 }
 
 // command returns what was typed, to be typed again.
-func (a *app) command() string { return run.Quote(append([]string{program}, a.args...)) }
+func (a *app) command() string {
+	typed := slices.DeleteFunc(slices.Clone(a.args), func(arg string) bool { return arg == "--"+unattended })
+	return run.Quote(append([]string{program}, typed...))
+}
 
 func userName() string {
 	if u, err := user.Current(); err == nil {

@@ -34,6 +34,8 @@ type config struct {
 	NodeTimeout time.Duration
 	LogFile     string
 	LogLevel    string
+	// Unattended is the hidden flag of what hooks begin.
+	Unattended bool
 
 	flags *pflag.FlagSet
 	level slog.Level
@@ -51,6 +53,9 @@ type ganetiConfig struct {
 func (c *ganetiConfig) certificate() string {
 	return cmp.Or(c.Certificate, filepath.Join(c.Dir, "rapi.pem"))
 }
+
+// unattended is the name of the hidden flag.
+const unattended = "unattended"
 
 // rules say how the flags become keys and variables.
 func rules() *settings.Rules {
@@ -87,6 +92,8 @@ func (c *config) register(f *pflag.FlagSet) {
 	f.DurationVar(&c.NodeTimeout, "node-timeout", 10*time.Second, "how long a node may take to let ssh in")
 	f.StringVar(&c.LogFile, "log.file", "/var/log/cephctl.log", "file that tells what was run where, a line of JSON each; none when empty")
 	f.StringVar(&c.LogLevel, "log.level", "info", "lowest level that is logged: debug, info, warn or error")
+	f.BoolVar(&c.Unattended, unattended, false, "nobody has typed this")
+	_ = f.MarkHidden(unattended) // fails without such a flag only
 	c.flags = f
 }
 

@@ -59,6 +59,9 @@ func (c *config) inventory(site *ganeti.Site, store control.Store, runner contro
 	return ganeti.New(site, ganeti.NewRAPI(c.Ganeti.Address, credentials, trust), runner), nil
 }
 
+// stateFile is the path of what has to be remembered.
+func (c *config) stateFile() string { return filepath.Join(c.StateDir, "state.json") }
+
 // environment returns what plans are made and carried out with.
 func (a *app) environment(log *slog.Logger) (*control.Env, error) {
 	c := &a.config
@@ -70,7 +73,7 @@ func (a *app) environment(log *slog.Logger) (*control.Env, error) {
 	if err != nil {
 		return nil, err
 	}
-	store := state.NewFile(filepath.Join(c.StateDir, "state.json"))
+	store := state.NewFile(c.stateFile())
 	runner := &run.Runner{Log: log, Host: host}
 	inventory, err := c.inventory(site, store, runner, host)
 	if err != nil {
@@ -95,6 +98,8 @@ func (a *app) environment(log *slog.Logger) (*control.Env, error) {
 		Version:   version.Version,
 		Parallel:  c.Parallel,
 		Points:    points(),
+
+		Unattended: c.Unattended,
 	}, nil
 }
 

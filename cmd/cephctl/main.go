@@ -69,7 +69,7 @@ func (e interrupted) Error() string { return "interrupted: " + e.error.Error() }
 
 // tell says what went wrong, unless the output has said it already.
 func tell(w io.Writer, err error) {
-	if err == nil || errors.Is(err, errChanges) || errors.As(err, new(levelError)) {
+	if err == nil || errors.Is(err, errChanges) || errors.Is(err, errVeto) || errors.As(err, new(levelError)) {
 		return
 	}
 	cure := ""

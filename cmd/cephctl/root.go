@@ -47,7 +47,10 @@ flag wins over the environment, that over the file, that over the default.
 		newLoopbackCommand(a),
 		newRulesCommand(a),
 		newDashboardsCommand(a),
+		newPrometheusCommand(a),
+		newHooksCommand(a),
 		newNodeAgentCommand(a),
+		newGanetiHookCommand(a),
 	)
 	completeValues(cmd, "output", outputs...)
 	completeValues(cmd, "inventory", inventories...)

@@ -6,6 +6,7 @@ import (
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/agent"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/cephstorage"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/guest"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/hooks"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/loopcheck"
 )
 
@@ -22,6 +23,7 @@ func agentHandlers(runner control.Runner, host string) map[string]agent.Handler 
 			cephstorage.TemplateName: cephstorage.NewDiskHost(runner),
 		}},
 		loopcheck.Name: loopcheck.Host{Name: host},
+		hooks.Name:     hooks.Host{},
 	}
 }
 

@@ -116,9 +116,8 @@ func (c *cephView) hostAt(ip string) string {
 	return ""
 }
 
-// proveDead adds the reasons why a node is not dead.
-func (b *builder) proveDead(l *leaving) {
-	c := b.v.ceph
+// alive lists what the cluster says of the mon and the OSDs of a node that live.
+func (c *cephView) alive(l *leaving) []string {
 	var alive []string
 	if slices.Contains(c.quorum.Names, l.host()) {
 		alive = append(alive, "mon."+l.host()+" is in quorum")
@@ -128,7 +127,33 @@ func (b *builder) proveDead(l *leaving) {
 			alive = append(alive, osdName(id)+" is up")
 		}
 	}
-	if slices.Contains(c.mgrs.names(), l.host()) {
+	return alive
+}
+
+// IsDown tells whether the cluster lives without the mon and the OSDs of a node already, so that nothing is lost by what becomes of
+// it. When nobody can tell, it returns an error.
+func (s *Storage) IsDown(ctx context.Context, name string) (bool, error) {
+	v, err := s.observe(ctx, func(n control.Node, _ state.Storage) bool { return n.Name == name })
+	if err != nil {
+		return false, err
+	}
+	n := v.nodes[name]
+	switch {
+	case n == nil:
+		return false, fmt.Errorf("node %s: %w", name, control.ErrUnknown)
+	case v.ceph == nil:
+		return false, v.cephErr
+	case n.err != nil:
+		n.facts.Host = v.ceph.hostAt(n.Address)
+	}
+	b := &builder{Storage: s, v: v}
+	return len(v.ceph.alive(b.leavingOf(n))) == 0, nil
+}
+
+// proveDead adds the reasons why a node is not dead.
+func (b *builder) proveDead(l *leaving) {
+	alive := b.v.ceph.alive(l)
+	if slices.Contains(b.v.ceph.mgrs.names(), l.host()) {
 		alive = append(alive, "mgr."+l.host()+" is in the mgr map")
 	}
 	if len(alive) > 0 {
@@ -136,7 +161,7 @@ func (b *builder) proveDead(l *leaving) {
 			"does not answer, but is not dead: %s", strings.Join(alive, ", "))
 	}
 	if l.mon {
-		if text := c.quorum.losing(l.host(), nil); text != "" {
+		if text := b.v.ceph.quorum.losing(l.host(), nil); text != "" {
 			b.plan.Block(l.Name, "mon-majority", "bring the other mons back first", "%s", text)
 		}
 	}

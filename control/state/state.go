@@ -56,6 +56,8 @@ type Operation struct {
 	Target string `json:"target"`
 	// Command is what to type to go on.
 	Command string `json:"command"`
+	// Unattended tells that nobody has typed it: a hook of Ganeti's has begun it, and its watcher goes on with it.
+	Unattended bool `json:"unattended,omitempty"`
 	// Started is when it began, By who began it, as "root@node1".
 	Started time.Time `json:"started"`
 	By      string    `json:"by"`

@@ -8,7 +8,7 @@ import (
 // TestGaneti has Ganeti keep the nodes: cephctl reads and marks them there, and makes the storage cluster of them.
 func TestGaneti(t *testing.T) {
 	t.Parallel() // most of the time, daemons are waited for
-	s := newSite(t, 2, 1)
+	s := newSite(t, 1)
 	s.ganeti()
 
 	s.fails(1, `write "USER PASSWORD" into it`, "node", "list")
@@ -28,11 +28,11 @@ func TestGaneti(t *testing.T) {
 	s.do("group", "add", "spare")
 	s.do("node", "modify", "--offline=yes", "node2.lab")
 	s.do("group", "assign-nodes", "spare", "node2.lab")
-	expect(t, s.master, "gnt-node list --no-headers --separator=: -o name,group,offline", "node1.lab:default:N\nnode2.lab:spare:Y")
+	expect(t, s.master, "gnt-node list --no-headers --separator=: -o name,group,offline", "node1.lab:default:N\nnode2.lab:spare:Y\nnode3.lab:default:N")
 	s.do("group", "assign-nodes", "default", "node2.lab")
 	s.do("node", "add", "--readd", "node2.lab")
 	s.do("group", "remove", "spare")
-	expect(t, s.master, "gnt-node list --no-headers --separator=: -o name,group,offline", "node1.lab:default:N\nnode2.lab:default:N")
+	expect(t, s.master, "gnt-node list --no-headers --separator=: -o name,group,offline", "node1.lab:default:N\nnode2.lab:default:N\nnode3.lab:default:N")
 
 	s.do("cluster", "init", "-S", "ceph:osd_backend=raw,size=2,osd_memory_target=1G,host_reserve=512M")
 	for _, node := range s.List() {
@@ -41,10 +41,12 @@ func TestGaneti(t *testing.T) {
 	init := []string{"storage", "init-distributed-storage", "-s", "ceph", "default"}
 	s.do(init...)
 	s.quiet()
-	s.wantCluster(1, 2)
+	s.wantCluster(3, 3)
 	s.nothingToDo(init...)
 	expect(t, s.master, "gnt-node list --no-headers -o tags; gnt-group list-tags default",
-		"distributed-storage:ceph\ndistributed-storage:ceph\ndistributed-storage:ceph")
+		strings.TrimSuffix(strings.Repeat("distributed-storage:ceph\n", 4), "\n"))
+
+	t.Run("hooks", s.testHooks)
 }
 
 // fails runs cephctl on the master, which has to fail with an exit code and these words.

@@ -27,10 +27,10 @@ type site struct {
 	disks map[string][]string
 }
 
-// newSite starts nodes with disks of 3 GiB and installs cephctl, which can be told to kill itself.
-func newSite(t *testing.T, count, disks int) *site {
+// newSite starts three nodes with disks of 3 GiB and installs cephctl, which can be told to kill itself.
+func newSite(t *testing.T, disks int) *site {
 	t.Helper()
-	return newSiteOf(t, lab.NodesOptions{Count: count}, disks)
+	return newSiteOf(t, lab.NodesOptions{Count: 3}, disks)
 }
 
 // newSiteOf does so with nodes of another kind.

@@ -1,0 +1,306 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/hooks"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/state"
+)
+
+// vetoTimeout bounds what Ganeti has to wait for before it may go on, or may not.
+const vetoTimeout = 45 * time.Second
+
+func newGanetiHookCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:    hooks.Command + " HOOK",
+		Short:  "Say whether Ganeti may do what it is about to do, or follow what it has done",
+		Args:   arguments(1, 1, "the name of the hook"),
+		Hidden: true,
+		RunE:   func(cmd *cobra.Command, args []string) error { return runGanetiHook(cmd.Context(), a, args[0]) },
+	}
+}
+
+// veto is why Ganeti may not do what it is about to do. Ganeti shows the one line of it.
+type veto string
+
+// Error returns the line.
+func (v veto) Error() string { return string(v) }
+
+// runGanetiHook does the work of a hook. Only the master's counts, and only where there is a storage cluster.
+func runGanetiHook(ctx context.Context, a *app, hook string) error {
+	event, err := hooks.ReadEvent(hook, os.Environ())
+	if err != nil {
+		return fmt.Errorf("%w: %w", control.ErrUsage, err)
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return fmt.Errorf("find the name of this host: %w", err)
+	}
+	site, err := a.config.site()
+	if err != nil || site == nil || site.CheckMaster(host) != nil || !a.pausedUntil().IsZero() {
+		return err
+	}
+	st, err := state.NewFile(a.config.stateFile()).Load()
+	if err != nil || !isStorageSite(st) || st.Operation != nil && st.Operation.Target == event.Node {
+		return err // nothing to take care of, or what Ganeti does is a step of cephctl's own
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, vetoTimeout, fmt.Errorf("no answer within %s", vetoTimeout))
+	defer cancel()
+	env, err := a.open(true)
+	if err != nil {
+		return a.endHook(event, vetoOf(nil, err))
+	}
+	err = a.follow(ctx, env, event, st)
+	env.Log.Info("hook", "hook", hook, "op", event.OpCode, "node", event.Node, "group", event.Group, "error", err)
+	return a.endHook(event, err)
+}
+
+// endHook says why Ganeti may not go on, in the one line that it shows.
+func (a *app) endHook(event hooks.Event, err error) error {
+	if no := veto(""); errors.As(err, &no) && event.MayRefuse() {
+		fmt.Fprintln(a.out, hooks.Line(string(no)))
+		return errVeto
+	}
+	return err
+}
+
+// errVeto ends a hook that has said why.
+var errVeto = errors.New("refused")
+
+// follow does what an event asks for. A veto is an error.
+func (a *app) follow(ctx context.Context, env *control.Env, event hooks.Event, st *state.State) error {
+	switch event.Hook {
+	case "node-modify-pre":
+		return a.beforeModify(ctx, env, event)
+	case "node-modify-post":
+		if event.Offline != nil && *event.Offline {
+			return a.afterOffline(ctx, env, event.Node)
+		}
+	case "node-add-post":
+		return a.afterAdd(ctx, env, event.Node)
+	case "node-remove-pre":
+		return a.beforeNode(ctx, env, event.Node, nodeRemove)
+	case "group-remove-pre", "group-rename-pre":
+		return beforeGroup(ctx, env, event)
+	case "config-update-post":
+		if event.OpCode == "OP_GROUP_ASSIGN_NODES" {
+			return logMoved(ctx, env)
+		}
+	case "cluster-verify-post":
+		return tellFindings(ctx, env)
+	case hooks.Watcher:
+		return errors.Join(keepGuard(ctx, env), resume(ctx, env, st))
+	}
+	return nil
+}
+
+// isStorageSite tells whether there is a storage group.
+func isStorageSite(st *state.State) bool {
+	for _, known := range st.Storage {
+		if known.Group != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// beforeModify judges what becomes of a node's flag offline.
+func (a *app) beforeModify(ctx context.Context, env *control.Env, event hooks.Event) error {
+	switch {
+	case event.Offline == nil:
+		return nil
+	case *event.Offline:
+		return a.beforeNode(ctx, env, event.Node, nodeOffline)
+	}
+	plan, err := env.Preview(ctx, setOnline(env, event.Node))
+	return vetoOf(plan, err)
+}
+
+// beforeNode refuses what cephctl itself would refuse to do with a node of a storage group. A node whose daemons are down
+// already may always go offline.
+func (a *app) beforeNode(ctx context.Context, env *control.Env, name string, kind changeKind) error {
+	c, err := env.Inventory.Cluster(ctx)
+	if err != nil {
+		return veto("cephctl can't tell whether " + name + " may go: " + err.Error() + ": if it may: cephctl hooks pause --for 10m")
+	}
+	n, ok := c.Node(name)
+	storage := storageMark(c, n)
+	if !ok || storage == "" {
+		return nil
+	}
+	plan, err := env.Preview(ctx, a.changeNode(env, nodeChange{kind: kind, storage: storage, node: n}))
+	refused := vetoOf(plan, err)
+	if refused == nil || kind != nodeOffline {
+		return refused
+	}
+	if down, err := clusterOf(env).IsDown(ctx, name); err == nil && down {
+		return nil
+	}
+	return refused
+}
+
+// vetoOf makes a veto of the blockers of a plan, or of what has kept it from being made.
+func vetoOf(plan *control.Plan, err error) error {
+	if err != nil {
+		return veto("cephctl can't tell whether this is safe: " + err.Error() + ": if it is: cephctl hooks pause --for 10m")
+	}
+	var lines []string
+	for _, b := range plan.Blockers {
+		lines = append(lines, b.String())
+	}
+	if len(lines) == 0 {
+		return nil
+	}
+	return veto("cephctl: " + strings.Join(lines, "; "))
+}
+
+// afterOffline takes the daemons of a node away that has gone offline.
+func (a *app) afterOffline(ctx context.Context, env *control.Env, name string) error {
+	c, err := env.Inventory.Cluster(ctx)
+	if err != nil {
+		return err
+	}
+	if n, ok := c.Node(name); !ok || storageMark(c, n) == "" {
+		return nil
+	}
+	return later(ctx, env, "offline-"+name, "node", "modify", "--offline=yes", "--yes", name)
+}
+
+// afterAdd gives a node that has come, or come back, the hooks, and in the storage group its daemons.
+func (a *app) afterAdd(ctx context.Context, env *control.Env, name string) error {
+	c, err := env.Inventory.Cluster(ctx)
+	if err != nil {
+		return err
+	}
+	if err := later(ctx, env, "hooks-"+name, "hooks", "install", name); err != nil {
+		return err
+	}
+	n, ok := c.Node(name)
+	if g, _ := c.Group(n.Group); !ok || g.Mark == "" {
+		return nil
+	}
+	return later(ctx, env, "readd-"+name, "node", "add", "--readd", name)
+}
+
+// later runs cephctl as a transient unit of systemd: Ganeti does not wait for it. One that runs already is enough.
+func later(ctx context.Context, env *control.Env, name string, args ...string) error {
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this program: %w", err)
+	}
+	unit := "cephctl-" + name + ".service"
+	if _, err := env.Runner.Run(ctx, nil, "systemctl", "is-active", "--quiet", unit); err == nil {
+		return nil
+	}
+	argv := []string{"systemd-run", "--quiet", "--collect", "--no-block", "--unit=" + unit, "--", self, "--unattended"}
+	if _, err := env.Runner.Run(ctx, nil, append(argv, args...)...); err != nil {
+		return fmt.Errorf("go on in the background: %w", err)
+	}
+	return nil
+}
+
+// beforeGroup keeps the storage group, and its name.
+func beforeGroup(ctx context.Context, env *control.Env, event hooks.Event) error {
+	c, err := env.Inventory.Cluster(ctx)
+	if err != nil {
+		return veto("cephctl can't tell whether " + event.Group + " is the storage group: " + err.Error() + ": if it is not: cephctl hooks pause --for 10m")
+	}
+	if g, ok := c.Group(event.Group); ok && g.Mark != "" {
+		return veto("cephctl: group " + g.Name + " is the storage group: take the storage cluster down first: cephctl storage destroy")
+	}
+	return nil
+}
+
+// logMoved writes down which nodes are where they should not be after gnt-group assign-nodes, which no hook can refuse.
+func logMoved(ctx context.Context, env *control.Env) error {
+	c, err := env.Inventory.Cluster(ctx)
+	if err != nil {
+		return err
+	}
+	for _, n := range c.Nodes {
+		g, _ := c.Group(n.Group)
+		switch {
+		case n.Mark != "" && g.Mark == "":
+			env.Log.Error("a node has left the storage group with its daemons", "node", n.Name, "cure", "gnt-group assign-nodes it back, then gnt-node modify -O yes")
+		case n.Mark == "" && g.Mark != "" && !n.Offline:
+			env.Log.Error("a node has come into the storage group online", "node", n.Name, "cure", "cephctl node add --readd "+n.Name)
+		}
+	}
+	return nil
+}
+
+// tellFindings makes gnt-cluster verify tell what cephctl cluster verify finds.
+func tellFindings(ctx context.Context, env *control.Env) error {
+	findings, err := clusterOf(env).Verify(ctx)
+	if err != nil {
+		return err
+	}
+	var lines []string
+	for _, f := range findings {
+		if f.Severity != severityError {
+			continue
+		}
+		line := f.Text
+		if f.Node != "" {
+			line = f.Node + ": " + line
+		}
+		if f.Cure != "" {
+			line += ": " + f.Cure
+		}
+		lines = append(lines, line)
+	}
+	if len(lines) == 0 {
+		return nil
+	}
+	return veto("cephctl: " + strings.Join(lines, "; "))
+}
+
+// keepGuard sets the job filters of a group that has become the storage group after the hooks were installed.
+func keepGuard(ctx context.Context, env *control.Env) error {
+	inventory, ok := env.Inventory.(guard)
+	if !ok {
+		return nil
+	}
+	c, err := env.Inventory.Cluster(ctx)
+	if err != nil {
+		return err
+	}
+	for _, g := range c.Groups {
+		if g.Mark == "" {
+			continue
+		}
+		if is, err := inventory.IsGuarded(ctx, g.Name); is || err != nil {
+			return err
+		}
+		if err := inventory.Guard(ctx, g.Name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// resume goes on with what a hook has begun and a crash has broken off.
+func resume(ctx context.Context, env *control.Env, st *state.State) error {
+	op := st.Operation
+	if op == nil || !op.Unattended {
+		return nil
+	}
+	kinds := map[string][]string{
+		"offline":    {"offline-", "node", "modify", "--offline=yes", "--yes"},
+		"node-readd": {"readd-", "node", "add", "--readd"},
+	}
+	words, ok := kinds[op.Kind]
+	if !ok {
+		return nil
+	}
+	return later(ctx, env, words[0]+op.Target, append(slices.Clone(words[1:]), op.Target)...)
+}

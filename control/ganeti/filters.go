@@ -1,0 +1,107 @@
+package ganeti
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// No hook of Ganeti's can refuse that nodes are assigned to a group, but a job filter can: one for each rule, with a
+// UUID that follows from the group's, so that setting it again changes nothing.
+const (
+	// filterPriority is that of the filter that lets cephctl's own jobs pass; that of the one that rejects is one more.
+	filterPriority = 100
+	assignNodes    = "OP_GROUP_ASSIGN_NODES"
+)
+
+// Guard has Ganeti reject jobs that assign nodes to a group, but for those of cephctl.
+func (i *Inventory) Guard(ctx context.Context, name string) error {
+	var g group
+	if err := i.get(ctx, groupPath(name), &g); err != nil {
+		return err
+	}
+	opcode := []any{"opcode", []any{
+		"&",
+		[]any{"=", "OP_ID", assignNodes},
+		[]any{"|", []any{"=", "group_name", g.Name}, []any{"=", "group_name", g.UUID}},
+	}}
+	if err := i.setFilter(ctx, filterID(g.UUID, "accept"), filterPriority, "ACCEPT", []any{
+		[]any{"reason", []any{"=", "reason", Reason}}, opcode,
+	}); err != nil {
+		return err
+	}
+	return i.setFilter(ctx, filterID(g.UUID, "reject"), filterPriority+1, "REJECT", []any{opcode})
+}
+
+func (i *Inventory) setFilter(ctx context.Context, id string, priority int, action string, predicates []any) error {
+	body := map[string]any{
+		"priority": priority, "predicates": predicates, "action": action,
+		"reason": []any{[]any{Reason, "nodes of the storage group are assigned by cephctl group assign-nodes", 0}},
+	}
+	if err := i.rapi.request(ctx, http.MethodPut, "/2/filters/"+id, nil, body, new(any)); err != nil {
+		return fmt.Errorf("set Ganeti's job filter: %w", err)
+	}
+	return nil
+}
+
+// Unguard takes the filters of all groups away.
+func (i *Inventory) Unguard(ctx context.Context) error {
+	var groups []group
+	if err := i.rapi.get(ctx, "/2/groups", url.Values{"bulk": {"1"}}, &groups); err != nil {
+		return fmt.Errorf("read Ganeti's groups: %w", err)
+	}
+	there, err := i.filters(ctx)
+	if err != nil {
+		return err
+	}
+	jobs, ctx := errgroup.WithContext(ctx)
+	for _, g := range groups {
+		for _, rule := range []string{"accept", "reject"} {
+			if id := filterID(g.UUID, rule); there[id] {
+				jobs.Go(func() error {
+					if err := i.rapi.request(ctx, http.MethodDelete, "/2/filters/"+id, nil, nil, new(any)); err != nil {
+						return fmt.Errorf("remove Ganeti's job filter: %w", err)
+					}
+					return nil
+				})
+			}
+		}
+	}
+	return jobs.Wait()
+}
+
+// IsGuarded tells whether both filters of a group are there.
+func (i *Inventory) IsGuarded(ctx context.Context, name string) (bool, error) {
+	var g group
+	if err := i.get(ctx, groupPath(name), &g); err != nil {
+		return false, err
+	}
+	there, err := i.filters(ctx)
+	return err == nil && there[filterID(g.UUID, "accept")] && there[filterID(g.UUID, "reject")], err
+}
+
+// filters are the UUIDs of all job filters.
+func (i *Inventory) filters(ctx context.Context) (map[string]bool, error) {
+	var list []struct {
+		UUID string `json:"uuid"`
+	}
+	if err := i.rapi.get(ctx, "/2/filters", nil, &list); err != nil {
+		return nil, fmt.Errorf("read Ganeti's job filters: %w", err)
+	}
+	there := make(map[string]bool)
+	for _, f := range list {
+		there[f.UUID] = true
+	}
+	return there, nil
+}
+
+// filterID makes a UUID of a group's and the name of a rule.
+func filterID(group, rule string) string {
+	h := sha256.Sum256([]byte("cephctl " + rule + " " + group))
+	h[6], h[8] = h[6]&0x0f|0x80, h[8]&0x3f|0x80 // version 8: made in a way of one's own
+	return fmt.Sprintf("%x-%x-%x-%x-%x", h[:4], h[4:6], h[6:8], h[8:10], h[10:16])
+}

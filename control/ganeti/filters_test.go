@@ -1,0 +1,54 @@
+package ganeti
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestGuard sets both filters under the same names each time, and takes only those away that are ours.
+func TestGuard(t *testing.T) {
+	const uuid = "5f1a6c2e-0d5b-4a43-9a4a-2a5a0d0d9c11"
+	f, r := newFake(t)
+	i := New(&Site{}, r, nil)
+	f.files["/2/groups/storage"] = `{"name": "storage", "uuid": "` + uuid + `"}`
+	f.files["/2/groups"] = `[{"name": "storage", "uuid": "` + uuid + `"}, {"name": "other", "uuid": "x"}]`
+	f.files["/2/filters"] = `[]`
+	accept, reject := filterID(uuid, "accept"), filterID(uuid, "reject")
+	for _, id := range []string{accept, reject} {
+		if !regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`).MatchString(id) {
+			t.Errorf("%s is no UUID", id)
+		}
+	}
+	if is, err := i.IsGuarded(t.Context(), "storage"); is || err != nil {
+		t.Errorf("before: %v, %v", is, err)
+	}
+	if err := i.Guard(t.Context(), "storage"); err != nil {
+		t.Fatal(err)
+	}
+	asked := strings.Join(f.asked, "\n")
+	for _, want := range []string{
+		"PUT /2/filters/" + accept, "PUT /2/filters/" + reject, `"action":"ACCEPT"`, `"action":"REJECT"`,
+		`["reason",["=","reason","cephctl"]]`,
+		`["opcode",["\u0026",["=","OP_ID","OP_GROUP_ASSIGN_NODES"],["|",["=","group_name","storage"],["=","group_name","` + uuid + `"]]]]`,
+	} {
+		if !strings.Contains(asked, want) {
+			t.Errorf("not asked: %s in\n%s", want, asked)
+		}
+	}
+	f.files["/2/filters"] = `[{"uuid": "` + reject + `"}, {"uuid": "somebody's"}]`
+	if is, err := i.IsGuarded(t.Context(), "storage"); is || err != nil {
+		t.Errorf("with one of two: %v, %v", is, err)
+	}
+	f.files["/2/filters"] = `[{"uuid": "` + reject + `"}, {"uuid": "` + accept + `"}, {"uuid": "somebody's"}]`
+	if is, err := i.IsGuarded(t.Context(), "storage"); !is || err != nil {
+		t.Errorf("with both: %v, %v", is, err)
+	}
+	f.asked = nil
+	if err := i.Unguard(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if asked := strings.Join(f.asked, "\n"); len(f.asked) != 2 || !strings.Contains(asked, accept) || !strings.Contains(asked, reject) {
+		t.Errorf("asked %s", asked)
+	}
+}

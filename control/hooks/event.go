@@ -1,0 +1,67 @@
+package hooks
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Event is what Ganeti is about to do, or has done.
+type Event struct {
+	// Hook is the folder of the hook without its end, for example "node-modify-pre", or Watcher.
+	Hook string
+	// OpCode is Ganeti's name of the operation, for example "OP_NODE_SET_PARAMS"; Watcher has none.
+	OpCode string
+	// Node and Group are those that it is about, if any, by Ganeti's names.
+	Node  string
+	Group string
+	// Offline is what becomes of the node's flag, or nil when it stays as it is.
+	Offline *bool
+}
+
+// MayRefuse tells whether Ganeti takes a failure for a no, or tells it its user at least.
+func (e *Event) MayRefuse() bool {
+	return strings.HasSuffix(e.Hook, "-pre") || e.Hook == "cluster-verify-post"
+}
+
+// ReadEvent reads what Ganeti says to a hook in its environment, "GANETI_OP_CODE=OP_NODE_ADD" and so on. The error says
+// that there is no such hook.
+func ReadEvent(hook string, environment []string) (Event, error) {
+	if !slices.ContainsFunc(folders, func(folder string) bool { return strings.TrimSuffix(folder, ".d") == hook }) {
+		return Event{}, fmt.Errorf("no hook is called %q", hook)
+	}
+	told := make(map[string]string)
+	for _, entry := range environment {
+		if name, value, ok := strings.Cut(entry, "="); ok {
+			if name, ok = strings.CutPrefix(name, "GANETI_"); ok {
+				told[name] = value
+			}
+		}
+	}
+	event := Event{Hook: hook, OpCode: told["OP_CODE"], Group: told["GROUP_NAME"]}
+	switch {
+	case strings.HasPrefix(hook, "node-"):
+		event.Node = told["NODE_NAME"]
+		if event.Node == "" { // node-modify has none
+			event.Node = told["OP_TARGET"]
+		}
+	case hook == "group-rename-pre" && event.Group == "":
+		event.Group = told["OLD_NAME"]
+	}
+	if value := told["OFFLINE"]; value == "True" || value == "False" {
+		offline := value == "True"
+		event.Offline = &offline
+	}
+	return event, nil
+}
+
+// Line makes one line of a text, of ASCII only: Ganeti escapes everything else where it shows what a hook has said.
+func Line(text string) string {
+	replaced := strings.NewReplacer("…", "...", "×", "x", "→", "->", "\n", "; ").Replace(strings.TrimSpace(text))
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return '?'
+		}
+		return r
+	}, replaced)
+}

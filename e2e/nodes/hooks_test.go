@@ -1,0 +1,101 @@
+package nodes
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// testHooks has Ganeti's own commands take care of the storage cluster on three nodes.
+func (s *site) testHooks(t *testing.T) {
+	s.t = t
+	s.fails(1, "a node lacks hooks: cephctl hooks install", "hooks", "status")
+	s.do("hooks", "install")
+	s.nothingToDo("hooks", "install")
+	if out := s.do("hooks", "status").stdout; strings.Count(out, " installed") != 3 {
+		t.Errorf("not installed on three nodes:\n%s", out)
+	}
+
+	osd := run(t, s.master, "ceph osd ls-tree node3")
+	s.vetoed("gnt-node remove node3.lab", "node3.lab: is part of distributed storage: it carries mon.node3, osd."+osd)
+	s.vetoed("gnt-group rename default other", "group default is the storage group")
+	expect(t, s.master, "gnt-node list --no-headers -o name,offline node3.lab | tr -s ' '", "node3.lab N")
+
+	// What cephctl finds is told by Ganeti.
+	run(t, s.Node("node3"), "systemctl disable ceph-osd@"+osd+"; systemctl stop ceph-osd@"+osd)
+	s.await(t, "osd."+osd+" to be down", "ceph osd dump | grep -q '^osd."+osd+" down'")
+	if out := s.gnt("gnt-cluster verify"); !strings.Contains(out, "cephctl: OSD_") && !strings.Contains(out, "cephctl: node3.lab") {
+		t.Errorf("gnt-cluster verify does not tell of osd.%s:\n%s", osd, out)
+	}
+	// Two copies on two nodes with OSDs that are up: one of them may not go.
+	s.vetoed("gnt-node modify -O yes node2.lab", "the cluster is not well: OSD_DOWN")
+	expect(t, s.master, "gnt-node list --no-headers -o offline node2.lab; ceph osd dump | grep -c ' up '", "N\n2")
+	run(t, s.Node("node3"), "systemctl enable --now ceph-osd@"+osd)
+	s.wantCluster(3, 3)
+
+	// A node goes with its daemons, in the background, and comes back with them.
+	run(t, s.master, "gnt-node modify -O yes node3.lab 2>&1")
+	s.await(t, "the daemons of node3 to go", `! ceph osd tree | grep -q node3 && ! ceph mon dump 2>/dev/null | grep -q node3 && ! systemctl is-active -q cephctl-offline-node3.lab`)
+	expect(t, s.Node("node3"), "pgrep -l ceph || true", "")
+	expect(t, s.master, "gnt-node list --no-headers --separator=: -o name,offline,tags node3.lab", "node3.lab:Y:")
+	s.vetoed("gnt-node modify -O no node3.lab", "a node of the storage group comes back with its daemons")
+	// Which group a node is in is cephctl's to change.
+	s.do("group", "add", "spare")
+	s.do("group", "assign-nodes", "spare", "node3.lab")
+	if out := s.gnt("gnt-group assign-nodes default node3.lab"); !strings.Contains(out, "rejected") {
+		t.Errorf("gnt-group assign-nodes was not rejected:\n%s", out)
+	}
+	expect(t, s.master, "gnt-node list --no-headers -o group node3.lab", "spare")
+	s.do("group", "assign-nodes", "default", "node3.lab")
+	s.do("group", "remove", "spare")
+	s.do("hooks", "remove", "node3.lab")
+	run(t, s.master, "gnt-node add --readd --no-ssh-key-check node3.lab 2>&1")
+	s.await(t, "node3 to be a member again", `gnt-node list --no-headers -o tags node3.lab | grep -q distributed-storage:ceph && ! systemctl is-active -q cephctl-readd-node3.lab`)
+	s.wantCluster(3, 3)
+	if out := s.do("hooks", "status").stdout; strings.Count(out, " installed") != 3 {
+		t.Errorf("the node that came back has no hooks:\n%s", out)
+	}
+
+	// A node whose daemons are down may always go, also without an answer.
+	s.cut(s.Node("node3"))
+	s.waitDown("node3")
+	run(t, s.master, "gnt-node modify -O yes node3.lab 2>&1")
+	expect(t, s.master, "gnt-node list --no-headers -o offline node3.lab", "Y")
+	s.restore(s.Node("node3"))
+
+	// Whoever knows better.
+	s.do("hooks", "pause", "--for", "1h")
+	run(t, s.master, "gnt-group rename default other && gnt-group rename other default")
+	s.do("hooks", "pause", "--for", "0s")
+	s.vetoed("gnt-group rename default other", "group default is the storage group")
+}
+
+// gnt runs a command of Ganeti's on the master and returns all that it says, however it ends.
+func (s *site) gnt(command string) string {
+	s.t.Helper()
+	return run(s.t, s.master, command+" 2>&1 || true")
+}
+
+// vetoed wants a command of Ganeti's to be refused by a hook, with these words.
+func (s *site) vetoed(command, words string) {
+	s.t.Helper()
+	start := time.Now()
+	out := run(s.t, s.master, "if "+command+" 2>&1; then echo went through; fi")
+	s.t.Logf("%s was answered after %.1f s", command, time.Since(start).Seconds())
+	if !strings.Contains(out, "hooks execution failed") || !strings.Contains(out, words) || strings.Contains(out, "went through") {
+		s.t.Errorf("%s: want it refused with %q, got:\n%s", command, words, out)
+	}
+}
+
+// await waits for a shell script to succeed on the master.
+func (s *site) await(t *testing.T, what, script string) {
+	t.Helper()
+	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(time.Second) {
+		if run(t, s.master, "if "+script+"; then echo yes; fi") == "yes" {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain for %s:\n%s", what, s.gnt("cephctl storage status; journalctl -b --no-pager -n 60 -u 'cephctl-*'; tail -n 40 /var/log/cephctl.log"))
+		}
+	}
+}
