@@ -17,6 +17,7 @@ func (s *server) routes(c *config) (http.Handler, error) {
 		Profiling:   "false",
 		Links: []web.LandingLinks{
 			{Address: c.TelemetryPath, Text: "Metrics"},
+			{Address: "/1/report/storage/ceph", Text: "Report", Description: "in the form of Ganeti's monitoring daemon"},
 			{Address: "/-/healthy", Text: "Healthy"},
 			{Address: "/-/ready", Text: "Ready"},
 		},
@@ -29,6 +30,7 @@ func (s *server) routes(c *config) (http.Handler, error) {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET "+c.TelemetryPath, s)
+	mux.Handle("GET /1/", s.reports())
 	mux.Handle("GET /-/healthy", say("healthy"))
 	mux.Handle("GET /-/ready", say("ready"))
 	mux.Handle("GET /{$}", landing)

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/collectors/version"
 	"github.com/prometheus/client_golang/prometheus/promauto"
+	versions "github.com/prometheus/common/version"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/adminsocket"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/exporter"
@@ -117,11 +118,22 @@ func (s *server) reload(first *config, args []string) {
 
 // ServeHTTP serves the metrics with the collectors of now.
 func (s *server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	s.serve(w, req, func(e *exporter.Exporter) http.Handler { return e })
+}
+
+// reports serves the same in the form of Ganeti's monitoring daemon.
+func (s *server) reports() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		s.serve(w, req, func(e *exporter.Exporter) http.Handler { return e.ServeReport(versions.Version) })
+	})
+}
+
+func (s *server) serve(w http.ResponseWriter, req *http.Request, handler func(*exporter.Exporter) http.Handler) {
 	s.mu.Lock()
 	g := s.current
 	g.scrapes.Add(1)
 	s.mu.Unlock()
 	defer g.scrapes.Done()
 	defer s.rest.Reset(restAfter)
-	g.exporter.ServeHTTP(w, req)
+	handler(g.exporter).ServeHTTP(w, req)
 }

@@ -34,6 +34,12 @@ func testExporter(s *site) {
 		}
 		run(t, node, "systemctl reload ceph-ganeti-exporter; sleep 1; systemctl is-active ceph-ganeti-exporter")
 	}
+	report := s.get("http://" + node.Address + ":19283/1/report/storage/ceph")
+	for _, want := range []string{`"data":{"status":{"code":0,`, `"health":"HEALTH_OK"`, `{"name":"mon.node1","up":true}`} {
+		if !strings.Contains(report, want) {
+			t.Errorf("the report lacks %s:\n%s", want, report)
+		}
+	}
 	run(t, node, "systemctl stop ceph-ganeti-exporter; ! systemctl is-failed ceph-ganeti-exporter")
 }
 
