@@ -23,6 +23,9 @@ type Cluster struct {
 	Instances []Instance `json:"instances,omitempty"`
 	// DiskParams are the disk parameters of the cluster, by disk template.
 	DiskParams map[string]Values `json:"disk_params,omitempty"`
+	// AdminClients tells that whoever starts instances opens their disks with the administrator's key, which has to be
+	// on every node then.
+	AdminClients bool `json:"-"`
 }
 
 // Group is a node group.

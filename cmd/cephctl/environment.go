@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -14,6 +15,7 @@ import (
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/ganeti"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/local"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/replica"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/run"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/state"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/transport"
@@ -89,7 +91,7 @@ func (a *app) environment(log *slog.Logger) (*control.Env, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prepare to reach nodes: %w", err)
 	}
-	return &control.Env{
+	env := &control.Env{
 		Inventory: inventory,
 		Transport: nodes,
 		Runner:    runner,
@@ -100,7 +102,18 @@ func (a *app) environment(log *slog.Logger) (*control.Env, error) {
 		Points:    points(),
 
 		Unattended: c.Unattended,
-	}, nil
+	}
+	if site != nil {
+		env.Store = replica.New(store, replica.Options{
+			Path:  c.stateFile(),
+			Nodes: site.OtherCandidates,
+			Send: func(ctx context.Context, n control.Node, copied replica.Copy) error {
+				return replica.Ask(ctx, env, n, copied)
+			},
+			Log: log,
+		})
+	}
+	return env, nil
 }
 
 // sshOptions are the words of ssh.options and then ours: ssh takes the first value that it meets.

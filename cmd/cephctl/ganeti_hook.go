@@ -13,6 +13,7 @@ import (
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/hooks"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/replica"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/state"
 )
 
@@ -98,6 +99,9 @@ func (a *app) follow(ctx context.Context, env *control.Env, event hooks.Event, s
 	case "cluster-verify-post":
 		return tellFindings(ctx, env)
 	case hooks.Watcher:
+		if copied, ok := env.Store.(*replica.Store); ok {
+			copied.Send(ctx) // for a candidate that was away, or is new
+		}
 		return errors.Join(keepGuard(ctx, env), resume(ctx, env, st))
 	}
 	return nil

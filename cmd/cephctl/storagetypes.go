@@ -8,6 +8,7 @@ import (
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/guest"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/hooks"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/loopcheck"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/replica"
 )
 
 // storageTypes are those that there are.
@@ -24,6 +25,7 @@ func agentHandlers(runner control.Runner, host string) map[string]agent.Handler 
 		}},
 		loopcheck.Name: loopcheck.Host{Name: host},
 		hooks.Name:     hooks.Host{},
+		replica.Name:   replica.Handler{},
 	}
 }
 

@@ -289,9 +289,13 @@ func (b *builder) start(n *nodeView, role, id string) {
 	b.step(step)
 }
 
-// keyrings are the keys, besides admin's, that every member has, with their caps.
+// keyrings are the keys that every member has, with their caps; the administrator's has its own.
 func (b *builder) keyrings() map[string][]string {
-	return map[string][]string{exporterEntity: exporterCaps, instanceEntity: instanceCaps(b.g.options.Pool)}
+	keys := map[string][]string{exporterEntity: exporterCaps, instanceEntity: instanceCaps(b.g.options.Pool)}
+	if b.v.cluster.AdminClients {
+		keys[adminEntity] = nil
+	}
+	return keys
 }
 
 // keys makes the keys of exporter and instances, where a member lacks one.
@@ -321,7 +325,10 @@ func (b *builder) configure() {
 		object := b.objectFor(n.host())
 		known := object
 		// Any content: what is shown is only that they are written.
-		known.Keyrings = map[string]string{keyringFile(exporterEntity): "key", keyringFile(instanceEntity): "key"}
+		known.Keyrings = map[string]string{}
+		for entity := range b.keyrings() {
+			known.Keyrings[keyringFile(entity)] = "key"
+		}
 		step := b.initStep(n.Node, "conf "+n.host(), "write ceph.conf and the keyrings of exporter and instances", known, nil,
 			func(ctx context.Context) (node.Object, error) { return b.withKeyrings(ctx, object) })
 		step.Together = "conf"

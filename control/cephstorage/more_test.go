@@ -1,6 +1,7 @@
 package cephstorage
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -167,6 +168,34 @@ func TestAddWithOptions(t *testing.T) {
 	equal(t, "OSDs", 5, len(s.osds))
 	if found, err := s.storage().Verify(t.Context()); err != nil || len(found) > 0 {
 		t.Errorf("afterwards: %+v, %v", found, err)
+	}
+}
+
+// adminClients is an inventory like Ganeti's, whose instances use the administrator's key.
+type adminClients struct{ control.Inventory }
+
+func (i adminClients) Cluster(ctx context.Context) (control.Cluster, error) {
+	c, err := i.Inventory.Cluster(ctx)
+	c.AdminClients = true
+	return c, err
+}
+
+func TestAdminClients(t *testing.T) {
+	s := newSim(t, 3, nil)
+	s.env.Inventory = adminClients{s.env.Inventory}
+	s.must(s.init())
+	for name, n := range s.nodes {
+		if n.Keyrings[adminKeyring] == "" {
+			t.Errorf("%s has not the admin's key: %v", name, n.Keyrings)
+		}
+	}
+	s.nothing(s.init())
+	if found, err := s.storage().Verify(t.Context()); err != nil || len(found) > 0 {
+		t.Errorf("of a good cluster: %+v, %v", found, err)
+	}
+	s.must(s.add(4))
+	if s.nodes["node4"].Keyrings[adminKeyring] == "" {
+		t.Error("a node that came later has not the admin's key")
 	}
 }
 

@@ -114,11 +114,15 @@ func authGet(entity string, caps []string) []string {
 	return append([]string{"auth", "get-or-create", entity}, caps...)
 }
 
-// keyring returns the keyring of an entity, and makes its key when there is none.
+// keyring returns the keyring of an entity. Unless there are no caps for it, it makes its key when there is none.
 func (s *Storage) keyring(ctx context.Context, entity string, caps []string) (string, error) {
-	out, err := s.ceph(ctx, authGet(entity, caps)...)
+	args := authGet(entity, caps)
+	if len(caps) == 0 {
+		args = []string{"auth", "get", entity}
+	}
+	out, err := s.ceph(ctx, args...)
 	if err != nil {
-		return "", fmt.Errorf("make the key of %s: %w", entity, err)
+		return "", fmt.Errorf("get the key of %s: %w", entity, err)
 	}
 	return string(out), nil
 }

@@ -170,7 +170,8 @@ func (s *Storage) verifyKeyrings(f *findings, v *view, n *nodeView) {
 		if !strings.HasSuffix(file.Mode, "00") {
 			f.add(n.Name, SeverityError, "chmod 600 "+etcCeph+"/"+file.Name, "%s/%s can be read by others (mode %s)", etcCeph, file.Name, file.Mode)
 		}
-		if file.Name == adminKeyring && n != v.master {
+		isMember := v.cluster.AdminClients && v.state.Group != "" && n.Group == v.state.Group
+		if file.Name == adminKeyring && n != v.master && !isMember {
 			f.add(n.Name, SeverityWarning, "remove it if nobody needs it there: rm "+defaultKeyring, "the admin's key lies here, and not only on the master")
 		}
 	}

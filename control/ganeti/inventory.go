@@ -77,7 +77,8 @@ type instance struct {
 
 // cluster is what Ganeti says, in the project's words.
 func cluster(site *Site, groups []group, nodes []node, instances []instance) control.Cluster {
-	c := control.Cluster{Name: site.Cluster, Master: site.Master}
+	// Ganeti gives QEMU and rbd neither a user nor a key.
+	c := control.Cluster{Name: site.Cluster, Master: site.Master, AdminClients: true}
 	names := make(map[string]string)
 	for _, g := range groups {
 		names[g.UUID] = g.Name

@@ -3,6 +3,8 @@ package ganeti
 import (
 	"errors"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 
@@ -22,7 +24,7 @@ func TestCluster(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := control.Cluster{
-		Name: "cluster.lab", Master: "node1.lab",
+		Name: "cluster.lab", Master: "node1.lab", AdminClients: true,
 		Groups: []control.Group{{Name: "default"}, {Name: "storage"}},
 		Nodes: []control.Node{
 			{Name: "node1.lab", Address: "10.77.0.1", Group: "default"},
@@ -141,5 +143,20 @@ func TestUnknown(t *testing.T) {
 	err = known(&StatusError{Code: http.StatusNotFound, Message: "Not Found"}, "/2/groups")
 	if errors.Is(err, control.ErrUnknown) || err.Error() != "Ganeti's remote API says 404 Not Found" {
 		t.Errorf("error %v", err)
+	}
+}
+
+func TestOtherCandidates(t *testing.T) {
+	dir := t.TempDir()
+	site := &Site{dir: dir, Master: "node1.lab"}
+	if _, err := site.OtherCandidates(); err == nil {
+		t.Error("no error without the file")
+	}
+	if err := os.WriteFile(filepath.Join(dir, "ssconf_master_candidates"), []byte("node1.lab\nnode3.lab\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got, err := site.OtherCandidates()
+	if diff := cmp.Diff([]control.Node{{Name: "node3.lab", Address: "node3.lab"}}, got); err != nil || diff != "" {
+		t.Errorf("error %v, (-want +got):\n%s", err, diff)
 	}
 }

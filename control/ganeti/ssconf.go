@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/host"
 )
 
@@ -49,6 +50,21 @@ func ReadSite(dir string) (*Site, error) {
 		}
 	}
 	return s, nil
+}
+
+// OtherCandidates are the nodes that may become the master, but for the one that is.
+func (s *Site) OtherCandidates() ([]control.Node, error) {
+	data, err := os.ReadFile(filepath.Join(s.dir, "ssconf_master_candidates"))
+	if err != nil {
+		return nil, fmt.Errorf("read Ganeti's configuration: %w", err)
+	}
+	var nodes []control.Node
+	for name := range strings.FieldsSeq(string(data)) {
+		if name != s.Master {
+			nodes = append(nodes, control.Node{Name: name, Address: name})
+		}
+	}
+	return nodes, nil
 }
 
 // CheckMaster returns an error that wraps ErrNotMaster and names the master, when that is another host.

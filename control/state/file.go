@@ -88,6 +88,10 @@ func (f *File) Update(change func(*State) error) error {
 	}
 	s.Version = Version
 	s.Serial++
+	return f.write(s)
+}
+
+func (f *File) write(s *State) error {
 	data, err := encode(s)
 	if err != nil {
 		return fmt.Errorf("encode state: %w", err)
@@ -96,6 +100,24 @@ func (f *File) Update(change func(*State) error) error {
 		return fmt.Errorf("write state: %w", err)
 	}
 	return nil
+}
+
+// Keep puts a copy of the state of another host here, unless what is here is as new. The error wraps ErrLocked while
+// somebody changes things here.
+func (f *File) Keep(ctx context.Context, s *State) error {
+	release, err := f.Lock(ctx, "keep a copy of the state")
+	if err != nil {
+		return err
+	}
+	defer release()
+	if s.Version != Version {
+		return fmt.Errorf("keep a copy of the state: its version is %d, and this cephctl has %d", s.Version, Version)
+	}
+	// One that can't be read is not overwritten either.
+	if here, err := f.Load(); err != nil || here.Serial >= s.Serial {
+		return err
+	}
+	return f.write(s)
 }
 
 // Lock makes the caller the one who may change things, until release is called or the process ends. It does not wait:

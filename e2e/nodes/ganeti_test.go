@@ -47,6 +47,7 @@ func TestGaneti(t *testing.T) {
 		strings.TrimSuffix(strings.Repeat("distributed-storage:ceph\n", 4), "\n"))
 
 	t.Run("hooks", s.testHooks)
+	t.Run("failover", s.testFailover)
 }
 
 // fails runs cephctl on the master, which has to fail with an exit code and these words.

@@ -99,3 +99,28 @@ func (s *site) await(t *testing.T, what, script string) {
 		}
 	}
 }
+
+// testFailover makes another node the master while a node goes offline: the same command goes on there.
+func (s *site) testFailover(t *testing.T) {
+	s.t = t
+	run(t, s.master, "gnt-cluster redist-conf 2>&1; gnt-cluster copyfile /etc/cephctl.rapi 2>&1; rm -f /root/killed")
+	offline := []string{"node", "modify", "--offline=yes", "--yes", "node3.lab"}
+	for range 3 {
+		if r := s.cephctlOn(s.master, []string{"FAULT_AT=effect", "FAULT_FILE=/root/killed"}, offline...); r.code != -1 && r.code != 137 {
+			t.Fatalf("cephctl was not killed: exit status %d\n%s%s", r.code, r.stdout, r.stderr)
+		}
+	}
+	run(t, s.Node("node2"), "gnt-cluster master-failover 2>&1")
+	old := s.master
+	s.master = s.Node("node2")
+	if r := s.cephctlOn(old, nil, "node", "list"); r.code != 1 || !strings.Contains(r.stderr, "run this on node2.lab") {
+		t.Errorf("on the old master: exit status %d: %s", r.code, r.stderr)
+	}
+	if r := s.do(offline...); !strings.Contains(r.stderr, "going on with what root@node1 began") {
+		t.Errorf("the new master does not know what was begun:\n%s%s", r.stdout, r.stderr)
+	}
+	s.nothingToDo(offline...)
+	s.do("node", "add", "--readd", "node3.lab")
+	s.wantCluster(3, 3)
+	expect(t, old, "grep -c operation /var/lib/cephctl/state.json || true", "0")
+}
