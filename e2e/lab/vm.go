@@ -12,7 +12,7 @@ import (
 )
 
 // VM makes a node a virtual machine: with Debian's kernel, which has LVM and the kernel clients of Ceph, and a clock of
-// its own. It boots the same base as the containers, in about a minute, and runs some ten times slower than they do.
+// its own. It boots the same base as the containers, in half a minute, and runs some ten times slower than they do.
 // Commands reach it through its network only.
 type VM struct {
 	// MemoryMiB is how much memory it has. Default: 2048.
@@ -77,6 +77,7 @@ func (v *virtualMachine) qemuArgs() []string {
 		"-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio",
 		"-qmp", "unix:" + n.Name + "/qmp,server=on,wait=off",
 		"-kernel", n.lab.kernel + "/vmlinuz", "-initrd", n.lab.kernel + "/initrd",
+		// Where the host is busy, Linux mistrusts the TSC and asks QEMU for the time instead, which makes all slower yet.
 		"-append", "console=ttyS0 loglevel=4 tsc=reliable clocksource=tsc net.ifnames=0 lab.address=" + n.Address,
 		"-drive", "if=none,id=base,format=raw,readonly=on,file=" + n.lab.kernel + "/base",
 		"-device", "virtio-blk-pci,drive=base,serial=base",
