@@ -30,13 +30,7 @@ type site struct {
 // newSite starts nodes with disks of 3 GiB and installs cephctl, which can be told to kill itself.
 func newSite(t *testing.T, count, disks int) *site {
 	t.Helper()
-	return newSiteOf(t, lab.NodesOptions{Count: count}, disks)
-}
-
-// newSiteOf does so with nodes of another kind.
-func newSiteOf(t *testing.T, options lab.NodesOptions, disks int) *site {
-	t.Helper()
-	s := &site{Nodes: startNodes(t, options), t: t, disks: map[string][]string{}}
+	s := &site{Nodes: startNodes(t, lab.NodesOptions{Count: count}), t: t, disks: map[string][]string{}}
 	s.master = s.Node("node1")
 	if err := s.InstallBinary(t.Context(), buildCephctl(t), "/usr/sbin/cephctl"); err != nil {
 		t.Fatal(err)
