@@ -59,20 +59,29 @@ func (o Object) checkRole(role string) error {
 }
 
 func (o OSD) check() error {
-	backends := []string{BackendLVM, BackendRaw, BackendFile}
+	if err := o.checkDevice(); err != nil {
+		return err
+	}
 	switch {
 	case o.ID < 0:
 		return fmt.Errorf("the OSD on %s has no number", o.Device)
-	case !slices.Contains(backends, o.Backend):
-		return fmt.Errorf("osd.%d: %q is not a backend: use one of %s", o.ID, o.Backend, strings.Join(backends, ", "))
-	case !filepath.IsAbs(o.Device):
-		return fmt.Errorf("osd.%d: %q is not an absolute path", o.ID, o.Device)
 	case o.Secret == "" || strings.ContainsAny(o.Secret, " \n\t"):
 		return fmt.Errorf("osd.%d: the key is missing or malformed", o.ID)
 	case o.Backend == BackendFile && o.SizeBytes <= 0:
 		return fmt.Errorf("osd.%d: the size of %s is missing", o.ID, o.Device)
 	}
 	return checkUUID("uuid of osd."+o.id(), o.UUID)
+}
+
+func (o OSD) checkDevice() error {
+	backends := []string{BackendLVM, BackendRaw, BackendFile}
+	switch {
+	case !slices.Contains(backends, o.Backend):
+		return fmt.Errorf("osd.%s: %q is not a backend: use one of %s", o.id(), o.Backend, strings.Join(backends, ", "))
+	case !filepath.IsAbs(o.Device):
+		return fmt.Errorf("osd.%s: %q is not an absolute path", o.id(), o.Device)
+	}
+	return nil
 }
 
 func checkUUID(what, id string) error {

@@ -18,7 +18,7 @@ func (o *observer) daemons(ctx context.Context) {
 	found := make(map[Daemon]DaemonFacts)
 	for _, role := range []string{RoleMon, RoleMgr, RoleOSD} {
 		for _, d := range o.namesIn(l.path("var/lib/ceph", role), role, "ceph-", "") {
-			found[d] = DaemonFacts{Daemon: d}
+			found[d] = DaemonFacts{Daemon: d, Enabled: role == RoleOSD && len(l.triggers(d.ID)) > 0}
 		}
 		prefix := "ceph-" + role + "@"
 		for _, d := range o.namesIn(filepath.Join(l.units(), "ceph-"+role+".target.wants"), role, prefix, ".service") {

@@ -95,6 +95,7 @@ func (d *details) fillOSD(facts *DaemonFacts, data string) {
 		facts.Backend = backendOf(block)
 		facts.Data = filled(data, d.uid)
 		if facts.Backend == BackendLVM {
+			facts.Device = "" // if there is no volume any more, nobody knows where it was
 			d.fillVolume(facts, func(v volume) bool { return v.path() == block })
 		}
 		return
@@ -154,7 +155,7 @@ func (d *details) fillVolume(facts *DaemonFacts, is func(volume) bool) {
 		if v.LV == "" || !ok || !is(v) {
 			continue
 		}
-		facts.UUID, facts.Device, facts.Backend = osd.UUID, v.PV, BackendLVM
+		facts.UUID, facts.Device, facts.Backend = osd.UUID, v.stableDevice(), BackendLVM
 		facts.FSID, facts.Data = osd.FSID, facts.Data || osd.Complete
 		return
 	}

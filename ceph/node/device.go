@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -17,9 +18,7 @@ import (
 // inspect says what is on a block device. A device may hang, so it is left alone when ctx ends.
 func (h *Host) inspect(ctx context.Context, path string) (DeviceFacts, error) {
 	return bounded(ctx, "look at "+path, func() (DeviceFacts, error) {
-		facts, err := h.inspectDevice(ctx, path)
-		facts.Path = path
-		return facts, err
+		return h.inspectDevice(ctx, path)
 	})
 }
 
@@ -44,7 +43,7 @@ func bounded[T any](ctx context.Context, what string, call func() (T, error)) (T
 }
 
 func (h *Host) inspectDevice(ctx context.Context, path string) (DeviceFacts, error) {
-	facts := DeviceFacts{Stable: path}
+	facts := DeviceFacts{Path: path, Stable: path}
 	real, err := filepath.EvalSymlinks(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return facts, nil
@@ -94,18 +93,27 @@ func (h *Host) fillContent(ctx context.Context, facts *DeviceFacts, real, number
 		facts.Content = "what can't be read: " + err.Error()
 		return nil
 	}
-	if facts.Content, err = inUse(real, number); err != nil || facts.Content != "" {
-		return err
-	}
+	return h.fillForeign(ctx, facts, real, number)
+}
+
+// fillForeign says what is on a device that has no label.
+func (h *Host) fillForeign(ctx context.Context, facts *DeviceFacts, real, number string) error {
 	signatures, err := h.signatures(ctx, real)
 	if err != nil {
 		return err
 	}
-	if len(signatures) > 0 {
-		facts.Content = strings.Join(signatures, ", ")
-		return h.fillVolumeOSD(ctx, facts, real)
+	if slices.Contains(signatures, describeSignature(lvmMember)) {
+		// For the kernel, it is used by its volumes.
+		if err := h.fillVolumes(ctx, facts, real); err != nil || facts.Content != "" {
+			return err
+		}
 	}
-	facts.Content = openedByOthers(real)
+	if facts.Content, err = inUse(real, number); err != nil || facts.Content != "" {
+		return err
+	}
+	if facts.Content = strings.Join(signatures, ", "); facts.Content == "" {
+		facts.Content = openedByOthers(real)
+	}
 	return nil
 }
 

@@ -84,6 +84,8 @@ type DeviceFacts struct {
 	// "mounted on /srv".
 	Pristine bool   `json:"pristine"`
 	Content  string `json:"content,omitempty"`
+	// Wipe is what a person would type to have nothing on it, where that is not `wipefs -a`.
+	Wipe string `json:"wipe,omitempty"`
 	// OSD is set when the device holds one: made to the end, or half made.
 	OSD *DeviceOSD `json:"osd,omitempty"`
 }

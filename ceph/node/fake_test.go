@@ -28,9 +28,10 @@ const (
 type fakeTools struct {
 	ran    []string
 	inputs []string
-	// answers are what commands print, by their beginning; errs are how they fail.
+	// answers are what commands print, by their beginning; errs are how they fail; creates are files that they make.
 	answers map[string]string
 	errs    map[string]error
+	creates map[string]string
 }
 
 var (
@@ -45,6 +46,14 @@ func (f *fakeTools) Run(_ context.Context, stdin []byte, argv ...string) ([]byte
 	for beginning, err := range f.errs {
 		if strings.HasPrefix(line, beginning) {
 			return nil, err
+		}
+	}
+	for beginning, path := range f.creates {
+		if strings.HasPrefix(line, beginning) {
+			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+				return nil, err
+			}
+			return nil, os.WriteFile(path, nil, 0o644)
 		}
 	}
 	for beginning, answer := range f.answers {
@@ -146,7 +155,7 @@ func (e exitError) ExitCode() int { return e.code }
 // testHost is a host in a folder, where everything belongs to who runs the test.
 func testHost(t *testing.T) (*Host, *fakeTools) {
 	t.Helper()
-	tools := &fakeTools{answers: map[string]string{}, errs: map[string]error{}}
+	tools := &fakeTools{answers: map[string]string{}, errs: map[string]error{}, creates: map[string]string{}}
 	h := &Host{Runner: tools, Root: t.TempDir(), sockets: fakeSockets{}, pause: time.Millisecond}
 	h.owner = func(string) (int, int, error) { return os.Getuid(), os.Getgid(), nil }
 	return h, tools

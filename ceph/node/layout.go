@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 )
 
 // The users that files belong to.
@@ -49,6 +50,12 @@ func (l layout) wanted(target, unit string) string {
 	return l.path("etc/systemd/system", target+".target.wants", unit)
 }
 
+// triggers are the links that have systemd activate an OSD with LVM at boot.
+func (l layout) triggers(id string) []string {
+	links, _ := filepath.Glob(l.wanted("multi-user", "ceph-volume@lvm-"+id+"-*.service")) // a good pattern
+	return links
+}
+
 func (l layout) activationUnit() string { return l.path("etc/systemd/system/cephctl-osd@.service") }
 
 func (l layout) dropInDir(id string) string {
@@ -58,6 +65,15 @@ func (l layout) dropInDir(id string) string {
 func (l layout) dropIn(id string) string { return filepath.Join(l.dropInDir(id), "cephctl.conf") }
 
 // Names of what an OSD has with LVM. They are made of its uuid alone, so that a broken off attempt is found again.
+func (o OSD) physicalVolume() string {
+	digits := strings.ToLower(strings.ReplaceAll(o.UUID, "-", ""))
+	var parts []string
+	for _, length := range []int{6, 4, 4, 4, 4, 4, 6} { // as LVM writes uuids
+		parts = append(parts, digits[:length])
+		digits = digits[length:]
+	}
+	return strings.Join(parts, "-")
+}
 func (o OSD) volumeGroup() string   { return "ceph-" + o.UUID }
 func (o OSD) logicalVolume() string { return "osd-block-" + o.UUID }
 func (o OSD) volume() string        { return o.volumeGroup() + "/" + o.logicalVolume() }

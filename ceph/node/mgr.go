@@ -22,7 +22,7 @@ func mgrStages(l layout, obj Object) []stage {
 				},
 			},
 		},
-		startStage(l, mgr, obj.FSID),
+		startStage(l, mgr, obj.FSID, enabled),
 	}
 }
 

@@ -35,7 +35,7 @@ func monStages(l layout, obj Object) []stage {
 			title: "make " + mon.String(), already: monIsMade(data, obj.FSID), operations: operations,
 			finally: []operation{remove{path: scratch}},
 		},
-		startStage(l, mon, obj.FSID),
+		startStage(l, mon, obj.FSID, enabled),
 	}
 }
 

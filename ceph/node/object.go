@@ -77,6 +77,8 @@ func (d Daemon) String() string { return d.Role + "." + d.ID }
 type Removal struct {
 	FSID    string   `json:"fsid"`
 	Daemons []Daemon `json:"daemons"`
+	// HalfMade are OSDs that are not daemons yet: with Data, their devices are wiped as well.
+	HalfMade []OSD `json:"half_made,omitempty"`
 	// Data removes the daemons' data folders, and wipes the devices of OSDs (LVM included). Without it the daemons
 	// are stopped and do not start at the next boot, and nothing else.
 	Data bool `json:"data,omitempty"`

@@ -121,3 +121,30 @@ func TestHandler(t *testing.T) {
 	_, err := handle("reboot", "")
 	wantError(t, err, `unknown action "reboot": known are observe, init, remove, start, node-info`)
 }
+
+// Of an OSD on a volume, LVM knows the disk; when that is gone, nobody does. It starts at a boot when ceph-volume's unit does.
+func TestObserveVolumeOSD(t *testing.T) {
+	h, tools := testHost(t)
+	l := h.layout()
+	osd := OSD{ID: 1, UUID: recordedUUID, Backend: BackendLVM}
+	write(t, l.pvs(), "")
+	data := l.data(osd.daemon())
+	write(t, data+"/fsid", recordedUUID+"\n")
+	if err := os.Symlink(osd.block(), data+"/block"); err != nil {
+		t.Fatal(err)
+	}
+	write(t, l.wanted("multi-user", osd.volumeTrigger()+".service"), "")
+	want := DaemonFacts{Daemon: osd.daemon(), Enabled: true, UUID: recordedUUID, Backend: BackendLVM}
+	for answer, device := range map[string]string{"volume": "/dev/vdb", "none": ""} {
+		tools.answers["pvs"] = string(read(t, "pvs", "2.03.16", answer))
+		facts, err := h.Observe(t.Context(), Query{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want.Device, want.FSID = device, ""
+		if device != "" {
+			want.FSID = recordedFSID
+		}
+		check(t, []DaemonFacts{want}, facts.Daemons)
+	}
+}

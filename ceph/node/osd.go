@@ -17,7 +17,7 @@ func osdStages(l layout, fsid string, osd OSD) []stage {
 	case BackendLVM:
 		stages = append(stages, volumeStages(fsid, osd)...)
 		stages = append(stages, mkfsStage(l, fsid, osd, claim{device: osd.block(), osd: osd, fsid: fsid}))
-		stages = append(stages, activateVolume(l, osd))
+		return append(stages, activateVolume(l, osd), startStage(l, osd.daemon(), fsid, activated))
 	case BackendRaw:
 		stages = append(stages, mkfsStage(l, fsid, osd, claim{device: osd.Device, osd: osd, fsid: fsid}))
 		stages = append(stages, activateRaw(l, osd)...)
@@ -25,7 +25,7 @@ func osdStages(l layout, fsid string, osd OSD) []stage {
 		stages = append(stages, mkfsStage(l, fsid, osd, createFileDevice{osd: osd, fsid: fsid}))
 		stages = append(stages, fillFromFile(l, osd))
 	}
-	return append(stages, startStage(l, osd.daemon(), fsid))
+	return append(stages, startStage(l, osd.daemon(), fsid, enabled))
 }
 
 // mkfsStage makes the OSD on its device. The data folder of mkfs is one to throw away: all that is in it is in the

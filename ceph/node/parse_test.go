@@ -9,6 +9,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// The OSD of what was recorded with LVM.
+const (
+	recordedUUID = "6bc2df16-8563-4f59-951c-2097bef88e66"
+	recordedFSID = "7e7e5375-97c5-4baf-8840-b3ba338244c8"
+)
+
 func read(t testing.TB, elements ...string) []byte {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join(append([]string{"testdata"}, elements...)...))
@@ -81,23 +87,44 @@ func TestParseVolumes(t *testing.T) {
 	if err != nil || len(got) != 0 {
 		t.Errorf("got %v, %v", got, err)
 	}
-	got, err = parseVolumes(read(t, "pvs", "2.03.16", "empty-group"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	check(t, []volume{{PV: "/dev/loop0", VG: "ceph-" + testUUID, Tags: map[string]string{}}}, got)
-	osd, ok := got[0].osd()
-	check(t, DeviceOSD{ID: -1, UUID: testUUID}, osd)
-	if !ok {
-		t.Error("our volume group is not known")
+	// What is made of a device one after the other, and what an earlier version or an admin has.
+	whole := DeviceOSD{ID: 1, UUID: recordedUUID, FSID: recordedFSID}
+	for name, want := range map[string]DeviceOSD{
+		"alone":       {ID: -1, UUID: recordedUUID},
+		"group":       whole,
+		"volume":      whole,
+		"empty-group": {ID: -1, UUID: testUUID},
+	} {
+		got, err := parseVolumes(read(t, "pvs", "2.03.16", name))
+		if err != nil || len(got) != 1 {
+			t.Fatalf("%s: got %v, %v", name, got, err)
+		}
+		osd, ok := got[0].osd()
+		check(t, want, osd)
+		check(t, true, ok)
 	}
 	got, err = parseVolumes([]byte(`{"report":[{"pv":[{"pv_name":"/dev/sdb","vg_name":"data","lv_name":"osd-block-x",` +
 		`"lv_tags":"ceph.cluster_fsid=` + testFSID + `,ceph.osd_fsid=` + testUUID + `,ceph.osd_id=3,other"}]}]}`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	osd, _ = got[0].osd()
+	osd, _ := got[0].osd()
 	check(t, DeviceOSD{ID: 3, UUID: testUUID, FSID: testFSID}, osd)
+	for _, foreign := range []volume{
+		{PVUUID: "cW5ce1-cp5Q-fVbi-p37D-EGIY-C1Bf-gedBrt"},
+		{PVUUID: "6bc2df-1685-634f-5995-1c20-97be-f88e66", VG: "data"},
+		{PVUUID: "6bc2df-1685-634f-5995-1c20-97be-f88e66", VG: "data", LV: "root"},
+	} {
+		if osd, ok := foreign.osd(); ok {
+			t.Errorf("%+v is taken for %+v", foreign, osd)
+		}
+	}
+}
+
+func TestPhysicalVolume(t *testing.T) {
+	osd := OSD{UUID: recordedUUID}
+	check(t, "6bc2df-1685-634f-5995-1c20-97be-f88e66", osd.physicalVolume())
+	check(t, recordedUUID, uuidOfPhysical(osd.physicalVolume()))
 }
 
 func TestParseUnits(t *testing.T) {
@@ -163,7 +190,7 @@ func TestBestName(t *testing.T) {
 	check(t, "wwn-0x5", bestName([]string{"ata-X_1", "scsi-3", "wwn-0x5", "lvm-pv-uuid-1"}))
 	check(t, "nvme-eui.1", bestName([]string{"nvme-Samsung_1", "nvme-eui.1"}))
 	check(t, "ata-A", bestName([]string{"virtio-1", "ata-B", "ata-A"}))
-	check(t, "virtio-1", bestName([]string{"virtio-1"}))
+	check(t, "virtio-1", bestName([]string{"lvm-pv-uuid-1", "virtio-1"}))
 	check(t, "", bestName(nil))
 }
 

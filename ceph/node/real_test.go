@@ -151,28 +151,59 @@ func TestObserveDriveWithoutDisk(t *testing.T) {
 	}
 }
 
+// What was made of a device up to any point is known as ours, goes on, and is removed. A volume needs a kernel that has
+// them: see the tests on nodes.
 func TestObserveVolumeGroup(t *testing.T) {
-	h, _ := realHost(t, "wipefs", "vgcreate", "pvs")
+	h, tools := realHost(t, "wipefs", "vgcreate", "pvs")
 	write(t, h.layout().pvs(), "")
 	device := loopDevice(t, 64<<20)
 	osd := OSD{ID: 3, UUID: testUUID, Device: device, Backend: BackendLVM, Secret: testKey}
-	must(t, "vgcreate", "--yes", osd.volumeGroup(), device)
 	t.Cleanup(func() { _ = exec.Command("vgremove", "--yes", osd.volumeGroup()).Run() })
-	facts, err := h.inspect(t.Context(), device)
-	if err != nil {
-		t.Fatal(err)
+	see := func(want DeviceFacts) {
+		t.Helper()
+		want.Path, want.Stable, want.Exists, want.SizeBytes = device, device, true, 64<<20
+		got, err := h.inspect(t.Context(), device)
+		if err != nil {
+			t.Fatal(err)
+		}
+		check(t, want, got)
 	}
-	check(t, &DeviceOSD{ID: -1, UUID: testUUID}, facts.OSD)
-	has, err := lvmHas("vgs", osd.volumeGroup())(t.Context(), h)
-	if err != nil || !has {
-		t.Errorf("the volume group is not found: %v", err)
+	for made, want := range []DeviceFacts{
+		{Pristine: true},
+		{
+			OSD:     &DeviceOSD{ID: -1, UUID: testUUID},
+			Content: "an OSD, half made in LVM physical volume", Wipe: "pvremove " + device,
+		},
+		{
+			OSD:     &DeviceOSD{ID: 3, UUID: testUUID, FSID: testFSID},
+			Content: "osd.3 of cluster " + testFSID + ", half made in volume group " + osd.volumeGroup(),
+			Wipe:    "vgremove " + osd.volumeGroup() + " && pvremove " + device,
+		},
+	} {
+		for upTo := range made + 1 {
+			if err := h.carryOut(t.Context(), volumeStages(testFSID, osd)[:upTo], nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		see(want)
+		if err := (removeVolume{osd: osd, fsid: testFSID}).do(t.Context(), h); err != nil {
+			t.Fatal(err)
+		}
+		see(DeviceFacts{Pristine: true})
 	}
+	made := func(line string) bool { return strings.HasPrefix(line, "pvcreate ") }
+	if count := len(slices.DeleteFunc(slices.Clone(tools.ran), func(line string) bool { return !made(line) })); count != 2 {
+		t.Errorf("the physical volume was made %d times, want once for each group: %q", count, tools.ran)
+	}
+
+	must(t, "vgcreate", "--yes", "lab-foreign", device)
+	t.Cleanup(func() { _ = exec.Command("vgremove", "--yes", "lab-foreign").Run() })
+	see(DeviceFacts{Content: "volume group lab-foreign", Wipe: "vgremove lab-foreign && pvremove " + device})
 	if err := (removeVolume{osd: osd, fsid: testFSID}).do(t.Context(), h); err != nil {
 		t.Fatal(err)
 	}
-	if facts, err = h.inspect(t.Context(), device); err != nil || !facts.Pristine {
-		t.Errorf("after removal: %+v, %v", facts, err)
-	}
+	see(DeviceFacts{Content: "volume group lab-foreign", Wipe: "vgremove lab-foreign && pvremove " + device})
+	wantError(t, (claim{device: device, osd: osd, fsid: testFSID}).do(t.Context(), h), "is not empty: volume group lab-foreign")
 }
 
 func TestRealMon(t *testing.T) {

@@ -37,6 +37,9 @@ func (r Removal) check() error {
 	for _, d := range r.Daemons {
 		errs = append(errs, d.check())
 	}
+	for _, osd := range r.HalfMade {
+		errs = append(errs, osd.checkDevice(), checkUUID("uuid of the OSD on "+osd.Device, osd.UUID))
+	}
 	return errors.Join(errs...)
 }
 
@@ -78,6 +81,9 @@ func tearDown(l layout, removal Removal, osds []OSD) []stage {
 		for _, d := range removal.Daemons {
 			stages = append(stages, removeDataStage(l, removal.FSID, d, osdOf(osds, d)))
 		}
+		for _, osd := range removal.HalfMade {
+			stages = append(stages, stage{title: "remove the OSD on " + osd.Device, operations: wipeOperations(osd, removal.FSID)})
+		}
 	}
 	if removal.Everything {
 		stages = append(stages, removeEverything(l))
@@ -103,7 +109,11 @@ func stopStage(l layout, fsid string, d Daemon, osd *OSD) stage {
 		operations = append(operations, stop{unit: osd.volumeTrigger()})
 	}
 	operations = append(operations, stop{unit: d.unit()})
-	if osd != nil && osd.Backend == BackendRaw {
+	switch {
+	case osd != nil && osd.Backend == BackendLVM:
+		// By ceph-volume, until the next boot.
+		operations = append(operations, command{argv: []string{"systemctl", "disable", "--runtime", d.unit()}, mayFail: true})
+	case osd != nil && osd.Backend == BackendRaw:
 		operations = append(operations, stop{unit: activation(d.ID), static: true})
 	}
 	return stage{title: "stop " + d.String(), operations: operations}

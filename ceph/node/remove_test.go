@@ -108,19 +108,22 @@ func TestStart(t *testing.T) {
 	h, tools := testHost(t)
 	l := h.layout()
 	write(t, l.osdSetting("3"), "OSD_UUID="+testUUID+"\n")
-	write(t, l.wanted("multi-user", "ceph-volume@lvm-4-"+testUUID+".service"), "")
+	write(t, l.pvs(), "")
+	tools.answers["pvs"] = strings.ReplaceAll(string(read(t, "pvs", "2.03.16", "volume")), "ceph.osd_id=1", "ceph.osd_id=4")
+	tools.creates["ceph-volume"] = l.wanted("multi-user", "ceph-volume@lvm-4-"+recordedUUID+".service")
 	write(t, filepath.Join(l.data(Daemon{RoleOSD, "5"}), "ready"), "ready\n")
 	write(t, filepath.Join(l.data(Daemon{RoleOSD, "5"}), "block"), "")
 	if err := h.Start(t.Context(), []Daemon{{RoleOSD, "3"}, {RoleOSD, "4"}, {RoleOSD, "5"}, {RoleMgr, "a"}}, nil); err != nil {
 		t.Fatal(err)
 	}
+	const pvs = "pvs --reportformat json -o pv_name,pv_uuid,vg_name,vg_tags,lv_name,lv_tags"
 	check(t, []string{
 		"systemctl restart cephctl-osd@3",
 		"systemctl reset-failed ceph-osd@3", "systemctl enable --now ceph-osd@3",
-		"ceph-volume lvm activate --bluestore 4 " + testUUID,
-		"systemctl reset-failed ceph-osd@4", "systemctl enable --now ceph-osd@4",
-		"systemctl reset-failed ceph-osd@5", "systemctl enable --now ceph-osd@5",
+		pvs, "ceph-volume lvm activate --bluestore 4 " + recordedUUID,
+		"systemctl reset-failed ceph-osd@4", "systemctl start ceph-osd@4",
+		pvs, "systemctl reset-failed ceph-osd@5", "systemctl enable --now ceph-osd@5",
 		"systemctl reset-failed ceph-mgr@a", "systemctl enable --now ceph-mgr@a",
 	}, tools.ran)
-	wantError(t, h.Start(t.Context(), []Daemon{{RoleOSD, "6"}}, nil), "is empty, and 0 units activate it")
+	wantError(t, h.Start(t.Context(), []Daemon{{RoleOSD, "6"}}, nil), "is empty, and nothing tells on which device osd.6 is")
 }

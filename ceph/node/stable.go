@@ -41,6 +41,9 @@ func bestName(names []string) string {
 				return i
 			}
 		}
+		if strings.HasPrefix(name, "lvm-pv-uuid-") {
+			return len(order) + 1
+		}
 		return len(order)
 	}
 	if len(names) == 0 {

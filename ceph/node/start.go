@@ -2,9 +2,8 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"path/filepath"
-	"strings"
 )
 
 // Start starts daemons whose data is complete, now and at each boot, and returns when each of them answers.
@@ -31,16 +30,21 @@ func starts(l layout, daemons []Daemon) []stage {
 		if d.Role == RoleOSD {
 			stages = append(stages, stage{title: "activate " + d.String(), operations: []operation{refill{daemon: d}}})
 		}
-		stages = append(stages, startStage(l, d, ""))
+		how := enabled
+		if d.Role == RoleOSD {
+			how = ""
+		}
+		stages = append(stages, startStage(l, d, "", how))
 	}
 	return stages
 }
 
-// refill activates an OSD whose data folder is empty, as it is after a boot when its activation has failed.
+// refill activates an OSD whose data folder is empty, as it is after a boot when its activation has failed, or that has
+// LVM and is not activated at a boot, as after it was stopped.
 type refill struct{ daemon Daemon }
 
 func (r refill) lines() []string {
-	return []string{fmt.Sprintf("activate %s if its data folder is empty: systemctl restart %s, or with LVM "+
+	return []string{fmt.Sprintf("activate %s if its data folder is empty, or with LVM its activation disabled: systemctl restart %s, or "+
 		"ceph-volume lvm activate --bluestore %s UUID", r.daemon, activation(r.daemon.ID), r.daemon.ID)}
 }
 
@@ -50,20 +54,28 @@ func (r refill) do(ctx context.Context, h *Host) error {
 		return err
 	}
 	l := h.layout()
-	if filled(l.data(r.daemon), uid) {
+	osd, err := h.knownOSD(ctx, r.daemon)
+	switch isFilled := filled(l.data(r.daemon), uid); {
+	case err != nil:
+		return err
+	case osd.Backend == BackendLVM && (!isFilled || !exists(l.wanted("multi-user", osd.volumeTrigger()+".service"))):
+		return activateNow(osd).do(ctx, h)
+	case isFilled:
 		return nil
-	}
-	if exists(l.osdSetting(r.daemon.ID)) {
+	case exists(l.osdSetting(r.daemon.ID)):
 		unit := activation(r.daemon.ID)
 		return start{unit: unit, argv: []string{"systemctl", "restart", unit}}.do(ctx, h)
 	}
-	triggers, _ := filepath.Glob(l.wanted("multi-user", "ceph-volume@lvm-"+r.daemon.ID+"-*.service"))
-	if len(triggers) != 1 {
-		return fmt.Errorf("%s is empty, and %d units activate it", l.data(r.daemon), len(triggers))
+	return fmt.Errorf("%s is empty, and nothing tells on which device %s is", l.data(r.daemon), r.daemon)
+}
+
+// knownOSD returns what is known on the host of an OSD of its cluster.
+func (h *Host) knownOSD(ctx context.Context, d Daemon) (OSD, error) {
+	conf, err := readConf(h.layout().conf())
+	if err != nil {
+		return OSD{}, err
 	}
-	uuid := strings.TrimSuffix(filepath.Base(triggers[0]), ".service")
-	uuid = strings.TrimPrefix(uuid, "ceph-volume@lvm-"+r.daemon.ID+"-")
-	return start{
-		unit: r.daemon.unit(), argv: []string{"ceph-volume", "lvm", "activate", "--bluestore", r.daemon.ID, uuid},
-	}.do(ctx, h)
+	details := h.newDetails(ctx, conf)
+	osd, _ := details.knownOSD(d)
+	return osd, errors.Join(details.problems...)
 }

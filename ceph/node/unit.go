@@ -10,16 +10,55 @@ import (
 )
 
 // startStage starts a daemon, now and at each boot, and waits until it does its work.
-func startStage(l layout, d Daemon, fsid string) stage {
+func startStage(l layout, d Daemon, fsid string, how boot) stage {
 	return stage{
 		title: "start " + d.String(),
 		operations: []operation{
 			// Without it a unit that has failed a few times can't be started for half an hour.
 			command{argv: []string{"systemctl", "reset-failed", d.unit()}, mayFail: true},
-			start{unit: d.unit(), argv: []string{"systemctl", "enable", "--now", d.unit()}},
+			startDaemon{daemon: d, how: how},
 			await{daemon: d, socket: l.socket(d), fsid: fsid},
 		},
 	}
+}
+
+// boot says how a daemon starts at a boot; "" when that is found out.
+type boot string
+
+const (
+	// enabled is when its own unit is.
+	enabled boot = "enable --now"
+	// activated is when ceph-volume's unit is, which starts the daemon once its data folder is filled. Started before, it
+	// would fail, and after a few times systemd gives up.
+	activated boot = "start"
+)
+
+// startDaemon starts the unit of a daemon.
+type startDaemon struct {
+	daemon Daemon
+	how    boot
+}
+
+func (s startDaemon) as(how boot) start {
+	return start{unit: s.daemon.unit(), argv: append(append([]string{"systemctl"}, strings.Fields(string(how))...), s.daemon.unit())}
+}
+
+func (s startDaemon) lines() []string {
+	if s.how == "" {
+		return []string{s.as(enabled).lines()[0] + ", or with LVM " + s.as(activated).lines()[0]}
+	}
+	return s.as(s.how).lines()
+}
+
+func (s startDaemon) do(ctx context.Context, h *Host) error {
+	how := s.how
+	if how == "" {
+		how = enabled
+		if len(h.layout().triggers(s.daemon.ID)) > 0 {
+			how = activated
+		}
+	}
+	return s.as(how).do(ctx, h)
 }
 
 // start runs a systemctl that starts a unit. Its error holds what the unit has said.

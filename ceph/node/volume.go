@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,20 +11,34 @@ import (
 	"strings"
 )
 
-// volume is what LVM has on a device: a logical volume, or with an empty LV a volume group's free part.
+// tagPrefix begins every tag of Ceph's.
+const tagPrefix = "ceph."
+
+// volume is what LVM has on a device: a logical volume; with an empty LV a volume group's free part; with an empty VG
+// a physical volume alone.
 type volume struct {
-	PV, VG, LV string
-	Tags       map[string]string
+	PV, PVUUID, VG, LV string
+	// Tags are those of the logical volume, or if there is none of the volume group.
+	Tags map[string]string
 }
 
 func (v volume) path() string { return "/dev/" + v.VG + "/" + v.LV }
+
+// stableDevice is the device below, by a name that it has at each boot.
+func (v volume) stableDevice() string {
+	real, err := filepath.EvalSymlinks(v.PV)
+	if err != nil {
+		return v.PV
+	}
+	return stableName(v.PV, real)
+}
 
 // volumes lists what LVM has on all devices: nothing where it is not installed.
 func (h *Host) volumes(ctx context.Context) ([]volume, error) {
 	if !exists(h.layout().pvs()) {
 		return nil, nil
 	}
-	answer, err := h.run(ctx, "pvs", "--reportformat", "json", "-o", "pv_name,vg_name,lv_name,lv_tags")
+	answer, err := h.run(ctx, "pvs", "--reportformat", "json", "-o", "pv_name,pv_uuid,vg_name,vg_tags,lv_name,lv_tags")
 	if err != nil {
 		return nil, err
 	}
@@ -35,10 +50,12 @@ func parseVolumes(answer []byte) ([]volume, error) {
 	var list struct {
 		Report []struct {
 			PV []struct {
-				PV   string `json:"pv_name"`
-				VG   string `json:"vg_name"`
-				LV   string `json:"lv_name"`
-				Tags string `json:"lv_tags"`
+				PV     string `json:"pv_name"`
+				PVUUID string `json:"pv_uuid"`
+				VG     string `json:"vg_name"`
+				VGTags string `json:"vg_tags"`
+				LV     string `json:"lv_name"`
+				LVTags string `json:"lv_tags"`
 			} `json:"pv"`
 		} `json:"report"`
 	}
@@ -48,7 +65,11 @@ func parseVolumes(answer []byte) ([]volume, error) {
 	var found []volume
 	for _, report := range list.Report {
 		for _, row := range report.PV {
-			found = append(found, volume{PV: row.PV, VG: row.VG, LV: row.LV, Tags: parseTags(row.Tags)})
+			tags := row.LVTags
+			if row.LV == "" {
+				tags = row.VGTags
+			}
+			found = append(found, volume{PV: row.PV, PVUUID: row.PVUUID, VG: row.VG, LV: row.LV, Tags: parseTags(tags)})
 		}
 	}
 	return found, nil
@@ -59,7 +80,7 @@ func parseTags(text string) map[string]string {
 	tags := make(map[string]string)
 	for tag := range strings.SplitSeq(text, ",") {
 		key, value, found := strings.Cut(tag, "=")
-		if key, ours := strings.CutPrefix(key, "ceph."); ours && found {
+		if key, ours := strings.CutPrefix(key, tagPrefix); ours && found {
 			tags[key] = value
 		}
 	}
@@ -71,6 +92,8 @@ func (v volume) osd() (DeviceOSD, bool) {
 	uuid := v.Tags["osd_fsid"]
 	switch {
 	case uuid != "":
+	case v.VG == "":
+		uuid = uuidOfPhysical(v.PVUUID)
 	case v.LV == "":
 		uuid = strings.TrimPrefix(v.VG, "ceph-")
 	default:
@@ -91,21 +114,33 @@ func (v volume) osd() (DeviceOSD, bool) {
 	return osd, true
 }
 
-// fillVolumeOSD says which OSD is in the volume group on a device.
-func (h *Host) fillVolumeOSD(ctx context.Context, facts *DeviceFacts, real string) error {
-	if !strings.Contains(facts.Content, describeSignature(lvmMember)) {
-		return nil
+// uuidOfPhysical is the opposite of OSD.physicalVolume. LVM's own uuids have more kinds of letters.
+func uuidOfPhysical(uuid string) string {
+	digits, err := hex.DecodeString(strings.ReplaceAll(uuid, "-", ""))
+	if err != nil || len(digits) != 16 {
+		return ""
 	}
+	return formatUUID(digits)
+}
+
+// fillVolumes says what LVM has on a device, if anything: an OSD, or what is not ours.
+func (h *Host) fillVolumes(ctx context.Context, facts *DeviceFacts, real string) error {
 	volumes, err := h.volumes(ctx)
 	if err != nil {
 		return err
 	}
 	for _, v := range onDevice(volumes, real) {
+		where, wipe := describeSignature(lvmMember), []string{quote([]string{"pvremove", facts.Path})}
+		if v.VG != "" {
+			where, wipe = "volume group "+v.VG, append([]string{quote([]string{"vgremove", v.VG})}, wipe...)
+		}
+		facts.Wipe = strings.Join(wipe, " && ")
 		if osd, ok := v.osd(); ok {
 			facts.OSD = &osd
-			facts.Content = osd.describe() + " in volume group " + v.VG
+			facts.Content = osd.describe() + " in " + where
 			return nil
 		}
+		facts.Content = where
 	}
 	return nil
 }
@@ -153,6 +188,11 @@ func (r removeVolume) do(ctx context.Context, h *Host) error {
 	for _, group := range r.groups(volumes) {
 		errs = append(errs, r.removeGroup(ctx, h, group, volumes))
 	}
+	for _, v := range volumes {
+		if v.VG == "" && r.isOf(v) {
+			errs = append(errs, run("pvremove", "--yes", v.PV).do(ctx, h))
+		}
+	}
 	return errors.Join(errs...)
 }
 
@@ -161,7 +201,7 @@ func (r removeVolume) groups(volumes []volume) []string {
 	var groups []string
 	seen := make(map[string]bool)
 	for _, v := range volumes {
-		if (v.VG == r.osd.volumeGroup() || r.isOf(v)) && !seen[v.VG] {
+		if v.VG != "" && (v.VG == r.osd.volumeGroup() || r.isOf(v)) && !seen[v.VG] {
 			seen[v.VG] = true
 			groups = append(groups, v.VG)
 		}
@@ -171,7 +211,7 @@ func (r removeVolume) groups(volumes []volume) []string {
 
 func (r removeVolume) isOf(v volume) bool {
 	osd, ok := v.osd()
-	return ok && v.LV != "" && sameID(osd.UUID, r.osd.UUID) && (osd.FSID == "" || sameID(osd.FSID, r.fsid))
+	return ok && sameID(osd.UUID, r.osd.UUID) && (osd.FSID == "" || sameID(osd.FSID, r.fsid))
 }
 
 func (r removeVolume) removeGroup(ctx context.Context, h *Host, group string, volumes []volume) error {

@@ -1,6 +1,7 @@
 package cephstorage
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -175,7 +176,7 @@ func (n *nodeView) nameDevices() string {
 
 // judgeDevice returns why a device can't be used, or nothing.
 func judgeDevice(v *view, n *nodeView, d *node.DeviceFacts, fsid string, memory *control.Memory) (kind, text, cure string) {
-	const wipe = "if nothing on it is needed, wipe it: wipefs -a "
+	wipe := howToWipe(d)
 	if _, lost := v.lostOSD(n, d); lost {
 		return "", "", "" // it is not used, and must not keep the cluster from growing
 	}
@@ -183,7 +184,7 @@ func judgeDevice(v *view, n *nodeView, d *node.DeviceFacts, fsid string, memory 
 	case !d.Exists:
 		return "device-missing", "does not exist", "name the devices of this node: " + n.nameDevices()
 	case d.OSD != nil && d.OSD.FSID != "" && d.OSD.FSID != fsid:
-		return "device-foreign-osd", fmt.Sprintf("holds osd.%d of another Ceph cluster (fsid %s)", d.OSD.ID, d.OSD.FSID), wipe + d.Path
+		return "device-foreign-osd", fmt.Sprintf("holds osd.%d of another Ceph cluster (fsid %s)", d.OSD.ID, d.OSD.FSID), wipe
 	case d.OSD != nil && d.OSD.UUID == memory.Get(osdKey(n, d)):
 		return "", "", "" // half made by us, or made and not yet started
 	case d.OSD != nil && v.ceph != nil && v.ceph.osds.byUUID(d.OSD.UUID) != nil:
@@ -191,11 +192,16 @@ func judgeDevice(v *view, n *nodeView, d *node.DeviceFacts, fsid string, memory 
 	case d.OSD != nil && v.ceph == nil && !v.state.Initialised.IsZero():
 		return "", "", "" // nobody can tell; that the cluster does not answer is a blocker of its own
 	case d.OSD != nil:
-		return "device-old-osd", fmt.Sprintf("holds an OSD (%s) that the cluster does not know", d.OSD.UUID), wipe + d.Path
+		return "device-old-osd", fmt.Sprintf("holds an OSD (%s) that the cluster does not know", d.OSD.UUID), wipe
 	case !d.Pristine:
-		return "device-in-use", "is not empty: " + d.Content, wipe + d.Path
+		return "device-in-use", "is not empty: " + d.Content, wipe
 	}
 	return "", "", ""
+}
+
+// howToWipe says what a person does about a device that has something on it.
+func howToWipe(d *node.DeviceFacts) string {
+	return "if nothing on it is needed, wipe it: " + cmp.Or(d.Wipe, "wipefs -a "+d.Path)
 }
 
 // osdKey is where an operation remembers the uuid of the OSD on a device.

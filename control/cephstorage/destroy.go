@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
+	"strconv"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/node"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
@@ -100,7 +102,8 @@ func (b *builder) destroy() {
 				removal.Daemons = append(removal.Daemons, d.Daemon)
 			}
 		}
-		if len(removal.Daemons) > 0 || n.facts.Conf != nil && n.facts.Conf.FSID == b.g.fsid {
+		removal.HalfMade = b.halfMade(n, removal.Daemons)
+		if len(removal.Daemons)+len(removal.HalfMade) > 0 || n.facts.Conf != nil && n.facts.Conf.FSID == b.g.fsid {
 			step := b.removeStep(n, "destroy "+n.Name, "remove all daemons and their data", removal)
 			step.Together = "destroy"
 			b.step(step)
@@ -119,6 +122,25 @@ func (b *builder) destroy() {
 		}
 	}
 	b.step(b.unmarkGroup())
+}
+
+// halfMade returns the OSDs on the devices of a node that are ours and none of its daemons: making them was broken off.
+func (b *builder) halfMade(n *nodeView, daemons []node.Daemon) []node.OSD {
+	options, err := b.v.optionsOf(n.Name)
+	if err != nil {
+		return nil // then there was never one
+	}
+	var osds []node.OSD
+	for _, d := range n.facts.Devices {
+		if d.OSD == nil || slices.Contains(daemons, node.Daemon{Role: node.RoleOSD, ID: strconv.Itoa(d.OSD.ID)}) {
+			continue
+		}
+		known := b.v.ceph != nil && b.v.ceph.osds.byUUID(d.OSD.UUID) != nil
+		if d.OSD.FSID == b.g.fsid || d.OSD.FSID == "" && known {
+			osds = append(osds, node.OSD{ID: d.OSD.ID, UUID: d.OSD.UUID, Device: d.Path, Backend: options.Backend})
+		}
+	}
+	return osds
 }
 
 func (b *builder) unmarkGroup() control.Step {

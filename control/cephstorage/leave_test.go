@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/node"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/state"
 )
@@ -273,6 +274,32 @@ func TestDestroy(t *testing.T) {
 	s.nothing(s.storage().Destroy(false, "destroy"))
 	s.mons, s.osds, s.pools, s.hosts = nil, nil, nil, nil
 	s.must(s.init())
+}
+
+// TestDestroyHalfMade wants the disks wiped as well of OSDs that are ours and no daemons yet, and no others.
+func TestDestroyHalfMade(t *testing.T) {
+	s := newSim(t, 3, map[string][]string{OptionDisk: {"/dev/sdb"}})
+	s.must(s.init())
+	s.setCluster(OptionDisk, "/dev/sdb", "/dev/sdc", "/dev/sdd")
+	s.osds = append(s.osds, &simOSD{ID: 9, UUID: "known"})
+	fsid := s.fsid
+	for name, osd := range map[string]node.DeviceOSD{
+		"node1": {ID: -1, UUID: "known"},
+		"node2": {ID: 9, UUID: "known", FSID: fsid},
+		"node3": {ID: -1, UUID: "unknown"},
+	} {
+		s.nodes[name].Disks["/dev/sdc"].osd = &osd
+	}
+	s.nodes["node1"].Disks["/dev/sdd"].osd = &node.DeviceOSD{ID: 9, UUID: "known", FSID: otherFSID}
+	s.must(s.storage().Destroy(false, "destroy"))
+	for name, want := range map[string]bool{"node1": false, "node2": false, "node3": true} {
+		if left := s.nodes[name].Disks["/dev/sdc"].osd != nil; left != want {
+			t.Errorf("%s: left on the disk: %v, want %v", name, left, want)
+		}
+	}
+	if s.nodes["node1"].Disks["/dev/sdd"].osd == nil {
+		t.Error("what is another cluster's was wiped")
+	}
 }
 
 // TestDestroyHalf takes down what an init has made that was given up.

@@ -99,6 +99,9 @@ var refusals = []refusal{
 	{"device-in-use", 3, false, disk(func(d *simDisk) { d.content = "ext4 file system" }), initChange, []string{
 		"node2: /dev/sdb is not empty: ext4 file system: if nothing on it is needed, wipe it: wipefs -a /dev/sdb",
 	}},
+	{"device-in-use", 3, false, disk(func(d *simDisk) { d.content, d.wipe = "volume group data", "vgremove data && pvremove /dev/sdb" }), initChange, []string{
+		"node2: /dev/sdb is not empty: volume group data: if nothing on it is needed, wipe it: vgremove data && pvremove /dev/sdb",
+	}},
 	{
 		"device-in-use", 4, true, disk(func(d *simDisk) { d.osd, d.content = nil, "ext4 file system" }),
 		func(s *sim) control.Change { return s.storage().ReplaceOSD(1, "", "replace") },

@@ -152,13 +152,14 @@ func (b *builder) checkNewDevice(ctx context.Context, r *replacement, info *osdI
 		b.plan.Block(r.Name, "node-unreachable", "", "%v", err)
 		return
 	}
-	for _, d := range facts.Devices {
+	for i := range facts.Devices {
+		d := &facts.Devices[i]
 		switch {
 		case !d.Exists:
 			b.plan.Block(r.Name, "device-missing", "name a device of this node by --device", "%s does not exist", d.Path)
 		case r.device == r.old && d.OSD != nil && info != nil && d.OSD.UUID == info.UUID:
 		case !d.Pristine:
-			b.plan.Block(r.Name, "device-in-use", "if nothing on it is needed, wipe it: wipefs -a "+d.Path, "%s is not empty: %s", d.Path, d.Content)
+			b.plan.Block(r.Name, "device-in-use", howToWipe(d), "%s is not empty: %s", d.Path, d.Content)
 		}
 	}
 }

@@ -44,6 +44,7 @@ type simDaemon struct {
 
 type simDisk struct {
 	stable, content string
+	wipe            string
 	missing         bool
 	osd             *node.DeviceOSD
 }
@@ -174,7 +175,7 @@ func (n *simNode) device(path string) node.DeviceFacts {
 	if d == nil || d.missing {
 		return node.DeviceFacts{Path: path, Stable: path}
 	}
-	f := node.DeviceFacts{Path: path, Stable: path, Exists: true, SizeBytes: 1 << 40, Pristine: d.content == "" && d.osd == nil, Content: d.content, OSD: d.osd}
+	f := node.DeviceFacts{Path: path, Stable: path, Exists: true, SizeBytes: 1 << 40, Pristine: d.content == "" && d.osd == nil, Content: d.content, Wipe: d.wipe, OSD: d.osd}
 	if d.stable != "" {
 		f.Stable = d.stable
 	}
@@ -356,6 +357,13 @@ func (s *sim) remove(n *simNode, r node.Removal) error {
 			disk.osd = nil
 		}
 		delete(n.Daemons, d.String())
+	}
+	for _, osd := range r.HalfMade {
+		disk := n.disk(osd.Device)
+		if disk == nil || disk.osd == nil || disk.osd.UUID != osd.UUID {
+			return fmt.Errorf("%s does not hold %+v", osd.Device, osd)
+		}
+		disk.osd = nil
 	}
 	if !r.Everything || confValue(n.Conf, "fsid") != r.FSID {
 		return nil

@@ -117,7 +117,7 @@ func (s *Storage) verifyNodes(f *findings, v *view) {
 		s.verifyKeyrings(f, v, seen)
 		for _, d := range seen.facts.Daemons {
 			if d.Active == "active" && !d.Enabled {
-				f.add(n.Name, SeverityWarning, "systemctl enable ceph-"+d.Role+"@"+d.ID, "%s does not start at the next boot", d.Daemon)
+				f.add(n.Name, SeverityWarning, enabling(d), "%s does not start at the next boot", d.Daemon)
 			}
 		}
 		for i := range seen.facts.Devices {
@@ -146,6 +146,14 @@ func verifyOffline(f *findings, v *view, n *nodeView) {
 	if len(running) > 0 {
 		f.add(n.Name, SeverityError, "cephctl node modify --offline=yes "+n.Name, "is offline, and has daemons that run or start at the next boot: %s", daemonNames(running))
 	}
+}
+
+// enabling is the command that has a daemon start at a boot.
+func enabling(d node.DaemonFacts) string {
+	if d.Role == node.RoleOSD && d.Backend == node.BackendLVM {
+		return "systemctl enable ceph-volume@lvm-" + d.ID + "-" + d.UUID
+	}
+	return "systemctl enable ceph-" + d.Role + "@" + d.ID
 }
 
 func (s *Storage) verifyMarks(f *findings, v *view, n *nodeView) {

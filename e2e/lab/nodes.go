@@ -19,8 +19,6 @@ type NodesOptions struct {
 	Count int
 	// Names are the names of the nodes, when they are not these.
 	Names []string
-	// VM, when set, makes the nodes virtual machines.
-	VM *VM
 	// Progress, when set, is told what is being done.
 	Progress func(step string)
 }
@@ -85,13 +83,13 @@ func StartNodes(ctx context.Context, options NodesOptions) (*Nodes, error) {
 		return nil, fmt.Errorf("start nodes: %w", err)
 	}
 	n.Dir = n.group.Dir
-	if err := n.start(ctx, options.Names, options.VM); err != nil {
+	if err := n.start(ctx, options.Names); err != nil {
 		return nil, errors.Join(fmt.Errorf("start nodes: %w", err), n.Stop())
 	}
 	return n, nil
 }
 
-func (n *Nodes) start(ctx context.Context, names []string, vm *VM) error {
+func (n *Nodes) start(ctx context.Context, names []string) error {
 	var err error
 	if n.namespace, err = newNamespace(ctx, n.group, n.ID); err != nil {
 		return err
@@ -102,7 +100,7 @@ func (n *Nodes) start(ctx context.Context, names []string, vm *VM) error {
 	if n.key, err = newSSHKey(ctx); err != nil {
 		return err
 	}
-	_, err = n.add(ctx, names, vm)
+	_, err = n.add(ctx, names, nil)
 	return err
 }
 

@@ -49,3 +49,10 @@ func RequireNodes(t Test) {
 	}
 	Require(t, "systemd-nspawn", "debootstrap", "ip", "nsenter", "unshare", "setsid", "ssh-keygen")
 }
+
+// RequireVM is RequireNodes, and requires what a VM needs besides.
+func RequireVM(t Test) {
+	t.Helper()
+	RequireNodes(t)
+	Require(t, "qemu-system-x86_64", "ssh", "mkfs.ext4", "dpkg-deb", "apt-get")
+}

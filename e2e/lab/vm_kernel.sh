@@ -1,5 +1,5 @@
-# Makes what a virtual machine boots with, FOLDER/kernel/vmlinuz and initrd: sh vm_kernel.sh FOLDER BASE INIT
-# BASE is the folder of which every node is an overlay, INIT the first program.
+# Makes what a virtual machine boots with, FOLDER/kernel/vmlinuz, initrd and base: sh vm_kernel.sh FOLDER BASE INIT
+# BASE is the folder of which every node is an overlay, and which becomes a disk; INIT is the first program.
 #
 # Wants to run as root in a mount namespace of its own. The cached folder is named after the sum of this text and of
 # INIT, so that whatever is changed here makes a new one.
@@ -9,7 +9,7 @@ folder=$1 base=$2 init=$3
 
 # Modules, with what they need: what a virtual machine boots from, what makes block devices and file systems, and the
 # ciphers that Ceph's client and ext4 ask for by name.
-MODULES="virtio_pci virtio_blk virtio_net virtio_rng 9p 9pnet_virtio overlay ext4 xfs loop
+MODULES="virtio_pci virtio_blk virtio_net virtio_rng overlay ext4 xfs loop
 	dm-mod dm-snapshot nbd rbd ceph autofs4 tun
 	crc32c_generic aes_generic cbc ctr gcm ghash-generic seqiv"
 
@@ -63,3 +63,8 @@ printf '%s' "$init" >"$root/init"
 chmod 755 "$root/init"
 (cd "$root" && find . | "$busybox" cpio -o -H newc) >"$folder/kernel/initrd"
 cp "$(ls "$folder"/all/boot/vmlinuz-*)" "$folder/kernel/vmlinuz"
+
+# Reading it through QEMU's file server instead would take some hundred thousand questions a boot.
+say "making the disk of the base"
+size=$(du -sm "$base" | cut -f 1)
+mkfs.ext4 -q -m 0 -i 8192 -O ^has_journal -d "$base" "$folder/kernel/base" "$((size + size / 4 + 64))M"

@@ -18,10 +18,15 @@ const sshTimeout = 20 * time.Second
 const commandScript = `file=$1
 shift
 echo $$ >"$file"
+[ ! -e "$file.kill" ] || exit 137
 env --chdir=/root -i "$@"
 status=$?
 rm -f "$file"
 exit $status`
+
+// killScript kills what commandScript has begun, or is about to begin.
+const killScript = `touch "$1.kill"
+[ ! -s "$1" ] || kill -KILL "-$(cat "$1")" || true`
 
 // command runs a command through the connection that all share, as the handshake of another takes a second.
 func (v *virtualMachine) command(ctx context.Context, m *machine, args []string) (*exec.Cmd, error) {
@@ -38,7 +43,7 @@ func (v *virtualMachine) command(ctx context.Context, m *machine, args []string)
 	cmd.Cancel = func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), sshTimeout)
 		defer cancel()
-		out, err := v.sshCommand(ctx, "sh", "-c", `[ ! -e "$1" ] || kill -KILL "-$(cat "$1")"; rm -f "$1"`, "lab-kill", file).CombinedOutput()
+		out, err := v.sshCommand(ctx, "sh", "-c", killScript, "lab-kill", file).CombinedOutput()
 		if err != nil {
 			err = fmt.Errorf("kill %s on %s: %w: %s", args[0], v.node.Name, err, out)
 		}

@@ -14,7 +14,7 @@ import (
 // reads back bit for bit after each part.
 func TestCluster(t *testing.T) {
 	t.Parallel() // most of the time, daemons are waited for
-	s := newSite(t, 1)
+	s := newSite(t, 3, 1)
 	s.init("raw")
 	s.wantCluster(3, 3)
 	s.nothingToDo("storage", "init-distributed-storage", "-s", "ceph", "default")

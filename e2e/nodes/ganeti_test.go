@@ -8,7 +8,7 @@ import (
 // TestGaneti has Ganeti keep the nodes: cephctl reads and marks them there, and makes the storage cluster of them.
 func TestGaneti(t *testing.T) {
 	t.Parallel() // most of the time, daemons are waited for
-	s := newSite(t, 1)
+	s := newSite(t, 3, 1)
 	s.ganeti()
 
 	s.fails(1, `write "USER PASSWORD" into it`, "node", "list")

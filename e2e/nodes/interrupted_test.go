@@ -61,7 +61,7 @@ type interruptedSite struct {
 // newInterruptedSite starts three nodes. Two of them are to become the storage cluster first.
 func newInterruptedSite(t *testing.T) *interruptedSite {
 	t.Helper()
-	s := &interruptedSite{site: newSite(t, 0)}
+	s := &interruptedSite{site: newSite(t, 3, 0)}
 	s.do("cluster", "init", "--name", "lab", "-S", "ceph:osd_backend=file,osd_file_size=2G,disk=/srv/osd.img,size=2,osd_memory_target=1G,host_reserve=512M")
 	for _, node := range s.List()[:2] {
 		s.do("node", "add", "--address", node.Address, node.Name)

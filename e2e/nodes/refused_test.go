@@ -8,7 +8,7 @@ import (
 // TestRefused makes nodes that can't be what they are to be. All reasons come at once, and nothing is changed anywhere.
 func TestRefused(t *testing.T) {
 	t.Parallel() // most of the time, daemons are waited for
-	s := newSite(t, 1)
+	s := newSite(t, 3, 1)
 	node1, node2, node3 := s.Node("node1"), s.Node("node2"), s.Node("node3")
 	s.do("cluster", "init", "-S", "ceph:osd_backend=raw,osd_memory_target=1G,host_reserve=512M")
 	for _, node := range s.List() {

@@ -27,16 +27,10 @@ type site struct {
 	disks map[string][]string
 }
 
-// newSite starts three nodes with disks of 3 GiB and installs cephctl, which can be told to kill itself.
-func newSite(t *testing.T, disks int) *site {
+// newSite starts nodes with disks of 3 GiB and installs cephctl, which can be told to kill itself.
+func newSite(t *testing.T, count, disks int) *site {
 	t.Helper()
-	return newSiteOf(t, lab.NodesOptions{Count: 3}, disks)
-}
-
-// newSiteOf does so with nodes of another kind.
-func newSiteOf(t *testing.T, options lab.NodesOptions, disks int) *site {
-	t.Helper()
-	s := &site{Nodes: startNodes(t, options), t: t, disks: map[string][]string{}}
+	s := &site{Nodes: startNodes(t, lab.NodesOptions{Count: count}), t: t, disks: map[string][]string{}}
 	s.master = s.Node("node1")
 	if err := s.InstallBinary(t.Context(), buildCephctl(t), "/usr/sbin/cephctl"); err != nil {
 		t.Fatal(err)
