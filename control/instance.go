@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"slices"
 	"time"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/loopback"
 )
 
 // Instance is a virtual machine that cephctl starts itself.
@@ -128,10 +130,24 @@ type Claim struct {
 	Since   time.Time `json:"since"`
 }
 
+// DiskRisk is what may come of it when a node opens a disk as it is to be opened: the node may hang on its own OSDs.
+type DiskRisk struct {
+	// Level is what the node would stand at, or where nobody can say that, might.
+	Level loopback.Level `json:"level"`
+	// Text says why, in half a sentence. Cures are the ways out, best first.
+	Text  string   `json:"text"`
+	Cures []string `json:"cures"`
+}
+
+// Refused tells whether a risk is too high to be taken without being asked for.
+func (r *DiskRisk) Refused() bool { return r != nil && r.Level >= loopback.Warning }
+
 // DiskHost does on a node what its disks need. Errors are *DiskError where the cause is known.
 type DiskHost interface {
 	// Check returns what this node lacks for the disk, whatever there is of the image.
 	Check(ctx context.Context, d DiskSpec) error
+	// Risk returns the risk that the node takes with the disk, or nil when there is none.
+	Risk(ctx context.Context, d DiskSpec) (*DiskRisk, error)
 	// Look returns what there is of the image. That there is none is no error.
 	Look(ctx context.Context, d DiskSpec) (ImageState, error)
 	// Watchers returns the addresses of the clients that have the image open, and which of them is this node's own block

@@ -154,8 +154,8 @@ func (s *site) testRefused() {
 	s.nothingLeftOf("refused.lab")
 	s.do("group", "modify", "-D", "rbd:user=,conf=", "default")
 
-	s.refuse(3, []string{"disk-no-krbd"}, "instance", "start", "--map", "refused.lab")
-	s.refuse(3, []string{"disk-no-krbd"}, "instance", "activate-disks", "refused.lab")
+	s.refuse(3, []string{"disk-no-krbd", "loopback"}, "instance", "start", "--map", "refused.lab")
+	s.refuse(3, []string{"disk-no-krbd", "loopback"}, "instance", "activate-disks", "refused.lab")
 	s.refuse(3, []string{"disk-no-image", "nowhere"}, "instance", "add", "--disk", "image=nowhere", "a.lab")
 	if err := s.ceph.CreateImage(ctx, instancePool, "free", 4); err != nil {
 		s.t.Fatal(err)

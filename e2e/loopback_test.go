@@ -103,6 +103,7 @@ func TestLoopback(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 	})
+	t.Run("start", func(t *testing.T) { testLoopbackStart(t, cluster, options) })
 }
 
 // poolNumber returns the id of the pool vms.

@@ -11,18 +11,21 @@ import (
 // Image is what there is of an image.
 type Image struct {
 	SizeBytes int64
-	header    string
+	// DataPool is the pool that has its data, when that is not its own.
+	DataPool string
+	header   string
 }
 
 // Image looks at an image.
 // Similar to: rbd info --format json
 func (h *Host) Image(ctx context.Context, d ceph.Device) (Image, error) {
 	info, err := ask[struct {
-		ID     string `json:"id"`
-		Size   int64  `json:"size"`
-		Format int    `json:"format"`
+		ID       string `json:"id"`
+		Size     int64  `json:"size"`
+		Format   int    `json:"format"`
+		DataPool string `json:"data_pool"`
 	}](ctx, h, d, RBD(d, "info", "--format", "json", d.Image.String()))
-	image := Image{SizeBytes: info.Size, header: "rbd_header." + info.ID}
+	image := Image{SizeBytes: info.Size, DataPool: info.DataPool, header: "rbd_header." + info.ID}
 	if info.Format == 1 {
 		image.header = d.Image.Name + ".rbd"
 	}

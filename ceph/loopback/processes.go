@@ -104,6 +104,21 @@ func (p *processes) scan(procfs string, wanted map[string]string) {
 	}
 }
 
+// osdProcesses lists the processes that are OSDs by their name.
+func osdProcesses(procfs string) []int {
+	entries, err := os.ReadDir(procfs)
+	if err != nil {
+		return nil // what is needed of procfs says so
+	}
+	var osds []int
+	for _, e := range entries {
+		if pid, err := strconv.Atoi(e.Name()); err == nil && isOSD(procfs, pid) {
+			osds = append(osds, pid)
+		}
+	}
+	return osds
+}
+
 // isOSD tells whether a process is an OSD by its name.
 func isOSD(procfs string, pid int) bool {
 	var buf [16]byte

@@ -131,7 +131,7 @@ func NewReader(opts Options) *Reader {
 // bufferSize is more than any small file of sysfs has.
 const bufferSize = 4096
 
-// Read reads the facts. Without a mapping it looks at no process and, unless the options say so, asks no OSD.
+// Read reads the facts. Without a mapping it looks at no process and asks no OSD, unless the options say so.
 func (r *Reader) Read(ctx context.Context) Facts {
 	f := Facts{Missing: map[Source]error{}}
 	f.Node.Memory = r.memory(&f)
@@ -141,6 +141,10 @@ func (r *Reader) Read(ctx context.Context) Facts {
 		r.readOSDs(ctx, &f)
 	}
 	if len(f.Mappings) == 0 {
+		if r.opts.AskOSDs {
+			r.processes.osds = osdProcesses(r.opts.Procfs)
+			r.countOSDs(&f)
+		}
 		return f
 	}
 	r.readUses(&f)

@@ -133,6 +133,14 @@ func TestReaderWithoutMappings(t *testing.T) {
 	if v := Judge(f.Node, m); v.Level != Warning || !v.Known {
 		t.Errorf("what is about to be mapped: %s, known %v", v.Level, v.Known)
 	}
+	// An OSD whose admin socket is elsewhere is not taken for none.
+	n.set(t, "proc/77/comm", "ceph-osd\n")
+	n.set(t, "proc/78/comm", "ceph-osd\n")
+	m.PoolID = 9
+	f = n.reader.Read(t.Context())
+	if v := Judge(f.Node, m); v.Known || f.Missing[SourceOSDs] == nil {
+		t.Errorf("an OSD that nobody can ask: %s, known %v, missing %v", v.Level, v.Known, f.Missing)
+	}
 }
 
 func TestReaderMissing(t *testing.T) {

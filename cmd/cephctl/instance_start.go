@@ -21,11 +21,14 @@ type instanceStartOptions struct {
 func newInstanceStartCommand(a *app) *cobra.Command {
 	opts := instanceStartOptions{}
 	cmd := &cobra.Command{
-		Use:   "start [--node NODE] [--map] [--break-claim] INSTANCE",
+		Use:   "start [--node NODE] [--map] [--allow-loopback] [--break-claim] INSTANCE",
 		Short: "Start an instance",
 		Long: `Starts an instance on its node, or with --node on another, where it stays. Its images are claimed first, so that
 nobody else starts anything with them; who was faster is named. It is started when QEMU answers and says that every disk
 is open as it is to be; otherwise nothing is left of it. It runs with KVM where that works, and else, slowly, with TCG.
+
+Where the kernel would write to images that OSDs of the same node serve, with access=kernelspace or --map, the node may
+hang: that is refused, with the ways out, unless --allow-loopback is given. See docs/loopback.md.
 
 A claim that a dead guest has left is taken away when its node can tell that it is dead. When nobody can be asked,
 --break-claim keeps its client out of the cluster first: what that has not yet written is lost.
@@ -41,12 +44,15 @@ A claim that a dead guest has left is taken away when its node can tell that it 
 	}
 	cmd.Flags().StringVar(&opts.Node, "node", "", "start it there, and keep it there (default: its node)")
 	cmd.Flags().BoolVar(&opts.Map, "map", false, "map the images as local block devices, too")
+	cmd.Flags().BoolVar(&opts.AllowLoopback, "allow-loopback", false, allowLoopbackHelp)
 	cmd.Flags().BoolVar(&opts.BreakClaim, "break-claim", false, "take claims away whose holders can't be asked, and keep their clients out of the cluster")
 	_ = cmd.RegisterFlagCompletionFunc("node", a.completeNodes) // fails without such a flag only
 	opts.register(cmd)
 	opts.registerYes(cmd)
 	return cmd
 }
+
+const allowLoopbackHelp = "let the kernel write to images that OSDs of the same node serve, though the node may hang"
 
 // instanceStarted is what is told of an instance that has started.
 type instanceStarted struct {

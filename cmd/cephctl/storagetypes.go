@@ -1,6 +1,7 @@
 package main
 
 import (
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/loopback"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/node"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/agent"
@@ -21,7 +22,7 @@ func agentHandlers(runner control.Runner, host string) map[string]agent.Handler 
 	return map[string]agent.Handler{
 		cephstorage.Name: node.Handler{Host: node.New(runner)},
 		guest.Name: guest.Handler{Runner: runner, Disks: map[string]control.DiskHost{
-			cephstorage.TemplateName: cephstorage.NewDiskHost(runner),
+			cephstorage.TemplateName: cephstorage.NewDiskHost(runner, loopback.Options{}),
 		}},
 		loopcheck.Name: loopcheck.Host{Name: host},
 		hooks.Name:     hooks.Host{},

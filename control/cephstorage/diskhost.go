@@ -1,6 +1,7 @@
 package cephstorage
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,17 +10,26 @@ import (
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/guestdisk"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/loopback"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/run"
 )
 
 // DiskHost makes RBD images disks of the guests of this node.
-type DiskHost struct{ host *guestdisk.Host }
+type DiskHost struct {
+	host   *guestdisk.Host
+	reader loopback.Options
+}
 
 var _ control.DiskHost = DiskHost{}
 
-// NewDiskHost returns what runs commands on this node.
-func NewDiskHost(runner control.Runner) DiskHost { return DiskHost{guestdisk.New(runner)} }
+// NewDiskHost returns what runs commands on this node. The options say where it reads what the kernel and the OSDs of the
+// node say; their zero value stands for the usual places.
+func NewDiskHost(runner control.Runner, options loopback.Options) DiskHost {
+	host := guestdisk.New(runner)
+	host.Sysfs = cmp.Or(options.Sysfs, host.Sysfs)
+	return DiskHost{host, options}
+}
 
 // device returns the device that a disk is.
 func device(d control.DiskSpec) ceph.Device {

@@ -1,6 +1,7 @@
 package guest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -82,7 +83,7 @@ func (h Handler) lookDisk(ctx context.Context, r *Request, d control.DiskSpec, l
 	open, _ := host.Preview(d)
 	l.Path, l.Cache, l.Access = open.Path, open.Cache, d.Params[paramAccess]
 	if r.Start || d.Map {
-		if err := host.Check(ctx, d); err != nil {
+		if err := checkOpen(ctx, host, d, l); err != nil {
 			return err
 		}
 	}
@@ -96,6 +97,15 @@ func (h Handler) lookDisk(ctx context.Context, r *Request, d control.DiskSpec, l
 		l.Dead, err = h.isDead(r, l.Claim)
 	}
 	return err
+}
+
+// checkOpen returns why a disk can't be opened here, and says what may come of it: that is told beside what the node
+// lacks, so that nobody cures the one to be refused for the other.
+func checkOpen(ctx context.Context, host control.DiskHost, d control.DiskSpec, l *DiskLook) error {
+	lack := host.Check(ctx, d)
+	risk, err := host.Risk(ctx, d)
+	l.Risk = risk
+	return cmp.Or(lack, err)
 }
 
 // lacks returns what this node lacks for the instance, whatever there is of its images.

@@ -77,6 +77,8 @@ type DiskLook struct {
 	Cache  string `json:"cache"`
 	// Dead tells that the holder of the claim was on this node and is proven dead.
 	Dead bool `json:"dead,omitempty"`
+	// Risk is what may come of it when it is opened here as it is to be, or nil.
+	Risk *control.DiskRisk `json:"risk,omitempty"`
 	// Problem is why the image could not be looked at.
 	Problem *control.Blocker `json:"problem,omitempty"`
 }

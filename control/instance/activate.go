@@ -10,16 +10,22 @@ import (
 
 // Activate returns the change that maps the disks of an instance as block devices of its node, for who administers them.
 // Devices is filled in with their paths.
-func (s *Instances) Activate(name string, devices *[]string) control.Change {
-	return s.changeDevices("activate-disks", name, "map the disks of instance "+name, guest.ActionActivate, devices)
+func (s *Instances) Activate(name string, opts ActivateOptions, devices *[]string) control.Change {
+	return s.changeDevices("activate-disks", name, "map the disks of instance "+name, guest.ActionActivate, opts, devices)
+}
+
+// ActivateOptions say how the disks of an instance are mapped.
+type ActivateOptions struct {
+	// AllowLoopback takes the risk that the node hangs on its own OSDs.
+	AllowLoopback bool
 }
 
 // Deactivate returns the change that takes these block devices away.
 func (s *Instances) Deactivate(name string) control.Change {
-	return s.changeDevices("deactivate-disks", name, "unmap the disks of instance "+name, guest.ActionDeactivate, nil)
+	return s.changeDevices("deactivate-disks", name, "unmap the disks of instance "+name, guest.ActionDeactivate, ActivateOptions{}, nil)
 }
 
-func (s *Instances) changeDevices(kind, name, title, action string, devices any) control.Change {
+func (s *Instances) changeDevices(kind, name, title, action string, opts ActivateOptions, devices any) control.Change {
 	return control.Change{Kind: kind, Target: name, Free: true, Plan: func(ctx context.Context, _ *control.Memory) (*control.Plan, error) {
 		plan := &control.Plan{Title: title}
 		c, i, n, err := s.load(ctx, name, "")
@@ -34,7 +40,7 @@ func (s *Instances) changeDevices(kind, name, title, action string, devices any)
 		if err != nil {
 			return nil, err
 		}
-		blockDevices(plan, n, r, l, action)
+		blockDevices(plan, n, r, l, action, opts)
 		wanted := slices.ContainsFunc(l.Disks, func(d guest.DiskLook) bool { return (d.Mapped == "") == (action == guest.ActionActivate) })
 		if len(plan.Blockers) > 0 || !wanted {
 			return plan, nil
@@ -52,11 +58,14 @@ func (s *Instances) changeDevices(kind, name, title, action string, devices any)
 }
 
 // blockDevices adds what stands in the way of a change of block devices.
-func blockDevices(plan *control.Plan, n control.Node, r *guest.Request, l *guest.Look, action string) {
+func blockDevices(plan *control.Plan, n control.Node, r *guest.Request, l *guest.Look, action string, opts ActivateOptions) {
 	if l.Guest != nil && action == guest.ActionDeactivate {
 		plan.Block(n.Name, "instance-running", "stop it first: cephctl instance stop "+r.Instance.Name, "instance %s runs there", r.Instance.Name)
 	}
 	for d := range l.Disks {
+		if l.Disks[d].Mapped == "" && action == guest.ActionActivate {
+			checkRisk(plan, n, d, &l.Disks[d], opts.AllowLoopback, nil, nil)
+		}
 		switch found := &l.Disks[d]; {
 		case found.Problem != nil:
 			plan.Blockers = append(plan.Blockers, *found.Problem)

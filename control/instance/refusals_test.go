@@ -17,6 +17,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/adminsocket/asoktest"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/loopback"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/agent"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/cephstorage"
@@ -46,6 +48,7 @@ func answers() []controltest.Answer {
 		{Command: rbd + "image-meta list --format json vms/disk1", Stdout: `{"cephctl.clients":"10.0.0.9:0/11"}`},
 		{Command: rbd + "lock list --format json vms/disk1", Stdout: `[]`},
 		{Command: "rados --admin-socket= --conf CONF --id instances --pool vms --format json lock info rbd_header.10267755defc cephctl", Stdout: `{"name":"cephctl","lockers":[]}`},
+		{Command: "ceph --admin-socket= --conf CONF --id instances osd dump --format json", Stdout: `{"fsid":"b7f1","pools":[{"pool":1,"pool_name":"rbd"},{"pool":2,"pool_name":"vms"}]}`},
 	}
 }
 
@@ -187,6 +190,25 @@ var refusals = []refusal{
 	{kind: "instance-running", prepare: func(r *rig) { r.runs = "node1" }, change: func(s *instance.Instances) control.Change {
 		return s.Remove("web1", true)
 	}, want: "node1: instance web1 runs there: stop it first: cephctl instance stop web1"},
+	{
+		kind: "loopback", prepare: func(r *rig) { r.maps("[1,2]"); r.instance.Disks[0].Where["access"] = "kernelspace" }, change: start,
+		want: "node1: disk 0: the kernel would write to image disk1 through its page cache, and osd.1 of this node has a part of its pool vms: loopback level 3 (warning): " +
+			"let QEMU open it itself, by the disk parameter access=userspace; keep it in a pool of other nodes; start it on a node without OSDs of that pool: --node NODE; or take the risk: --allow-loopback",
+	},
+	{
+		kind: "loopback", prepare: func(r *rig) { r.maps("[2]") }, change: func(s *instance.Instances) control.Change {
+			return s.Start("web1", instance.StartOptions{Map: true}, nil)
+		},
+		want: "node1: disk 0: the kernel would write to image disk1 through its page cache, and osd.1 of this node has a part of its pool vms: loopback level 3 (warning): " +
+			"leave out --map; keep it in a pool of other nodes; start it on a node without OSDs of that pool: --node NODE; or take the risk: --allow-loopback",
+	},
+	{
+		kind: "loopback", prepare: func(r *rig) { r.maps("ERROR: (5)"); r.instance.Disks[0].Where["access"] = "kernelspace" }, change: func(s *instance.Instances) control.Change {
+			return s.Activate("web1", instance.ActivateOptions{}, nil)
+		},
+		want: "node1: disk 0: the kernel would write to image disk1 through its page cache, and nobody can say which pools the OSDs of this node serve, so that it may hang (pool vms): " +
+			"let QEMU open it itself, by the disk parameter access=userspace; keep it in a pool of other nodes; or take the risk: --allow-loopback",
+	},
 	{kind: "node-offline", prepare: func(r *rig) { r.offline = true }, change: start, want: "node1: is offline: start it on another: --node NODE"},
 	{
 		kind: "qemu-missing", answers: []controltest.Answer{{Command: "qemu-system-x86_64 -version", Err: errors.New("executable file not found")}}, change: start,
@@ -205,9 +227,30 @@ type rig struct {
 	proven map[string]bool
 	// asked are the requests that would have changed something, by node and action.
 	asked map[string]guest.Request
-	store controltest.Store
-	env   *control.Env
-	calls []string
+	// mapped, when set, is which pools the OSD of the nodes says that it serves. Then their kernel can map images.
+	mapped string
+	store  controltest.Store
+	env    *control.Env
+	calls  []string
+}
+
+// maps gives the nodes an OSD, and a kernel with the module rbd.
+func (rig *rig) maps(pools string) { rig.mapped = pools }
+
+// addKernel writes what sysfs and an OSD say, where there is one.
+func (rig *rig) addKernel(t *testing.T, root string) {
+	t.Helper()
+	if rig.mapped == "" {
+		return
+	}
+	if err := errors.Join(os.MkdirAll(filepath.Join(root, "sys/bus/rbd/devices"), 0o755), os.Mkdir(filepath.Join(root, "ceph"), 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	osd, err := asoktest.Listen(filepath.Join(root, "ceph/ceph-osd.1.asok"), map[string][]byte{"get_mapped_pools": []byte(rig.mapped)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { osd.Close() })
 }
 
 func newRig(t *testing.T, r *refusal) *rig {
@@ -219,7 +262,7 @@ func newRig(t *testing.T, r *refusal) *rig {
 	t.Cleanup(func() { os.RemoveAll(root) })
 	conf := filepath.Join(root, "ceph.conf")
 	for name, content := range map[string]string{
-		"ceph.conf": "", "proc/meminfo": "MemTotal: 9 kB\nMemAvailable:    1048576 kB\n", "proc/sys/kernel/random/boot_id": "boot\n",
+		"ceph.conf": "", "proc/meminfo": "MemTotal: 9 kB\nMemAvailable:    1048576 kB\nDirty: 0 kB\nWriteback: 0 kB\n", "proc/sys/kernel/random/boot_id": "boot\n",
 		"proc/net/unix": "", "run/kvm/pid/.keep": "",
 	} {
 		path := filepath.Join(root, name)
@@ -241,7 +284,10 @@ func newRig(t *testing.T, r *refusal) *rig {
 		a.Command = strings.ReplaceAll(a.Command, "CONF", conf)
 		rig.runner.Add(a)
 	}
-	handler := guest.Handler{Runner: rig.runner, Root: root, Disks: map[string]control.DiskHost{"rbd": cephstorage.NewDiskHost(rig.runner)}}
+	rig.addKernel(t, root)
+	handler := guest.Handler{Runner: rig.runner, Root: root, Disks: map[string]control.DiskHost{"rbd": cephstorage.NewDiskHost(rig.runner, loopback.Options{
+		Sysfs: filepath.Join(root, "sys"), Procfs: filepath.Join(root, "proc"), CephRun: filepath.Join(root, "ceph"), CephLib: root,
+	})}}
 	answer := func(node string) controltest.Node {
 		return func(request agent.Request) (any, error) {
 			rig.calls = append(rig.calls, request.Action)

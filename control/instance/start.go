@@ -19,6 +19,8 @@ type StartOptions struct {
 	Node string
 	// Map asks for local block devices beside.
 	Map bool
+	// AllowLoopback takes the risk that the node hangs on its own OSDs.
+	AllowLoopback bool
 	// BreakClaim takes claims away whose holders can't be proven dead, and keeps their clients out.
 	BreakClaim bool
 }
@@ -118,6 +120,7 @@ func (p *startPlan) blockRunning(ctx context.Context, i control.Instance, node s
 // be taken away.
 func (p *startPlan) checkDisk(ctx context.Context, d int, found *guest.DiskLook) {
 	node, image := p.node.Name, p.request.Disks[d].Image
+	p.checkRisk(d, found)
 	others := slices.DeleteFunc(slices.Clone(found.Watchers), func(w string) bool {
 		return w == found.MappedBy || found.Claim != nil && slices.Contains(found.Clients, w)
 	})
@@ -131,6 +134,15 @@ func (p *startPlan) checkDisk(ctx context.Context, d int, found *guest.DiskLook)
 	case found.Claim != nil && !found.Dead:
 		p.checkClaim(ctx, d, found)
 	}
+}
+
+// checkRisk adds what may come of opening a disk on the node.
+func (p *startPlan) checkRisk(d int, found *guest.DiskLook) {
+	var first []string
+	if p.opts.Map {
+		first = append(first, "leave out --map")
+	}
+	checkRisk(p.plan, p.node, d, found, p.opts.AllowLoopback, first, []string{"start it on a node without OSDs of that pool: --node NODE"})
 }
 
 // checkClaim adds what a claim that is not proven dead on the node itself says against a start.

@@ -105,7 +105,7 @@ func TestOtherInventory(t *testing.T) {
 	s := &instance.Instances{Env: rig.env, Storage: []control.StorageType{cephstorage.Type{}}}
 	for _, change := range []control.Change{
 		s.Add(control.Instance{Name: "web2", Node: "node1"}), s.Start("web1", instance.StartOptions{}, nil), s.Stop("web1", instance.StopOptions{}, nil),
-		s.Remove("web1", false), s.Activate("web1", nil),
+		s.Remove("web1", false), s.Activate("web1", instance.ActivateOptions{}, nil),
 	} {
 		if _, err := rig.env.Execute(t.Context(), change, noUI{}); !errors.Is(err, control.ErrUsage) {
 			t.Errorf("%s: %v", change.Kind, err)
@@ -113,5 +113,49 @@ func TestOtherInventory(t *testing.T) {
 	}
 	if _, err := s.List(t.Context()); !errors.Is(err, control.ErrUsage) {
 		t.Errorf("list: %v", err)
+	}
+}
+
+// Where the node can't hang, nothing is said; at level 2 it is said; and what is allowed is done.
+func TestStartRisk(t *testing.T) {
+	const said = "warning: node1: disk 0: the kernel would write to image disk1 "
+	for _, test := range []struct {
+		name, pools, access, cache string
+		opts                       instance.StartOptions
+		want                       []string
+	}{
+		{name: "userspace", pools: "[2]", access: "userspace", cache: "writeback"},
+		{name: "no OSD here has a part of the pool", pools: "[1]", access: "kernelspace", cache: "writeback"},
+		{
+			name: "past the page cache", pools: "[2]", access: "kernelspace", cache: "none",
+			want: []string{said + "past its page cache, and osd.1 of this node has a part of its pool vms: loopback level 2 (notice)"},
+		},
+		{
+			name: "past the page cache, and the OSD does not say", pools: "ERROR: (5)", access: "kernelspace", cache: "none",
+			want: []string{said + "past its page cache, and nobody can say which pools the OSDs of this node serve, so that it may hang (pool vms)"},
+		},
+		{
+			name: "allowed", pools: "[2]", access: "kernelspace", cache: "writeback", opts: instance.StartOptions{AllowLoopback: true},
+			want: []string{said + "through its page cache, and osd.1 of this node has a part of its pool vms: loopback level 3 (warning)"},
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			rig := newRig(t, &refusal{prepare: func(r *rig) {
+				r.maps(test.pools)
+				r.asked = map[string]guest.Request{}
+				r.instance.Disks[0].Where["access"], r.instance.Disks[0].Where["cache"] = test.access, test.cache
+			}})
+			s := &instance.Instances{Env: rig.env, Storage: []control.StorageType{cephstorage.Type{}}}
+			plan, err := rig.env.Execute(t.Context(), s.Start("web1", test.opts, &kvm.Status{}), &consentUI{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(test.want, plan.Notes); diff != "" {
+				t.Errorf("notes (-want +got):\n%s", diff)
+			}
+			if _, ok := rig.asked["node1 "+guest.ActionStart]; !ok {
+				t.Errorf("it was not started: asked for %v", rig.asked)
+			}
+		})
 	}
 }

@@ -1,0 +1,45 @@
+package guestdisk
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph"
+)
+
+// Pool is a pool of a cluster: the cluster's fsid, and the number and name of the pool.
+type Pool struct {
+	FSID string
+	ID   uint64
+	Name string
+}
+
+// DataPool returns the pool that has the data of an image, or is to have those of one that does not exist. Its error is
+// an *Error of CasePool when the cluster has no such pool.
+// Similar to: ceph osd dump --format json
+func (h *Host) DataPool(ctx context.Context, d ceph.Device) (Pool, error) {
+	image, err := h.Image(ctx, d)
+	if err != nil && !Is(err, CaseImage) {
+		return Pool{}, err
+	}
+	name := d.Image.Pool
+	if image.DataPool != "" {
+		name = image.DataPool
+	}
+	dump, err := ask[struct {
+		FSID  string `json:"fsid"`
+		Pools []struct {
+			ID   uint64 `json:"pool"`
+			Name string `json:"pool_name"`
+		} `json:"pools"`
+	}](ctx, h, d, tool(d, "ceph", []string{"osd", "dump", "--format", "json"}))
+	if err != nil {
+		return Pool{}, fmt.Errorf("find the pool of image %s: %w", d.Image, err)
+	}
+	for _, p := range dump.Pools {
+		if p.Name == name {
+			return Pool{FSID: dump.FSID, ID: p.ID, Name: name}, nil
+		}
+	}
+	return Pool{}, &Error{CasePool, fmt.Sprintf("there is no pool %s", name), "see \"cephctl pool list\""}
+}
