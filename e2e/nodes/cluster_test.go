@@ -120,7 +120,7 @@ func testVerify(s *site) {
 	expect(s.t, s.master, "stat -c '%a %U' /etc/ceph/*.keyring | sort -u", "600 root")
 	expect(s.t, s.Node("node2"), "ls /etc/ceph; stat -c '%a %U' /etc/ceph/*.keyring | sort -u",
 		"ceph.client.ceph-ganeti-exporter.keyring\nceph.client.instances.keyring\nceph.conf\nrbdmap\n600 root")
-	expect(s.t, s.master, "find /var/lib/ceph -path /var/lib/ceph/crash -prune -o ! -user ceph -print", "")
+	expect(s.t, s.master, "find /var/lib/ceph -ignore_readdir_race -path /var/lib/ceph/crash -prune -o ! -user ceph -print", "")
 	expect(s.t, s.master, "ceph config get mon auth_allow_insecure_global_id_reclaim", "false")
 	expect(s.t, s.master, "ceph osd pool ls detail -f json | grep -o '\"rbd\":{}'", `"rbd":{}`)
 }
