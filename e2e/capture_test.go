@@ -36,7 +36,7 @@ func TestCapture(t *testing.T) {
 		CephctlRun: t.TempDir(),
 		Procfs:     "/proc",
 		Sysfs:      "/sys",
-		Timeout:    20 * time.Second,
+		Timeout:    patience,
 		Perf:       true,
 		Now:        time.Now(),
 		Sockets:    &adminsocket.Client{},

@@ -3,7 +3,6 @@ package e2e
 import (
 	"context"
 	"testing"
-	"time"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/rados"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/e2e/lab"
@@ -14,7 +13,7 @@ const exporterUser = "ceph-ganeti-exporter"
 // startCeph starts a cluster that ends with the test.
 func startCeph(t testing.TB) *lab.Ceph {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	cluster, err := lab.StartCeph(ctx, lab.CephOptions{Progress: func(step string) { t.Log(step) }})
 	if err != nil {

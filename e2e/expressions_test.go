@@ -160,7 +160,7 @@ func expressions(t *testing.T) map[string]string {
 // awaitSamples waits until an expression has samples. Stuck requests take half a minute to become so.
 func awaitSamples(t *testing.T, p *lab.Prometheus, where, expr string) {
 	t.Helper()
-	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(500 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(500 * time.Millisecond) {
 		samples, err := p.Query(t.Context(), expr)
 		if err != nil {
 			t.Errorf("%s: %v", where, err)

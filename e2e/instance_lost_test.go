@@ -84,7 +84,7 @@ func (s *site) testZombie() {
 	if err := zombie.Signal(syscall.SIGSTOP); err != nil {
 		s.t.Fatal(err)
 	}
-	for deadline := time.Now().Add(90 * time.Second); len(s.watchers("heir.lab")) > 0; time.Sleep(time.Second) {
+	for deadline := time.Now().Add(patience); len(s.watchers("heir.lab")) > 0; time.Sleep(time.Second) {
 		if time.Now().After(deadline) {
 			s.t.Fatal("the cluster still has the client of a guest that was stopped")
 		}

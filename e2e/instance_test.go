@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/sha256"
@@ -41,7 +42,7 @@ func TestInstance(t *testing.T) {
 	t.Parallel() // most of the time, daemons are waited for
 	lab.RequireCeph(t)
 	lab.RequireGuest(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	ceph, err := lab.StartCeph(ctx, lab.CephOptions{Mons: 3, OSDs: 3, Progress: func(step string) { t.Log(step) }})
 	if err != nil {
@@ -112,7 +113,7 @@ func newSite(t *testing.T, ceph *lab.Ceph, binary string) *site {
 // run runs cephctl and returns what it prints and its exit code.
 func (s *site) run(args ...string) (out string, code int) {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, s.binary, args...)
 	cmd.Env = append(os.Environ(), "CEPHCTL_CONFIG=", "CEPHCTL_STATE_DIR="+s.dir, "CEPHCTL_RUN_DIR="+s.runDir, "CEPHCTL_LOG_FILE="+s.dir+"/log")
@@ -206,7 +207,8 @@ func (s *site) killAll() {
 	}
 }
 
-// monitor gives a command to the monitor for people of an instance.
+// monitor gives a command to the monitor for people of an instance, and returns when QEMU has carried it out: it has
+// another prompt then, or is gone. What it has not read yet when the connection is closed, it never reads.
 func (s *site) monitor(name, command string) {
 	s.t.Helper()
 	conn, err := net.Dial("unix", s.guestFile("ctrl", name+".monitor"))
@@ -214,15 +216,38 @@ func (s *site) monitor(name, command string) {
 		s.t.Fatal(err)
 	}
 	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(patience))
+	prompts := bufio.NewReader(conn)
+	awaitPrompt(s.t, prompts)
 	if _, err := conn.Write([]byte(command + "\n")); err != nil {
 		s.t.Fatal(err)
 	}
-	_ = conn.SetReadDeadline(time.Now().Add(500 * time.Millisecond))
-	_, _ = io.Copy(io.Discard, conn)
+	awaitPrompt(s.t, prompts)
+}
+
+// awaitPrompt reads up to the next prompt of a monitor, or to the end.
+func awaitPrompt(t *testing.T, monitor *bufio.Reader) {
+	t.Helper()
+	for said := ""; !strings.HasSuffix(said, "(qemu) "); {
+		text, err := monitor.ReadString(' ')
+		if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) {
+			return
+		}
+		if err != nil {
+			t.Fatalf("the monitor says %q: %v", said+text, err)
+		}
+		said += text
+	}
 }
 
 // verified boots an instance anew and waits until its program says that it has read back what it has written.
 func (s *site) verified(name string) {
+	s.t.Helper()
+	s.boot(name, "verified")
+}
+
+// boot boots an instance anew and waits until its program says a word.
+func (s *site) boot(name, word string) {
 	s.t.Helper()
 	conn, err := net.Dial("unix", s.guestFile("ctrl", name+".serial"))
 	if err != nil {
@@ -230,13 +255,13 @@ func (s *site) verified(name string) {
 	}
 	defer conn.Close()
 	s.monitor(name, "system_reset")
-	_ = conn.SetReadDeadline(time.Now().Add(2 * time.Minute))
+	_ = conn.SetReadDeadline(time.Now().Add(patience))
 	said, buf := "", make([]byte, 256)
-	for !strings.Contains(said, "verified") {
+	for !strings.Contains(said, word) {
 		n, err := conn.Read(buf)
 		said += string(buf[:n])
 		if err != nil || strings.Contains(said, "failed") {
-			s.t.Fatalf("%s has not verified its data: %q, %v", name, said, err)
+			s.t.Fatalf("%s does not say %q: %q, %v", name, word, said, err)
 		}
 	}
 }
@@ -297,14 +322,8 @@ func (s *site) testData() {
 	}
 	s.do("instance", "start", "data.lab") // it runs: nothing to do
 	written := `qemu_disk_write_bytes_total{ganeti_instance="data.lab",disk="0"}`
-	values := s.watcher.scrape()
-	if !hasSample(values, `qemu_disk_info{ganeti_instance="data.lab",disk="0",uuid="`, `,access="userspace",driver="rbd",cache="writethrough",pool="vms",image="data.lab"}`) {
-		s.t.Errorf("the exporter lacks qemu_disk_info of data.lab: %v", values)
-	}
-	s.watcher.scrape() // it reads a new librbd in its second scrape
-	if !hasSample(s.watcher.scrape(), `qemu_disk_librbd_write_bytes_total{ganeti_instance="data.lab",disk="0"}`, "") {
-		s.t.Error("the exporter does not see the librbd of data.lab")
-	}
+	s.watcher.awaitSample(s.t, `qemu_disk_info{ganeti_instance="data.lab",disk="0",uuid="`, `,access="userspace",driver="rbd",cache="writethrough",pool="vms",image="data.lab"}`)
+	s.watcher.awaitSample(s.t, `qemu_disk_librbd_write_bytes_total{ganeti_instance="data.lab",disk="0"}`, "")
 	s.survives(written, "an OSD that restarts", func() error {
 		return errors.Join(s.ceph.StopDaemon("osd.0"), s.ceph.StartDaemon("osd.0"))
 	})
@@ -332,8 +351,9 @@ func (s *site) survives(counter, what string, do func() error) {
 	if err := do(); err != nil {
 		s.t.Fatal(err)
 	}
+	s.watcher.awaitSample(s.t, counter, "")
 	before := s.watcher.scrape()[counter]
-	for deadline := time.Now().Add(90 * time.Second); s.watcher.scrape()[counter] < before+64<<10; time.Sleep(200 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); s.watcher.scrape()[counter] < before+64<<10; time.Sleep(200 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			s.t.Fatalf("the guest does not write any more after %s", what)
 		}
@@ -343,12 +363,16 @@ func (s *site) survives(counter, what string, do func() error) {
 	}
 }
 
-// powersOff is a program for 0000:7c00 that waits for the power button of QEMU's PIIX4 and powers the machine off.
+// powersOff is a program for 0000:7c00 that waits for the power button of QEMU's PIIX4 and powers the machine off. It says
+// on COM1 that it waits: before, the button does nothing.
 var powersOff = []byte{
 	0xfa,             // cli
 	0xba, 0x02, 0x06, // mov dx, 0x602: the events that are wanted
 	0xb8, 0x00, 0x01, // mov ax, 0x100: the button
 	0xef,             // out dx, ax
+	0xba, 0xf8, 0x03, // mov dx, 0x3f8
+	0xb0, powersOffReady, // mov al, powersOffReady
+	0xee,             // out dx, al
 	0xba, 0x00, 0x06, // mov dx, 0x600: the events that there were
 	0xed,             // again: in ax, dx
 	0xf6, 0xc4, 0x01, // test ah, 1
@@ -358,12 +382,15 @@ var powersOff = []byte{
 	0xef, // out dx, ax: off
 }
 
+// powersOffReady is what powersOff says, which no BIOS does.
+const powersOffReady = '\x06'
+
 // testShutdown stops a guest that listens to ACPI.
 func (s *site) testShutdown() {
 	s.add("acpi.lab", func(image string) error { return s.image(image, powersOff) })
 	s.do("instance", "start", "acpi.lab")
-	time.Sleep(4 * time.Second) // the BIOS takes its time before it starts the program
-	if out := s.do("instance", "stop", "--timeout", "30s", "acpi.lab"); !strings.Contains(out, "shut down") {
+	s.boot("acpi.lab", string(powersOffReady))
+	if out := s.do("instance", "stop", "--timeout", "2m", "acpi.lab"); !strings.Contains(out, "shut down") {
 		s.t.Errorf("the guest has not shut itself down: %s", out)
 	}
 	s.nothingLeft("acpi.lab")
@@ -419,13 +446,8 @@ func (s *site) testOddNames() {
 	if err := json.Unmarshal([]byte(s.do("instance", "info", "-o", "json", "0-Odd.Name-9")), &info); err != nil {
 		s.t.Fatal(err)
 	}
-	found := false
-	for sample := range s.watcher.scrape() {
-		found = found || strings.HasPrefix(sample, "qemu_disk_info{ganeti_instance=\"0-Odd.Name-9\"") && strings.Contains(sample, pool)
-	}
-	if !found {
-		s.t.Error("the exporter does not show the disk")
-	}
+	escaped := strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(image)
+	s.watcher.awaitSample(s.t, `qemu_disk_info{ganeti_instance="0-Odd.Name-9",disk="0",`, `,pool="`+pool+`",image="`+escaped+`"}`)
 	s.refuse(3, []string{"disk-parameter-in-use", "0-Odd.Name-9"}, "cluster", "modify", "-D", "rbd:pool="+instancePool)
 	s.do("instance", "stop", "--timeout", "0s", "0-Odd.Name-9")
 	// The KVM device path is what QEMU takes for a file name; an option of -drive wants its commas twice.

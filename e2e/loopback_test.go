@@ -88,17 +88,19 @@ func TestLoopback(t *testing.T) {
 			Host:   loopcheck.Host{Name: "here", Reader: options, GanetiRun: root},
 			Config: cluster.Conf,
 		}
-		deadline := time.Now().Add(time.Minute) // the mgr has to hear of the OSDs that were killed
+		deadline := time.Now().Add(patience) // the mgr has to hear of the OSDs that were killed, and of what PGs they have again
 		for {
 			r := checker.Here(t.Context(), loopcheck.Query{})
-			if r.Level == loopback.Info && r.Known && len(r.Missing) == 0 && len(r.Images) == 3 && len(r.Images[2].Verdict.Local) == 3 {
-				if s := r.Images[0].Share; s == nil || s.PGs == 0 || s.Any != s.PGs || s.Primary != s.PGs {
-					t.Errorf("share = %+v", s)
-				}
+			share := loopback.Share{}
+			if len(r.Images) == 3 && r.Images[0].Share != nil {
+				share = *r.Images[0].Share
+			}
+			if r.Level == loopback.Info && r.Known && len(r.Missing) == 0 && len(r.Images) == 3 && len(r.Images[2].Verdict.Local) == 3 &&
+				share.PGs > 0 && share.Any == share.PGs && share.Primary == share.PGs {
 				return
 			}
 			if time.Now().After(deadline) {
-				t.Fatalf("report = %+v", r)
+				t.Fatalf("report = %+v, share = %+v", r, share)
 			}
 			time.Sleep(time.Second)
 		}

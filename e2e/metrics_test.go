@@ -40,10 +40,13 @@ func parseSeries(text string) series {
 	return s
 }
 
-// scrape asks an exporter as Prometheus does, for at most five seconds.
+// patience is how long a test waits for what comes with a delay, or late because the machine is busy.
+const patience = 5 * time.Minute
+
+// scrape asks an exporter as Prometheus does, for at most ten seconds.
 func scrape(exporter http.Handler) string {
 	request := httptest.NewRequest(http.MethodGet, "/metrics", nil)
-	request.Header.Set("X-Prometheus-Scrape-Timeout-Seconds", "5")
+	request.Header.Set("X-Prometheus-Scrape-Timeout-Seconds", "10")
 	w := httptest.NewRecorder()
 	exporter.ServeHTTP(w, request)
 	return w.Body.String()
@@ -52,7 +55,7 @@ func scrape(exporter http.Handler) string {
 // await scrapes until the exporter gives all the lines in want, and none that begins with one in not.
 func await(t *testing.T, exporter http.Handler, want, not []string) {
 	t.Helper()
-	deadline := time.Now().Add(2 * time.Minute)
+	deadline := time.Now().Add(patience)
 	for {
 		text := scrape(exporter)
 		lack := ""

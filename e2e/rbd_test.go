@@ -255,45 +255,46 @@ func (r *rbdTest) testCounters(t *testing.T) {
 		written += n
 	}
 	const labels = `{pool="vms",namespace="tenant",image="busy"}`
-	before := r.await(t, "ceph_rbd_write_bytes"+labels, 1, func() { write(1) })
+	before := valueOf(r.await(t, "ceph_rbd_write_bytes"+labels, 1, func() { write(1) }), "ceph_rbd_write_bytes"+labels)
 	write(32)
-	after := r.await(t, "ceph_rbd_write_bytes"+labels, before+32*mib, nil)
-	if after > float64(written*mib) {
+	// All of one scrape: between two, the mgr may hear of more.
+	text := r.await(t, "ceph_rbd_write_bytes"+labels, before+32*mib, nil)
+	if after := valueOf(text, "ceph_rbd_write_bytes"+labels); after > float64(written*mib) {
 		t.Errorf("%d MiB were written, the mgr counts %v bytes", written, after)
 	}
-	ops := r.value("ceph_rbd_write_ops" + labels)
+	ops := valueOf(text, "ceph_rbd_write_ops"+labels)
 	if ops < 32 || ops > float64(written) {
 		t.Errorf("%d writes were made, the mgr counts %v", written, ops)
 	}
-	if count := r.value("ceph_rbd_write_latency_count" + labels); count != ops {
+	if count := valueOf(text, "ceph_rbd_write_latency_count"+labels); count != ops {
 		t.Errorf("%v latencies of %v writes", count, ops)
 	}
-	if sum := r.value("ceph_rbd_write_latency_sum" + labels); sum <= 0 {
+	if sum := valueOf(text, "ceph_rbd_write_latency_sum"+labels); sum <= 0 {
 		t.Errorf("the writes took %v ns", sum)
 	}
 	r.eventually(t, []string{"ceph_rbd_perf_truncated 0"}, nil)
 }
 
-// await returns a series when it has reached a value, and calls stir, when set, before each scrape.
-func (r *rbdTest) await(t *testing.T, series string, least float64, stir func()) float64 {
+// await returns what a scrape gives in which a series has reached a value, and calls stir, when set, before each scrape.
+func (r *rbdTest) await(t *testing.T, series string, least float64, stir func()) (text string) {
 	t.Helper()
-	deadline := time.Now().Add(2 * time.Minute)
+	deadline := time.Now().Add(patience)
 	for time.Now().Before(deadline) {
 		if stir != nil {
 			stir()
 		}
-		if value := r.value(series); value >= least {
-			return value
+		if text := r.scrape(); valueOf(text, series) >= least {
+			return text
 		}
 		time.Sleep(200 * time.Millisecond)
 	}
 	t.Fatalf("%s does not reach %v", series, least)
-	return 0
+	return ""
 }
 
-// value returns the value of a series, -1 when it is not there.
-func (r *rbdTest) value(series string) float64 {
-	for line := range strings.Lines(r.scrape()) {
+// valueOf returns the value of a series in a scrape, -1 when it is not there.
+func valueOf(text, series string) float64 {
+	for line := range strings.Lines(text) {
 		if text, ok := strings.CutPrefix(line, series+" "); ok {
 			if value, err := strconv.ParseFloat(strings.TrimSpace(text), 64); err == nil {
 				return value

@@ -92,13 +92,13 @@ func TestLeaderCheck(t *testing.T) {
 		{"leader beside a peon", ClusterAuto, []string{a, b}, fakeMons{a: state("peon"), b: state("leader")}, true, "leader", nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), 100_000_000)
-			defer cancel()
 			check := LeaderCheck{Mode: test.mode, CephRun: makeSockets(t, test.sockets...), Caller: test.mons}
-			leads, reason, err := check.Leads(ctx)
-			if leads != test.leads || reason != test.reason || !errors.Is(err, test.err) || (err == nil) != (test.err == nil) {
-				t.Errorf("%v, %q, %v, want %v, %q, %v", leads, reason, err, test.leads, test.reason, test.err)
-			}
+			synctest.Test(t, func(t *testing.T) {
+				leads, reason, err := check.Leads(within(t, time.Second))
+				if leads != test.leads || reason != test.reason || !errors.Is(err, test.err) || (err == nil) != (test.err == nil) {
+					t.Errorf("%v, %q, %v, want %v, %q, %v", leads, reason, err, test.leads, test.reason, test.err)
+				}
+			})
 		})
 	}
 }

@@ -65,7 +65,7 @@ func TestDaemonFaults(t *testing.T) {
 			startServer(t, filepath.Join(dir, "ceph-osd.1.asok"), smallAnswers("op"))
 			check := leaks(t)
 			var log logged
-			e := New(Options{Log: log.logger(), TargetTimeout: 2 * time.Second}, NewDaemon(daemonOptions(dir)))
+			e := New(Options{Log: log.logger(), TargetTimeout: 4 * time.Second}, NewDaemon(daemonOptions(dir)))
 			before := scrape(t, e)
 			if before[`ceph_osd_op{ceph_daemon="osd.0"}`] != 1 {
 				t.Fatalf("no series before the fault: %v", before)
@@ -81,7 +81,7 @@ func TestDaemonFaults(t *testing.T) {
 					t.Errorf("up is %v, series are there: %v", ok, there)
 				}
 			}
-			if n := len(log.lines("target=osd.0", "level=WARN")); n != 1 && !harmless[fault] {
+			if n := len(log.reasons("target=osd.0")); n != 1 && !harmless[fault] {
 				t.Errorf("%d lines in the log, want 1: %v", n, log.lines())
 			}
 			if bad.MostAtOnce() > 1 {
@@ -104,7 +104,7 @@ func TestDaemonFaults(t *testing.T) {
 func TestHungDaemonHasOneConnection(t *testing.T) {
 	dir := t.TempDir()
 	s := startServer(t, filepath.Join(dir, "ceph-osd.0.asok"), smallAnswers("op"))
-	e := New(Options{TargetTimeout: time.Second}, NewDaemon(daemonOptions(dir)))
+	e := New(Options{TargetTimeout: 4 * time.Second}, NewDaemon(daemonOptions(dir)))
 	s.SetFault(asoktest.HangBeforeAccept)
 	for range 2 * asoktest.Backlog {
 		if up(t, scrape(t, e), "osd.0") != 0 {
@@ -123,19 +123,24 @@ func TestHungDaemonHasOneConnection(t *testing.T) {
 // too, and nothing stays behind.
 func TestDaemonThousandSockets(t *testing.T) {
 	dir := t.TempDir()
-	var hung []*asoktest.Server
+	var all, hung []*asoktest.Server
 	for i := range 1000 {
-		s := startServer(t, filepath.Join(dir, fmt.Sprintf("ceph-osd.%d.asok", i)), smallAnswers("op"))
-		if i%10 == 0 {
-			s.SetFault(asoktest.HangBeforeAccept)
-			hung = append(hung, s)
-		}
+		all = append(all, startServer(t, filepath.Join(dir, fmt.Sprintf("ceph-osd.%d.asok", i)), smallAnswers("op")))
+	}
+	// A daemon that is well gets five times as long as all of them take on this machine.
+	start := time.Now()
+	scrapeWithin(t, New(Options{TargetTimeout: time.Hour}, NewDaemon(daemonOptions(dir))), "3600")
+	patient := max(3*time.Second, 5*time.Since(start))
+	limit := fmt.Sprint((3 * patient).Seconds())
+	for i := 0; i < len(all); i += 10 {
+		all[i].SetFault(asoktest.HangBeforeAccept)
+		hung = append(hung, all[i])
 	}
 	check := leaks(t)
 	var log logged
-	e := New(Options{Log: log.logger(), TargetTimeout: 3 * time.Second}, NewDaemon(daemonOptions(dir)))
+	e := New(Options{Log: log.logger(), TargetTimeout: patient}, NewDaemon(daemonOptions(dir)))
 	for i := range 3 {
-		got := scrape(t, e)
+		got := scrapeWithin(t, e, limit)
 		if n := len(got.with("ceph_osd_op")); n != 900 {
 			t.Errorf("scrape %d: %d daemons gave series, want 900", i, n)
 		}
@@ -143,13 +148,13 @@ func TestDaemonThousandSockets(t *testing.T) {
 			t.Errorf("scrape %d: %d daemons are said to be up or down, want 1000", i, n)
 		}
 	}
-	if n := len(log.lines("level=WARN")); n != len(hung) {
+	if n := len(log.reasons()); n != len(hung) {
 		t.Errorf("%d lines in the log, want %d", n, len(hung))
 	}
 	for _, s := range hung {
 		s.SetFault(asoktest.None)
 	}
-	eventually(t, "all well", func() bool { return len(scrape(t, e).with("ceph_osd_op")) == 1000 })
+	eventually(t, "all well", func() bool { return len(scrapeWithin(t, e, limit).with("ceph_osd_op")) == 1000 })
 	check()
 }
 
@@ -157,8 +162,8 @@ func TestDaemonThousandSockets(t *testing.T) {
 func TestDaemonFaultsTakeNoMemory(t *testing.T) {
 	dir := t.TempDir()
 	s := startServer(t, filepath.Join(dir, "ceph-osd.0.asok"), answersOf(t, "16.2", "osd"))
-	e := New(Options{TargetTimeout: 20 * time.Millisecond}, NewDaemon(daemonOptions(dir)))
-	e.Scrape(t.Context(), nil, discard{})
+	e := New(Options{TargetTimeout: 500 * time.Millisecond}, NewDaemon(daemonOptions(dir)))
+	eventually(t, "what stays of the schema", func() bool { return up(t, scrape(t, e), "osd.0") == 1 })
 	before := liveHeap()
 	for _, fault := range []asoktest.Fault{asoktest.LengthHuge, asoktest.LengthTooLarge, asoktest.BrokenJSON, asoktest.HangInAnswer} {
 		s.SetFault(fault)

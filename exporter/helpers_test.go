@@ -189,6 +189,14 @@ func (l *logged) lines(words ...string) []string {
 	return found
 }
 
+// reasons returns the lines that contain all the words and say why something failed, but for those of a call that ended too
+// late to say why itself: how many of these there are is the machine's doing.
+func (l *logged) reasons(words ...string) []string {
+	return slices.DeleteFunc(l.lines(append(words, "level=WARN")...), func(line string) bool {
+		return strings.Contains(line, errLate.Error())
+	})
+}
+
 // sample answers of a daemon, by command.
 func answersOf(t testing.TB, release, daemon string) map[string][]byte {
 	t.Helper()
@@ -245,7 +253,7 @@ func leaks(t *testing.T) (check func()) {
 // eventually waits until ok, and fails the test when that never comes.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	const long = 20 * time.Second
+	const long = 2 * time.Minute
 	for end := time.Now().Add(long); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			stacks := make([]byte, 1<<16)

@@ -59,7 +59,7 @@ func TestLibrbdFaultIsLoggedOnce(t *testing.T) {
 			daemons := daemonOptions(guests.CephRun)
 			daemons.Caller = guests.Caller
 			var log logged
-			e := New(Options{TargetTimeout: time.Second, Log: log.logger()}, NewDaemon(daemons), NewQEMU(guests))
+			e := New(Options{TargetTimeout: 3 * time.Second, Log: log.logger()}, NewDaemon(daemons), NewQEMU(guests))
 			for range 2 { // the second one knows the socket
 				n.settle(t)
 				scrape(t, e)
@@ -70,7 +70,7 @@ func TestLibrbdFaultIsLoggedOnce(t *testing.T) {
 				scrape(t, e)
 			}
 			for _, collector := range []string{"daemon", "qemu"} {
-				if lines := log.lines("level=WARN", "collector="+collector); len(lines) != 1 {
+				if lines := log.reasons("collector=" + collector); len(lines) != 1 {
 					t.Errorf("%s has logged %d lines, want 1: %v", collector, len(lines), lines)
 				}
 			}

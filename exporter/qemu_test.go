@@ -283,7 +283,7 @@ func TestQEMUFaults(t *testing.T) {
 			}
 
 			var log logged
-			e := New(Options{TargetTimeout: 2 * time.Second, Log: log.logger()}, NewQEMU(n.options()))
+			e := New(Options{TargetTimeout: 4 * time.Second, Log: log.logger()}, NewQEMU(n.options()))
 			scrape(t, e)
 			check := leaks(t)
 			for range 5 {
@@ -301,7 +301,7 @@ func TestQEMUFaults(t *testing.T) {
 				}
 			}
 			check()
-			if lines := log.lines(); len(lines) > 2 {
+			if lines := log.reasons(); len(lines) > 2 {
 				t.Errorf("logged more than each reason once: %q", lines)
 			}
 
@@ -357,7 +357,7 @@ func TestQEMULibrbdFaults(t *testing.T) {
 	n.process(ganetiDir, "blockdev.lab", pid, 2)
 	n.monitor(n.socket(ganetiDir, "blockdev.lab.qmp"), qemuAnswers(t, "10.0-blockdev"))
 	asok := startLibrbd(t, filepath.Join(n.root, fmt.Sprintf("ceph/ceph-client.qemu.%d.94.asok", pid)))
-	e := New(Options{TargetTimeout: 2 * time.Second}, NewQEMU(n.options()))
+	e := New(Options{TargetTimeout: 4 * time.Second}, NewQEMU(n.options()))
 	scrape(t, e)
 	for _, fault := range asoktest.Faults() {
 		asok.SetFault(fault)

@@ -25,8 +25,10 @@ const (
 	// MaxHold is how long a monitor is held or queued for at most, far below the 5 s after which Ganeti gives
 	// up on it. A guest that is well answers within a few milliseconds.
 	MaxHold = 2 * time.Second
-	// lookAgain is how long to wait for a monitor in use before a second look: most uses are that short, and
-	// QEMU needs a moment to notice that our own last one is over.
+	// shortUse is how long to wait for a monitor in use: most uses are that short, and QEMU needs a moment to notice that
+	// our own last one is over, a longer one on a busy node.
+	shortUse = 100 * time.Millisecond
+	// lookAgain is how long to wait from one look to the next.
 	lookAgain = 20 * time.Millisecond
 )
 
@@ -36,6 +38,8 @@ const (
 type Monitor struct {
 	sockets *Sockets
 	paths   []string
+	// shortUse is that for all but tests.
+	shortUse time.Duration
 	// left holds, by path, the connections that QEMU still had after we gave it up in the middle.
 	left map[string]Use
 	// greeting is what QEMU said last, and version what it meant.
@@ -45,7 +49,7 @@ type Monitor struct {
 
 // NewMonitor makes a Monitor of a guest that listens on the given paths, the one to prefer first.
 func NewMonitor(sockets *Sockets, paths ...string) *Monitor {
-	m := &Monitor{sockets: sockets, left: make(map[string]Use)}
+	m := &Monitor{sockets: sockets, shortUse: shortUse, left: make(map[string]Use)}
 	for _, path := range paths {
 		m.paths = append(m.paths, filepath.Join(realDir(filepath.Dir(path)), filepath.Base(path)))
 	}
@@ -101,18 +105,19 @@ func (m *Monitor) greet(s *Session) error {
 	return nil
 }
 
-// free returns the path of the first free monitor. It looks twice before it says that there is none.
+// free returns the path of the first free monitor. It looks at least twice before it says that there is none.
 func (m *Monitor) free(ctx context.Context) (string, error) {
-	path, err := m.look()
-	if !errors.Is(err, ErrBusy) && !errors.Is(err, ErrNoMonitor) {
-		return path, err
+	for end := time.Now().Add(m.shortUse); ; {
+		path, err := m.look()
+		if !errors.Is(err, ErrBusy) && !errors.Is(err, ErrNoMonitor) || time.Now().After(end) {
+			return path, err
+		}
+		select {
+		case <-time.After(lookAgain):
+		case <-ctx.Done():
+			return "", ctx.Err()
+		}
 	}
-	select {
-	case <-time.After(lookAgain):
-	case <-ctx.Done():
-		return "", ctx.Err()
-	}
-	return m.look()
 }
 
 func (m *Monitor) look() (string, error) {

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -163,7 +162,7 @@ func TestHandleRefuses(t *testing.T) {
 // What is in flight is watched until it has ended or the time is over.
 func TestObserveWatches(t *testing.T) {
 	host := newHost(t)
-	f, err := host.Observe(t.Context(), Query{Watch: time.Millisecond})
+	f, err := host.Observe(t.Context(), Query{Watch: watchEvery / 2})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/e2e/lab"
 )
 
 // sshd is a real server that is the test's own child: on a free port of this host, with keys and files of its own.
@@ -26,7 +28,11 @@ func startSSHD(t *testing.T) *sshd {
 	program := require(t, "sshd", "/usr/sbin/sshd")
 	require(t, "ssh-keygen", "ssh-keygen")
 	require(t, "ssh", "ssh")
-	s := &sshd{user: me(t), port: freePort(t), dir: t.TempDir()}
+	ports, err := lab.FreePorts(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &sshd{user: me(t), port: ports[0], dir: t.TempDir()}
 	for _, key := range []string{"host_key", "other_host_key", "key"} {
 		s.keygen(t, key)
 	}
@@ -156,14 +162,4 @@ func me(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return u.Username
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }

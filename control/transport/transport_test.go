@@ -199,7 +199,7 @@ func TestUnreachable(t *testing.T) {
 	}{
 		{
 			"refused",
-			[]string{"Port " + strconv.Itoa(freePort(t))},
+			[]string{"Port " + strconv.Itoa(refusingPort(t))},
 			nil,
 			"the connection to node3 was refused: is sshd running there? look: systemctl status ssh",
 		},
@@ -246,7 +246,9 @@ func TestUnreachable(t *testing.T) {
 				test.agent = agentCommand(t)
 			}
 			o := transport.Options{Host: "node1", User: s.user, Agent: test.agent, SSHOptions: s.config(t, test.config...)}
-			o.SSHOptions = append(o.SSHOptions, "-o", "ConnectTimeout=1") // the admin's own wins
+			if test.name == "silent" {
+				o.SSHOptions = append(o.SSHOptions, "-o", "ConnectTimeout=1") // the admin's own wins
+			}
 			_, err := connect(t, o).Call(t.Context(), node3, request("observe", nil), nil)
 			if !errors.Is(err, control.ErrUnreachable) {
 				t.Errorf("error %v does not wrap ErrUnreachable", err)
@@ -294,6 +296,24 @@ func release(t *testing.T, dir string) {
 	if err := os.WriteFile(filepath.Join(dir, "go"), nil, 0o600); err != nil {
 		t.Error(err)
 	}
+}
+
+// refusingPort returns a port that is taken and where nobody listens.
+func refusingPort(t *testing.T) int {
+	t.Helper()
+	socket, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = syscall.Close(socket) })
+	if err := syscall.Bind(socket, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	address, err := syscall.Getsockname(socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return address.(*syscall.SockaddrInet4).Port
 }
 
 // listenSilently returns a port where connections are taken and nothing is said.

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// cliTimeout bounds every call of Ceph's command line tools.
-const cliTimeout = 30 * time.Second
+// cliTimeout bounds every call of Ceph's command line tools. They wait while the mons elect or the machine is busy.
+const cliTimeout = 2 * time.Minute
 
 // CephOptions says what StartCeph starts. The zero value is one mon, one mgr and three OSDs.
 type CephOptions struct {
@@ -174,21 +174,26 @@ func (c *Ceph) WaitHealthy(ctx context.Context) error {
 		if err := c.alive(); err != nil {
 			return false, err
 		}
-		out, err := c.Ceph(ctx, "status", "--format=json")
-		if err != nil {
-			return false, err
-		}
-		var status cephStatus
-		if err := json.Unmarshal(out, &status); err != nil {
-			return false, fmt.Errorf("parse ceph status: %w", err)
-		}
-		last = status.lack(c.options.Mons, c.running("osd."))
+		last = c.lack(ctx)
 		return last == "", nil
 	})
 	if err != nil && last != "" {
 		return fmt.Errorf("%w (%s)", err, last)
 	}
 	return err
+}
+
+// lack says what the cluster lacks, or nothing. That may be a quorum which says so.
+func (c *Ceph) lack(ctx context.Context) string {
+	out, err := c.Ceph(ctx, "status", "--format=json")
+	var status cephStatus
+	if err == nil {
+		err = json.Unmarshal(out, &status)
+	}
+	if err != nil {
+		return err.Error()
+	}
+	return status.lack(c.options.Mons, c.running("osd."))
 }
 
 // cephStatus is what WaitHealthy needs of `ceph status -f json`.

@@ -17,10 +17,10 @@ import (
 )
 
 // stopTimeout is how long a process may take to end after SIGTERM before it is killed.
-const stopTimeout = 10 * time.Second
+const stopTimeout = time.Minute
 
 // cleanupTimeout is how long the reaper may take. Killed processes can take their time when the machine is busy.
-const cleanupTimeout = time.Minute
+const cleanupTimeout = 3 * time.Minute
 
 // maxDir is how long the path of a folder may be, in bytes: that of a socket may have 107, and the part of a guest's
 // librbd socket below the folder has about 50.
@@ -39,7 +39,7 @@ exec >/dev/null
 read -r _
 exec setsid --fork --wait sh -c '
 	kill -KILL "-$1"
-	for try in $(seq 300); do sh -c "$3" && rm -rf -- "$2" && exit; sleep 0.1; done' sh "$$" "$1" "$2"`
+	for try in $(seq 1200); do sh -c "$3" && rm -rf -- "$2" && exit; sleep 0.1; done' sh "$$" "$1" "$2"`
 
 // groupOptions is the part of a group that not all have alike.
 type groupOptions struct {

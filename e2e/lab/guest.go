@@ -156,8 +156,25 @@ func (g *Guest) waitMonitors(ctx context.Context) error {
 				return false, g.process.alive()
 			}
 		}
+		table, err := os.ReadFile("/proc/net/unix")
+		for _, monitor := range []string{"qmp", "kvmd", "monitor"} {
+			if err != nil || !listens(string(table), g.file("ctrl", monitor)) {
+				return false, errors.Join(err, g.process.alive())
+			}
+		}
 		return true, nil
 	})
+}
+
+// listens tells whether somebody listens on a socket, of which the file alone is there a moment earlier. The table is that
+// of /proc/net/unix.
+func listens(table, socket string) bool {
+	for line := range strings.Lines(table) {
+		if f := strings.Fields(line); len(f) == 8 && f[3] == "00010000" && f[7] == socket {
+			return true
+		}
+	}
+	return false
 }
 
 // WaitVerified returns when the guest has read back and compared all that it had to write to its first disk, or an

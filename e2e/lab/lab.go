@@ -9,7 +9,6 @@ package lab
 import (
 	"context"
 	"fmt"
-	"net"
 	"time"
 )
 
@@ -38,19 +37,4 @@ func waitFor(ctx context.Context, what string, interval time.Duration, done func
 		case <-ticker.C:
 		}
 	}
-}
-
-// FreePorts returns n TCP ports of 127.0.0.1 on which nobody listens now.
-func FreePorts(n int) ([]int, error) {
-	ports := make([]int, n)
-	for i := range ports {
-		listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, fmt.Errorf("find a free port: %w", err)
-		}
-		// Held until all are found, so that they differ.
-		defer listener.Close()
-		ports[i] = listener.Addr().(*net.TCPAddr).Port
-	}
-	return ports, nil
 }

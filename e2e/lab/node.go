@@ -211,6 +211,9 @@ func (n *Node) waitReady(ctx context.Context) error {
 	return nil
 }
 
+// answerTimeout is what sshd has to say what it is. On a busy machine it has to wait for its turn.
+const answerTimeout = 10 * time.Second
+
 // answers tells whether sshd does.
 func (n *Node) answers(ctx context.Context) bool {
 	n.mu.Lock()
@@ -220,12 +223,12 @@ func (n *Node) answers(ctx context.Context) bool {
 		_, err := n.Exec(ctx, "systemctl", "is-active", "--quiet", "ssh.service")
 		return err == nil
 	}
-	conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", net.JoinHostPort(n.Address, "22"))
+	conn, err := (&net.Dialer{Timeout: answerTimeout}).DialContext(ctx, "tcp", net.JoinHostPort(n.Address, "22"))
 	if err != nil {
 		return false
 	}
 	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(time.Second)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(answerTimeout)); err != nil {
 		return false
 	}
 	banner := make([]byte, len("SSH-"))

@@ -61,7 +61,7 @@ func (c *container) boot() (*process, error) {
 	return n.lab.group.start(n.Name, "nsenter", n.lab.namespace.args(args[0], args[1:])...)
 }
 
-func (c *container) bootTimeout() time.Duration { return 2 * time.Minute }
+func (c *container) bootTimeout() time.Duration { return 5 * time.Minute }
 
 func (c *container) reboots(state *os.ProcessState) bool { return state.ExitCode() == rebootStatus }
 

@@ -13,7 +13,7 @@ import (
 )
 
 // httpTimeout bounds every HTTP request of the lab.
-const httpTimeout = 10 * time.Second
+const httpTimeout = time.Minute
 
 // PrometheusOptions says what StartPrometheus starts.
 type PrometheusOptions struct {

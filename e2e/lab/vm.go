@@ -53,7 +53,7 @@ ip link set "$PORT" master "$BRIDGE" "$LINK"
 exec qemu-system-x86_64 "$@"
 `
 
-func (v *virtualMachine) bootTimeout() time.Duration { return 10 * time.Minute }
+func (v *virtualMachine) bootTimeout() time.Duration { return 15 * time.Minute }
 
 func (v *virtualMachine) boot() (*process, error) {
 	n := v.node

@@ -11,7 +11,7 @@ import (
 )
 
 // sshTimeout bounds what sshd of a virtual machine is asked for by the lab itself.
-const sshTimeout = 20 * time.Second
+const sshTimeout = time.Minute
 
 // commandScript runs a command as the leader of a session of its own, so that it can be killed with all that it has
 // started: $1 is the file with its number, which is removed. An end by a signal is a status above 128, as of any shell.

@@ -37,7 +37,7 @@ systemctl --quiet enable --now ceph-mon@$1`
 // mgrScript adds the mgr of the node $1.
 const mgrScript = `
 install -d -o ceph -g ceph /var/lib/ceph/mgr/ceph-$1
-ceph --connect-timeout 30 auth get-or-create mgr.$1 mon 'allow profile mgr' osd 'allow *' -o /var/lib/ceph/mgr/ceph-$1/keyring
+ceph --connect-timeout 120 auth get-or-create mgr.$1 mon 'allow profile mgr' osd 'allow *' -o /var/lib/ceph/mgr/ceph-$1/keyring
 chown ceph:ceph /var/lib/ceph/mgr/ceph-$1/keyring
 systemctl --quiet enable --now ceph-mgr@$1`
 
@@ -80,7 +80,7 @@ func waitHealthy(t *testing.T, node *lab.Node) {
 				NumUpOsds int `json:"num_up_osds"`
 			} `json:"osdmap"`
 		}
-		out := run(t, node, "ceph --connect-timeout 30 status -f json")
+		out := run(t, node, "ceph --connect-timeout 120 status -f json")
 		if err := json.Unmarshal([]byte(out), &status); err != nil {
 			t.Fatal(err)
 		}
@@ -91,7 +91,7 @@ func waitHealthy(t *testing.T, node *lab.Node) {
 // upFrom returns the epoch in which the OSD came up, which it does anew after each start.
 func upFrom(t *testing.T, node *lab.Node) int {
 	t.Helper()
-	out := run(t, node, "ceph --connect-timeout 30 osd dump -f json | python3 -c 'import json, sys; print(json.load(sys.stdin)[\"osds\"][0][\"up_from\"])'")
+	out := run(t, node, "ceph --connect-timeout 120 osd dump -f json | python3 -c 'import json, sys; print(json.load(sys.stdin)[\"osds\"][0][\"up_from\"])'")
 	epoch, err := strconv.Atoi(out)
 	if err != nil {
 		t.Fatal(err)

@@ -120,7 +120,7 @@ func testVerify(s *site) {
 	expect(s.t, s.master, "stat -c '%a %U' /etc/ceph/*.keyring | sort -u", "600 root")
 	expect(s.t, s.Node("node2"), "ls /etc/ceph; stat -c '%a %U' /etc/ceph/*.keyring | sort -u",
 		"ceph.client.ceph-ganeti-exporter.keyring\nceph.client.instances.keyring\nceph.conf\nrbdmap\n600 root")
-	expect(s.t, s.master, "find /var/lib/ceph -path /var/lib/ceph/crash -prune -o ! -user ceph -print", "")
+	expect(s.t, s.master, "find /var/lib/ceph -ignore_readdir_race -path /var/lib/ceph/crash -prune -o ! -user ceph -print", "")
 	expect(s.t, s.master, "ceph config get mon auth_allow_insecure_global_id_reclaim", "false")
 	expect(s.t, s.master, "ceph osd pool ls detail -f json | grep -o '\"rbd\":{}'", `"rbd":{}`)
 }
@@ -218,7 +218,7 @@ func testCut(s *site) {
 	s.do("node", "modify", "--offline=yes", "--no-drain", "node3")
 	readd := make(chan result)
 	go func() { readd <- s.cephctl("node", "add", "--readd", "node3") }()
-	run(s.t, node, "for try in $(seq 600); do pgrep -x ceph-mon && exit 0; sleep 0.1; done; exit 1")
+	run(s.t, node, "for try in $(seq 6000); do pgrep -x ceph-mon && exit 0; sleep 0.1; done; exit 1")
 	s.cut(node)
 	if r := <-readd; r.code != 1 || !strings.Contains(r.stderr, "node3") || !strings.Contains(r.stderr, "cephctl node add --readd node3") {
 		s.t.Errorf("readd of a node that is cut off: exit status %d: %s", r.code, r.stderr)
@@ -260,7 +260,7 @@ func testDead(s *site) {
 // waitDown waits until the cluster knows that a node's daemons are down.
 func (s *site) waitDown(host string) {
 	s.t.Helper()
-	run(s.t, s.master, `for try in $(seq 60); do
+	run(s.t, s.master, `for try in $(seq 300); do
 		ceph osd tree down | grep -q `+host+` && ! ceph quorum_status | grep -o '"quorum_names":[^]]*' | grep -q `+host+` && exit 0
 		sleep 2
 	done

@@ -1,8 +1,6 @@
 package nodes
 
 import (
-	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,20 +16,9 @@ func testExporter(s *site) {
 	node, t := s.master, s.t
 	s.installExporter(node)
 	for _, when := range []string{"started", "reloaded"} {
-		metrics := s.scrape("http://" + node.Address + ":19283/metrics")
-		for _, want := range []string{
+		s.awaitMetrics("http://"+node.Address+":19283/metrics", when,
 			`ceph_daemon_socket_up{ceph_daemon="mon.node1"`, "\nceph_health_status 0\n", `ceph_osd_up{ceph_daemon="osd.0"} 1`,
-			`cephctl_node_info{cluster="lab",node="node1",group="default",storage="ceph"`, `cephctl_node_role{node="node1",role="mon"} 1`,
-		} {
-			if !strings.Contains(metrics, want) {
-				t.Errorf("%s, the exporter lacks %s", when, want)
-			}
-		}
-		for line := range strings.Lines(metrics) {
-			if strings.HasPrefix(line, "ceph_ganeti_exporter_target_up") && strings.HasSuffix(line, " 0\n") {
-				t.Errorf("%s: %s", when, line)
-			}
-		}
+			`cephctl_node_info{cluster="lab",node="node1",group="default",storage="ceph"`, `cephctl_node_role{node="node1",role="mon"} 1`)
 		run(t, node, "systemctl reload ceph-ganeti-exporter; sleep 1; systemctl is-active ceph-ganeti-exporter")
 	}
 	report := s.get("http://" + node.Address + ":19283/1/report/storage/ceph")
@@ -68,24 +55,27 @@ func (s *site) installExporter(node *lab.Node) {
 	run(t, node, "touch /etc/ceph-ganeti-exporter.yml; systemctl daemon-reload; systemctl start ceph-ganeti-exporter")
 }
 
-// scrape reads metrics, when they are served and this node's mon leads, which it does as the first in the map.
-func (s *site) scrape(url string) string {
+// awaitMetrics scrapes until the exporter gives all that is wanted and every target is well. It gives the cluster's state
+// when it has connected and this node's mon leads, which that does as the first in the map.
+func (s *site) awaitMetrics(url, when string, want ...string) {
 	s.t.Helper()
-	var last string
-	for range 30 {
-		request, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, url, nil)
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		if response, err := http.DefaultClient.Do(request); err == nil {
-			body, _ := io.ReadAll(response.Body)
-			response.Body.Close()
-			if last = string(body); strings.Contains(last, "ceph_health_status") {
-				return last
+	var lacks []string
+	for deadline := time.Now().Add(5 * time.Minute); time.Now().Before(deadline); time.Sleep(time.Second) {
+		metrics := s.get(url)
+		lacks = nil
+		for _, w := range want {
+			if !strings.Contains(metrics, w) {
+				lacks = append(lacks, "no "+w)
 			}
 		}
-		time.Sleep(time.Second)
+		for line := range strings.Lines(metrics) {
+			if strings.HasPrefix(line, "ceph_ganeti_exporter_target_up") && strings.HasSuffix(line, " 0\n") {
+				lacks = append(lacks, line)
+			}
+		}
+		if len(lacks) == 0 {
+			return
+		}
 	}
-	s.t.Fatalf("the exporter does not give the cluster's state: %.2000s\n%s", last, run(s.t, s.master, "journalctl -u ceph-ganeti-exporter -n 20 --no-pager"))
-	return ""
+	s.t.Fatalf("%s, the exporter gives %q\n%s", when, lacks, run(s.t, s.master, "journalctl -u ceph-ganeti-exporter -n 20 --no-pager"))
 }

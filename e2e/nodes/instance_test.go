@@ -46,7 +46,7 @@ func testInstanceMetrics(s *site, node *lab.Node) {
 	s.installExporter(node)
 	defer run(s.t, node, "systemctl stop ceph-ganeti-exporter")
 	var last string
-	for range 60 {
+	for range 300 {
 		last = s.get("http://" + node.Address + ":19283/metrics")
 		if strings.Contains(last, `qemu_disk_librbd_write_bytes_total{ganeti_instance="guest1.lab",disk="0"}`) {
 			break

@@ -247,7 +247,7 @@ func (s *Server) serve(conn net.Conn) {
 		answer = []byte("ERROR: (22) Invalid argument\nunknown command prefix " + prefix)
 	}
 	first, rest := spoil(answer, fault)
-	if len(rest) == 0 {
+	if len(rest) == 0 || fault == LengthHuge { // the client goes when it has read the length
 		s.answered(conn)
 	}
 	if _, err := conn.Write(first); err != nil || !s.outlast(HangInAnswer) {
