@@ -144,6 +144,7 @@ func (b *builder) converge() {
 		b.g.memory.Keep("changes", yes)
 		b.settle("settle")
 	}
+	b.joinPlaces(changes)
 	b.mark(changes)
 }
 

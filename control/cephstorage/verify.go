@@ -112,6 +112,7 @@ func (s *Storage) verifyNodes(f *findings, v *view) {
 		}
 		s.verifyMarks(f, v, seen)
 		s.verifyKeyrings(f, v, seen)
+		s.verifyClient(f, v, seen)
 		for _, d := range seen.facts.Daemons {
 			if d.Active == "active" && !d.Enabled {
 				f.add(n.Name, SeverityWarning, "systemctl enable ceph-"+d.Role+"@"+d.ID, "%s does not start at the next boot", d.Daemon)
