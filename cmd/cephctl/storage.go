@@ -5,6 +5,7 @@ import "github.com/spf13/cobra"
 func newStorageCommand(a *app) *cobra.Command {
 	return newNoun("storage", "The storage cluster of the storage group",
 		newStorageInitCommand(a),
+		newStorageAddClientCommand(a),
 		newStorageStatusCommand(a),
 		newStorageReplaceOSDCommand(a),
 		newStorageDestroyCommand(a),

@@ -182,6 +182,7 @@ type treeNode struct {
 	Status   string  `json:"status"`
 	Children []int   `json:"children"`
 	Reweight float64 `json:"reweight"`
+	Class    string  `json:"device_class"`
 }
 
 // osdsOf returns the ids of the OSDs below the host bucket of this name, in order.
@@ -229,7 +230,19 @@ type crushRule struct {
 	Steps []struct {
 		Op   string `json:"op"`
 		Type string `json:"type"`
+		Item string `json:"item_name"`
 	} `json:"steps"`
+}
+
+// takes returns the bucket that a rule takes its OSDs from, and the device class that these have to have, or "".
+func (r *crushRule) takes() (bucket, class string) {
+	for _, step := range r.Steps {
+		if step.Op == "take" {
+			bucket, class, _ = strings.Cut(step.Item, "~")
+			return bucket, class
+		}
+	}
+	return "", ""
 }
 
 // domain returns the failure domain of a rule, for example "host".

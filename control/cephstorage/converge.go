@@ -144,6 +144,7 @@ func (b *builder) converge() {
 		b.g.memory.Keep("changes", yes)
 		b.settle("settle")
 	}
+	b.joinPlaces(changes)
 	b.mark(changes)
 }
 
@@ -291,24 +292,22 @@ func (b *builder) start(n *nodeView, role, id string) {
 
 // keyrings are the keys that every member has, with their caps; the administrator's has its own.
 func (b *builder) keyrings() map[string][]string {
-	keys := map[string][]string{exporterEntity: exporterCaps, instanceEntity: instanceCaps(b.g.options.Pool)}
-	if b.v.cluster.AdminClients {
-		keys[adminEntity] = nil
-	}
+	keys := b.v.clientKeys(b.g.options)
+	keys[exporterEntity] = exporterCaps
 	return keys
 }
 
 // keys makes the keys of exporter and instances, where a member lacks one.
 func (b *builder) keys() {
-	if !slices.ContainsFunc(b.g.members, func(n *nodeView) bool { return !b.hasKeyrings(n) }) {
+	if !slices.ContainsFunc(b.g.members, func(n *nodeView) bool { return !n.hasKeyrings(b.keyrings()) }) {
 		return
 	}
 	b.step(b.cephStep(b.v, "client-keys", "make the keys of the exporter and of instances",
 		authGet(exporterEntity, exporterCaps), authGet(instanceEntity, instanceCaps(b.g.options.Pool))))
 }
 
-func (b *builder) hasKeyrings(n *nodeView) bool {
-	for entity := range b.keyrings() {
+func (n *nodeView) hasKeyrings(keys map[string][]string) bool {
+	for entity := range keys {
 		if !slices.ContainsFunc(n.facts.Keyrings, func(f node.File) bool { return f.Name == keyringFile(entity) }) {
 			return false
 		}
@@ -319,7 +318,7 @@ func (b *builder) hasKeyrings(n *nodeView) bool {
 // configure writes ceph.conf and the keyrings to the members where they are not so already, and to the master.
 func (b *builder) configure() {
 	for _, n := range b.g.members {
-		if b.isConfigured(n) && b.hasKeyrings(n) {
+		if b.isConfigured(n) && n.hasKeyrings(b.keyrings()) {
 			continue
 		}
 		object := b.objectFor(n.host())
@@ -330,7 +329,7 @@ func (b *builder) configure() {
 			known.Keyrings[keyringFile(entity)] = "key"
 		}
 		step := b.initStep(n.Node, "conf "+n.host(), "write ceph.conf and the keyrings of exporter and instances", known, nil,
-			func(ctx context.Context) (node.Object, error) { return b.withKeyrings(ctx, object) })
+			func(ctx context.Context) (node.Object, error) { return b.withKeyrings(ctx, object, b.keyrings()) })
 		step.Together = "conf"
 		b.step(step)
 	}
@@ -352,10 +351,10 @@ func (b *builder) isConfigured(n *nodeView) bool {
 	return n.facts.Conf != nil && n.facts.Conf.SHA256 == checksum(b.g.conf(n.host()))
 }
 
-func (b *builder) withKeyrings(ctx context.Context, object node.Object) (node.Object, error) {
+func (s *Storage) withKeyrings(ctx context.Context, object node.Object, keys map[string][]string) (node.Object, error) {
 	object.Keyrings = map[string]string{}
-	for entity, caps := range b.keyrings() {
-		keyring, err := b.keyring(ctx, entity, caps)
+	for entity, caps := range keys {
+		keyring, err := s.keyring(ctx, entity, caps)
 		if err != nil {
 			return object, err
 		}

@@ -27,7 +27,9 @@ func (s *Storage) Destroy(force bool, command string) control.Change {
 
 func (s *Storage) planDestroy(ctx context.Context, force bool, memory *control.Memory) (*control.Plan, error) {
 	plan := &control.Plan{Title: "take the storage cluster down"}
-	v, err := s.observe(ctx, func(m control.Node, st state.Storage) bool { return st.Group != "" && m.Group == st.Group })
+	v, err := s.observe(ctx, func(m control.Node, st state.Storage) bool {
+		return st.Group != "" && (m.Group == st.Group || slices.Contains(st.Clients, m.Group))
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -109,6 +111,7 @@ func (b *builder) destroy() {
 			b.step(step)
 		}
 	}
+	b.destroyClients()
 	if m := b.v.master; b.v.nodes[m.Name] == nil && m.facts.Conf != nil && m.facts.Conf.FSID == b.g.fsid {
 		b.step(b.removeStep(m, "destroy master", "remove ceph.conf and the keyrings", node.Removal{FSID: b.g.fsid, Everything: true}))
 	}

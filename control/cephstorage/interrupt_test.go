@@ -61,6 +61,27 @@ var scenarios = []scenario{
 	{"pool create", 3, initialised, func(s *sim) control.Change {
 		return s.storage().CreatePool("two", "create", PoolOptions{Size: 2})
 	}},
+	{"pool create on nodes", 3, initialised, func(s *sim) control.Change {
+		return s.storage().CreatePool("near", "create", PoolOptions{Size: 2, Nodes: []string{"node1", "node2"}})
+	}},
+	{"add-client", 3, func(s *sim) {
+		initialised(s)
+		s.compute(4, 5)
+	}, addClient},
+	{"destroy with clients", 3, func(s *sim) {
+		initialised(s)
+		s.compute(4, 5)
+		s.must(addClient(s))
+	}, func(s *sim) control.Change { return s.storage().Destroy(false, "destroy") }},
+	{"pool remove on nodes", 3, func(s *sim) {
+		initialised(s)
+		s.must(s.storage().CreatePool("near", "create", PoolOptions{Size: 2, Nodes: []string{"node1", "node2"}}))
+	}, func(s *sim) control.Change { return s.storage().RemovePool("near", "remove") }},
+	{"readd of a node with a pool", 4, func(s *sim) {
+		initialised(s)
+		s.must(s.storage().CreatePool("near", "create", PoolOptions{Size: 2, Nodes: []string{"node1", "node3", "node4"}}))
+		s.must(s.offline("node4"))
+	}, func(s *sim) control.Change { return s.readd("node4") }},
 	{"pool remove", 3, initialised, func(s *sim) control.Change { return s.storage().RemovePool("rbd", "remove") }},
 	{"assign", 1, func(s *sim) {
 		s.locked(func() error { return s.env.Inventory.AddGroup(s.t.Context(), "other") })

@@ -24,8 +24,8 @@ func TestPools(t *testing.T) {
 		t.Fatal(err)
 	}
 	equal(t, "pools", []Pool{
-		{Name: "rbd", Size: 3, MinSize: 2, Rule: hostRule, Domain: "host", RBD: true},
-		{Name: "two", Size: 2, MinSize: 2, Rule: hostRule, Domain: "host", RBD: true},
+		{Name: "rbd", Size: 3, MinSize: 2, Rule: hostRule, Domain: "host", RBD: true, Hosts: []string{"node1", "node2", "node3"}},
+		{Name: "two", Size: 2, MinSize: 2, Rule: hostRule, Domain: "host", RBD: true, Hosts: []string{"node1", "node2", "node3"}},
 	}, pools)
 	for change, want := range map[*control.Change]error{
 		new(s.storage().CreatePool("two", "create", PoolOptions{Size: 3})):  control.ErrExists,
@@ -42,6 +42,99 @@ func TestPools(t *testing.T) {
 	s.must(s.storage().RemovePool("two", "remove"))
 	equal(t, "pools left", 1, len(s.pools))
 	equal(t, "removal of pools", "", s.config["mon "+allowDelete])
+}
+
+// Pools on some nodes share a device class where the nodes are the same; it goes with the last of them.
+func TestPoolOnNodes(t *testing.T) {
+	s := grown(t, 4)
+	on := func(pool string, size int, nodes ...string) control.Change {
+		return s.storage().CreatePool(pool, "create", PoolOptions{Size: size, Nodes: nodes})
+	}
+	s.must(on("near", 2, "node2", "node1"))
+	s.nothing(on("near", 2, "node1", "node2"))
+	s.must(on("nearer", 2, "node1", "node2"))
+	s.must(on("far", 2, "node3", "node4"))
+	if plan := s.must(on("all", 3, "node1", "node2", "node3", "node4")); len(plan.Notes) != 1 || len(plan.Steps) != 1 {
+		t.Errorf("on all nodes: %q, notes %q", titles(plan), plan.Notes)
+	}
+	if _, err := s.try(on("near", 2, "node3", "node4")); !errors.Is(err, control.ErrExists) {
+		t.Errorf("on other nodes: %v", err)
+	}
+	if _, err := s.try(on("new", 2, "node9")); !errors.Is(err, control.ErrUnknown) {
+		t.Errorf("on a node that there is not: %v", err)
+	}
+	classes := func() []string {
+		var all []string
+		for _, o := range s.osds {
+			all = append(all, o.Class)
+		}
+		return all
+	}
+	equal(t, "classes", []string{"on-near", "on-near", "on-far", "on-far"}, classes())
+	equal(t, "what is remembered", map[string][]string{
+		"near": {"node1", "node2"}, "nearer": {"node1", "node2"}, "far": {"node3", "node4"},
+	}, s.load().Storage[Name].Pools)
+	pools, err := s.storage().Pools(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "hosts of nearer", Pool{Name: "nearer", Size: 2, MinSize: 2, Rule: "on-nearer", Domain: "host", RBD: true, Hosts: []string{"node1", "node2"}}, pools[2])
+	s.must(s.storage().RemovePool("near", "remove"))
+	equal(t, "classes with one pool less", []string{"on-near", "on-near", "on-far", "on-far"}, classes())
+	s.must(s.storage().RemovePool("nearer", "remove"))
+	equal(t, "classes with two pools less", []string{"hdd", "hdd", "on-far", "on-far"}, classes())
+	if len(s.rules) != 2 || len(s.load().Storage[Name].Pools) != 1 {
+		t.Errorf("rules %v, remembered %v", s.rules, s.load().Storage[Name].Pools)
+	}
+	s.nothing(s.init())
+	s.osds[2].Class = "hdd"
+	if plan := s.must(s.init()); len(plan.Steps) != 1 || s.osds[2].Class != "on-far" {
+		t.Errorf("an OSD that has lost its class: %q, class %s", titles(plan), s.osds[2].Class)
+	}
+}
+
+// Clients get ceph.conf and one key, and run nothing; verify finds those that do not have them.
+func TestAddClient(t *testing.T) {
+	s := grown(t, 3)
+	s.compute(4, 5)
+	s.setOffline("node5")
+	if plan := s.must(addClient(s)); len(plan.Notes) != 1 {
+		t.Errorf("notes %q", plan.Notes)
+	}
+	s.nothing(addClient(s))
+	n := s.nodes["node4"]
+	if len(n.Keyrings) != 1 || !strings.Contains(n.Keyrings["ceph.client.instances.keyring"], "client.instances") || len(n.Daemons) > 0 || !strings.Contains(n.Conf, s.fsid) {
+		t.Errorf("node4 has keyrings %v, daemons %v, and ceph.conf %s", n.Keyrings, n.Daemons, n.Conf)
+	}
+	equal(t, "clients", []string{"compute"}, s.load().Storage[Name].Clients)
+	found := func() []string {
+		all, err := s.storage().Verify(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var lines []string
+		for _, f := range all {
+			lines = append(lines, f.Severity+" "+f.Node+": "+f.Text+": "+f.Cure)
+		}
+		return lines
+	}
+	equal(t, "found", nil, found())
+	s.locked(func() error { return s.env.Inventory.SetOffline(t.Context(), "node5", false) })
+	s.compute(6)
+	s.nodes["node6"].Conf = "fsid = " + otherFSID
+	delete(n.Keyrings, "ceph.client.instances.keyring")
+	equal(t, "found", []string{
+		"warning node4: is in the client group compute, and its ceph.conf or the keyring of instances is not as it should be: cephctl storage add-client compute",
+		"error node5: is in the client group compute and has no /etc/ceph/ceph.conf: cephctl storage add-client compute",
+		"error node6: is in the client group compute, and its /etc/ceph/ceph.conf is of another cluster (fsid " + otherFSID + "): " +
+			"nothing is overwritten; if that cluster is gone, move the file away, then cephctl storage add-client compute",
+	}, found())
+	s.nodes["node6"].Conf = ""
+	s.must(addClient(s))
+	equal(t, "found", nil, found())
+	if _, err := s.try(s.storage().AddClient("none", "add-client")); !errors.Is(err, control.ErrUnknown) {
+		t.Errorf("of a group that there is not: %v", err)
+	}
 }
 
 // TestPoolDeleteAllowed leaves the option as somebody else has set it.

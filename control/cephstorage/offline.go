@@ -240,9 +240,9 @@ func (s *Storage) okToStop(ctx context.Context, ids []int) error {
 
 // cannotHeal says which pools can't have all their copies without these OSDs, however long one waits, or nothing.
 func (b *builder) cannotHeal(l *leaving) string {
-	hosts, osds := b.v.ceph.placesWithout(l.osds)
 	var lacking []string
 	for _, p := range b.v.ceph.osds.Pools {
+		hosts, osds := b.v.ceph.placesWithout(b.v.ceph.osdsOf(&p), l.osds)
 		places, what := hosts, "hosts"
 		if b.domainOf(&p) == "osd" {
 			places, what = osds, "OSDs"
@@ -254,11 +254,11 @@ func (b *builder) cannotHeal(l *leaving) string {
 	return strings.Join(lacking, ", ")
 }
 
-// placesWithout counts the hosts and the OSDs that can take data when some OSDs do not: those that are up and in.
-func (c *cephView) placesWithout(ids []int) (hosts, osds int) {
+// placesWithout counts the hosts and the OSDs of some that can take data when others do not: those that are up and in.
+func (c *cephView) placesWithout(of, ids []int) (hosts, osds int) {
 	for _, host := range c.tree.hosts() {
 		here := 0
-		for _, id := range c.tree.osdsOf(host) {
+		for _, id := range intersect(c.tree.osdsOf(host), of) {
 			if o := c.osds.osd(id); o != nil && o.Up == 1 && o.In == 1 && !slices.Contains(ids, id) {
 				here++
 			}
@@ -270,10 +270,8 @@ func (c *cephView) placesWithout(ids []int) (hosts, osds int) {
 }
 
 func (b *builder) domainOf(p *poolInfo) string {
-	for _, r := range b.v.ceph.rules {
-		if r.ID == p.Rule {
-			return r.domain()
-		}
+	if r := b.v.ceph.ruleOf(p); r != nil {
+		return r.domain()
 	}
 	return "host"
 }

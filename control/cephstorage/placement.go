@@ -37,8 +37,8 @@ func fill(list, candidates []string, n int) []string {
 }
 
 // intersect returns the elements of a that are in b, in the order of a.
-func intersect(a, b []string) []string {
-	var out []string
+func intersect[T comparable](a, b []T) []T {
+	var out []T
 	for _, x := range a {
 		if slices.Contains(b, x) {
 			out = append(out, x)

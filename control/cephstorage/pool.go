@@ -19,6 +19,8 @@ type Pool struct {
 	Rule    string `json:"rule"`
 	Domain  string `json:"failure_domain"`
 	RBD     bool   `json:"rbd"`
+	// Hosts are those whose OSDs its rule can choose.
+	Hosts []string `json:"hosts"`
 }
 
 // Pools lists the pools.
@@ -30,11 +32,10 @@ func (s *Storage) Pools(ctx context.Context) ([]Pool, error) {
 	pools := make([]Pool, 0, len(c.osds.Pools))
 	for _, p := range c.osds.Pools {
 		pool := Pool{Name: p.Name, Size: p.Size, MinSize: p.MinSize}
-		for _, r := range c.rules {
-			if r.ID == p.Rule {
-				pool.Rule, pool.Domain = r.Name, r.domain()
-			}
+		if r := c.ruleOf(&p); r != nil {
+			pool.Rule, pool.Domain = r.Name, r.domain()
 		}
+		pool.Hosts = c.tree.hostsOf(c.osdsOf(&p))
 		_, pool.RBD = p.Applications["rbd"]
 		pools = append(pools, pool)
 	}
@@ -44,6 +45,10 @@ func (s *Storage) Pools(ctx context.Context) ([]Pool, error) {
 // PoolOptions say how a pool is made. Zero means as the storage options say.
 type PoolOptions struct {
 	Size int
+	// Nodes are those that the pool is kept on, Group the group of which all are. Neither stands for all nodes with
+	// OSDs.
+	Nodes []string
+	Group string
 }
 
 // CreatePool returns the change that makes a pool for RBD images.
@@ -61,7 +66,9 @@ func (s *Storage) planCreatePool(ctx context.Context, name string, opts PoolOpti
 	if err := checkPool(name); err != nil {
 		return nil, fmt.Errorf("%w: pool %q: %w", control.ErrUsage, name, err)
 	}
-	v, err := s.observeCluster(ctx, plan)
+	v, err := s.observeFor(ctx, plan, func(n control.Node) bool {
+		return slices.Contains(opts.Nodes, n.Name) || opts.Group != "" && n.Group == opts.Group && !n.Offline
+	})
 	if err != nil || len(plan.Blockers) > 0 {
 		return plan, err
 	}
@@ -83,12 +90,31 @@ func (s *Storage) planCreatePool(ctx context.Context, name string, opts PoolOpti
 	case p != nil && p.Size != size && opts.Size > 0 && memory.Get("creating") == "":
 		return nil, fmt.Errorf("pool %s %w, with %d copies: to change that: ceph osd pool set %s size %d", name, control.ErrExists, p.Size, name, size)
 	}
+	nodes, err := opts.nodes(v)
+	if err != nil {
+		return nil, err
+	}
+	var where *place
+	if len(nodes) > 0 {
+		if where, err = s.setPlace(plan, v, name, nodes, size); err != nil || len(plan.Blockers) > 0 {
+			return plan, err
+		}
+	}
+	if p != nil && where != nil && memory.Get("creating") == "" && !slices.Equal(v.state.Pools[name], where.nodes) {
+		return nil, fmt.Errorf("pool %s %w, and is kept on other nodes: remove it first, or make another", name, control.ErrExists)
+	}
 	memory.Keep("creating", yes)
 	var commands [][]string
+	if where != nil {
+		s.placeSteps(plan, v, name, where)
+	}
 	if p == nil {
 		rule := wantedRule(len(v.ceph.tree.hosts()), size)
 		if v.ceph.rule(rule) == nil {
 			rule = hostRule
+		}
+		if where != nil {
+			rule = where.rule
 		}
 		commands = append(commands, []string{"osd", "pool", "create", name, "--rule", rule})
 	}
@@ -105,6 +131,24 @@ func (s *Storage) planCreatePool(ctx context.Context, name string, opts PoolOpti
 		plan.Steps = append(plan.Steps, s.cephStep(v, "pool "+name, "make the pool "+name, commands...))
 	}
 	return plan, nil
+}
+
+// nodes are the names of those that a pool is to be kept on; none for all.
+func (o *PoolOptions) nodes(v *view) ([]string, error) {
+	if o.Group == "" {
+		return o.Nodes, nil
+	}
+	if _, ok := v.cluster.Group(o.Group); !ok {
+		return nil, fmt.Errorf("group %s: %w: see \"cephctl group list\"", o.Group, control.ErrUnknown)
+	}
+	var all []string
+	for _, n := range v.members(o.Group) {
+		all = append(all, n.Name)
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("%w: group %s has no node that is online", control.ErrUsage, o.Group)
+	}
+	return all, nil
 }
 
 // RemovePool returns the change that removes a pool without images.
@@ -126,7 +170,10 @@ func (s *Storage) planRemovePool(ctx context.Context, name string, memory *contr
 	allowed := memory.Keep("pool-delete", func() string { return v.ceph.setting("mon", allowDelete) })
 	p := v.ceph.osds.pool(name)
 	if p == nil {
-		return plan, s.forbidAgain(plan, v, name, allowed, memory)
+		if err := s.forbidAgain(plan, v, name, allowed, memory); err != nil {
+			return nil, err
+		}
+		return plan, s.unplace(ctx, plan, v, name, memory.Get("rule"))
 	}
 	if _, ok := p.Applications["rbd"]; !ok {
 		plan.Block("", "pool-not-rbd", "remove it with Ceph's own commands if that is right", "pool %s is not one for RBD images", name)
@@ -141,9 +188,15 @@ func (s *Storage) planRemovePool(ctx context.Context, name string, memory *contr
 		return plan, nil
 	}
 	memory.Keep("removing", yes)
+	rule := memory.Keep("rule", func() string {
+		if r := v.ceph.ruleOf(p); r != nil {
+			return r.Name
+		}
+		return ""
+	})
 	plan.Destroys = []string{"the pool " + name}
 	plan.Steps = append(plan.Steps, s.removePoolStep(v, name, allowed))
-	return plan, nil
+	return plan, s.unplace(ctx, plan, v, name, rule)
 }
 
 // removeImages says how images leave a pool.
@@ -207,7 +260,12 @@ func (s *Storage) removePoolStep(v *view, name, allowed string) control.Step {
 
 // observeCluster looks at the cluster and at no node but the master.
 func (s *Storage) observeCluster(ctx context.Context, plan *control.Plan) (*view, error) {
-	v, err := s.observe(ctx, func(control.Node, state.Storage) bool { return false })
+	return s.observeFor(ctx, plan, func(control.Node) bool { return false })
+}
+
+// observeFor looks at the cluster, which has to answer, and at nodes.
+func (s *Storage) observeFor(ctx context.Context, plan *control.Plan, choose func(control.Node) bool) (*view, error) {
+	v, err := s.observe(ctx, func(n control.Node, _ state.Storage) bool { return choose(n) })
 	if err != nil {
 		return nil, err
 	}

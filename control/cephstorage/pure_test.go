@@ -267,7 +267,7 @@ func TestReleases(t *testing.T) {
 			hosts := slices.Sorted(slices.Values(view.tree.hosts()))
 			equal(t, "hosts", c.hosts, hosts)
 			equal(t, "OSDs of vm", c.osdsOfVM, view.tree.osdsOf("vm"))
-			hostsUp, up := view.placesWithout(nil)
+			hostsUp, up := view.placesWithout(view.tree.osdsBelow("default", ""), nil)
 			equal(t, "hosts and OSDs that take data", []int{c.hostsUp, c.up}, []int{hostsUp, up})
 			var rbd []string
 			for _, p := range view.osds.Pools {
@@ -324,11 +324,16 @@ func FuzzParse(f *testing.F) {
 		m, err1 := parse[osdMap]("", data)
 		tr, err2 := parse[tree]("", data)
 		if err1 == nil && err2 == nil {
-			_, _ = (&cephView{osds: *m, tree: *tr}).placesWithout([]int{1})
+			c := &cephView{osds: *m, tree: *tr}
+			_, _ = c.placesWithout(tr.osdsBelow("default", ""), []int{1})
+			for i := range m.Pools {
+				_ = tr.hostsOf(c.osdsOf(&m.Pools[i]))
+			}
 		}
 		if r, err := parse[[]crushRule]("", data); err == nil {
 			for _, rule := range *r {
 				_ = rule.domain()
+				_, _ = rule.takes()
 			}
 		}
 	})

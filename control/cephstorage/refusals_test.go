@@ -34,6 +34,14 @@ func initChange(s *sim) control.Change  { return s.init() }
 func offline2(s *sim) control.Change    { return s.offline("node2") }
 func removeDead2(s *sim) control.Change { return s.storage().RemoveDead("node2", "remove --dead") }
 
+func addClient(s *sim) control.Change { return s.storage().AddClient("compute", "add-client") }
+
+func poolOn(size int, nodes ...string) func(*sim) control.Change {
+	return func(s *sim) control.Change {
+		return s.storage().CreatePool("near", "create", PoolOptions{Size: size, Nodes: nodes})
+	}
+}
+
 func down(name string) func(*sim) { return func(s *sim) { s.nodes[name].down = true } }
 
 func disk(change func(d *simDisk)) func(*sim) {
@@ -73,6 +81,34 @@ var refusals = []refusal{
 	{"foreign-daemon", 3, false, func(s *sim) {
 		s.nodes["node2"].run(node.Daemon{Role: "osd", ID: "4"}, otherFSID)
 	}, initChange, []string{"node2: osd.4 is of another Ceph cluster (fsid " + otherFSID + "): remove it first"}},
+	{"pool-node-without-osds", 3, true, func(s *sim) { s.newNode(4) }, poolOn(2, "node3", "node4"), []string{
+		"node4: has no OSD, so that no pool can be kept on it: name nodes of the storage group, see \"cephctl storage status\"",
+	}},
+	{"no-storage-cluster", 1, false, nil, addClient, []string{
+		"there is no storage cluster of cephctl's: make it: cephctl storage init-distributed-storage",
+	}},
+	{"client-is-storage-group", 3, true, nil, func(s *sim) control.Change { return s.storage().AddClient("default", "add-client") }, []string{
+		"group default is the storage group: its nodes have all that clients have: name another group",
+	}},
+	{"foreign-conf packages-missing node-unreachable", 3, true, func(s *sim) {
+		s.compute(4, 5, 6)
+		s.nodes["node4"].Conf = "fsid = " + otherFSID
+		delete(s.nodes["node5"].facts.Packages, "ceph-common")
+		s.nodes["node6"].down = true
+	}, addClient, []string{
+		"node4: " + foreignConf, "node5: Ceph's tools are not installed (ceph-common): apt-get install ceph-common", "node6: reach node6: unreachable",
+	}},
+	{"pool-too-few-osds", 3, true, nil, poolOn(3, "node1", "node2"), []string{
+		"pool near is to keep 3 copies, and node1, node2 has 2 OSDs: name more nodes, or keep fewer copies: --size 2",
+	}},
+	{"pool-nodes-overlap", 3, true, func(s *sim) { s.must(poolOn(2, "node1", "node2")(s)) }, func(s *sim) control.Change {
+		return s.storage().CreatePool("far", "create", PoolOptions{Size: 2, Nodes: []string{"node2", "node3"}})
+	}, []string{"osd.1 belongs to pools that are kept on node1, node2: name the same nodes, or none of them"}},
+	{"pool-class-in-use", 3, true, func(s *sim) {
+		s.rules = append(s.rules, simRule{ID: 7, Name: "slow", Domain: "host", Class: "hdd"})
+	}, poolOn(2, "node1", "node2"), []string{
+		"the rule slow chooses OSDs by their device class hdd, which osd.0 has: its data would move: use nodes whose OSDs no rule chooses by their class, or another rule for that data",
+	}},
 	{"no-device", 3, false, func(s *sim) { s.setCluster(OptionDisk) }, initChange, []string{
 		"node1: no option names a device of this node: cephctl node modify -S ceph:disk=/dev/sdX node1",
 		"node2: no option names a device of this node: cephctl node modify -S ceph:disk=/dev/sdX node2",
@@ -283,6 +319,10 @@ var refusals = []refusal{
 		"node1: reach node1: unreachable",
 		"node2: Ceph's packages are not installed (ceph-mon, ceph-mgr, ceph-osd, ceph-common): apt-get install ceph-mon ceph-mgr ceph-osd ceph-common",
 		"node3: /dev/sdb is not empty: LVM: if nothing on it is needed, wipe it: wipefs -a /dev/sdb",
+	}},
+	{"ok-to-stop cannot-drain", 4, true, func(s *sim) { s.must(poolOn(2, "node1", "node2")(s)) }, offline2, []string{
+		"node2: its OSDs can't be stopped together: unsafe to stop osd(s) at this time (8 PGs are or would become offline): wait until all placement groups are active and clean",
+		"node2: its data has nowhere to go: pool near keeps 2 copies and 1 hosts would be left: add a node first, or stop its OSDs and keep their data: --no-drain",
 	}},
 }
 

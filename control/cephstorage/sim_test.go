@@ -62,6 +62,7 @@ type simOSD struct {
 	ID        int
 	UUID      string
 	Host      string
+	Class     string
 	Weight    float64
 	Destroyed bool
 	booted    bool
@@ -78,6 +79,7 @@ type simPool struct {
 type simRule struct {
 	ID           int
 	Name, Domain string
+	Class        string
 }
 
 // errDead is what everything answers once the process is dead.
@@ -142,6 +144,7 @@ func newSim(t testing.TB, nodes int, options map[string][]string) *sim {
 	}
 	s.store = &simStore{sim: s}
 	inventory := local.New(s.store, "node1")
+	s.locked(func() error { return inventory.AddGroup(context.Background(), "compute") })
 	s.env = &control.Env{
 		Inventory: inventory, Transport: simTransport{s}, Runner: simRunner{s}, Store: s.store,
 		Log: slog.New(slog.DiscardHandler), Version: "test", Parallel: 1,
@@ -165,6 +168,15 @@ func newSim(t testing.TB, nodes int, options map[string][]string) *sim {
 func (s *sim) newNode(number int) {
 	n := s.hardware(number)
 	s.locked(func() error { return s.env.Inventory.AddNode(context.Background(), n) })
+}
+
+// compute puts nodes into a group of their own.
+func (s *sim) compute(numbers ...int) {
+	for _, number := range numbers {
+		n := s.hardware(number)
+		n.Group = "compute"
+		s.locked(func() error { return s.env.Inventory.AddNode(context.Background(), n) })
+	}
 }
 
 func (s *sim) locked(change func() error) {
@@ -319,7 +331,16 @@ func (s *sim) isHostRule(id int) bool {
 // places counts the failure domains that can hold a copy, without some OSDs.
 func (s *sim) places(rule int, without []int) int {
 	var places []string
+	class := ""
+	for _, r := range s.rules {
+		if r.ID == rule {
+			class = r.Class
+		}
+	}
 	for _, o := range s.osds {
+		if class != "" && o.Class != class {
+			continue
+		}
 		if o.Weight == 0 || slices.Contains(without, o.ID) || !s.isUp(osdName(o.ID)) {
 			continue
 		}

@@ -124,6 +124,12 @@ func (s *sim) question(words []string) (string, bool) {
 		return toJSON(s.ruleDump()), true
 	case "osd df":
 		return toJSON(s.osdDF()), true
+	case "osd metadata":
+		out := []object{}
+		for _, o := range s.osds {
+			out = append(out, object{"id": o.ID, "default_device_class": "hdd"})
+		}
+		return toJSON(out), true
 	case "config dump":
 		return toJSON(s.configDump()), true
 	case "status":
@@ -214,7 +220,11 @@ func number01(yes bool) int {
 }
 
 func (s *sim) osdTree() object {
-	nodes := []object{{"id": -1, "name": "default", "type": "root", "children": []int{}}}
+	below := []int{}
+	for i := range s.hosts {
+		below = append(below, -2-i)
+	}
+	nodes := []object{{"id": -1, "name": "default", "type": "root", "children": below}}
 	stray := []object{}
 	for i, host := range s.hosts {
 		children := []int{}
@@ -231,7 +241,7 @@ func (s *sim) osdTree() object {
 		if s.isUp(osdName(o.ID)) {
 			status = "up"
 		}
-		n := object{"id": o.ID, "name": osdName(o.ID), "type": "osd", "status": status, "reweight": o.Weight}
+		n := object{"id": o.ID, "name": osdName(o.ID), "type": "osd", "status": status, "reweight": o.Weight, "device_class": o.Class}
 		if o.Host == "" {
 			stray = append(stray, n)
 		} else {
@@ -244,8 +254,12 @@ func (s *sim) osdTree() object {
 func (s *sim) ruleDump() []object {
 	var out []object
 	for _, r := range s.rules {
+		take := "default"
+		if r.Class != "" {
+			take += "~" + r.Class
+		}
 		out = append(out, object{"rule_id": r.ID, "rule_name": r.Name, "steps": []object{
-			{"op": "take", "item": -1, "item_name": "default"}, {"op": "chooseleaf_firstn", "num": 0, "type": r.Domain}, {"op": "emit"},
+			{"op": "take", "item": -1, "item_name": take}, {"op": "chooseleaf_firstn", "num": 0, "type": r.Domain}, {"op": "emit"},
 		}})
 	}
 	return out
@@ -371,7 +385,32 @@ func (s *sim) command(w []string) (string, error, bool) { //nolint:revive // the
 		s.mons = slices.DeleteFunc(s.mons, func(m simMon) bool { return m.Name == w[2] })
 	case is("osd crush rule create-replicated"):
 		if !slices.ContainsFunc(s.rules, func(r simRule) bool { return r.Name == w[4] }) {
-			s.rules = append(s.rules, simRule{len(s.rules), w[4], w[6]})
+			r := simRule{ID: 0, Name: w[4], Domain: w[6]}
+			for slices.ContainsFunc(s.rules, func(o simRule) bool { return o.ID == r.ID }) {
+				r.ID++
+			}
+			if len(w) > 7 {
+				r.Class = w[7]
+			}
+			s.rules = append(s.rules, r)
+		}
+	case is("osd crush rule rm"):
+		i := slices.IndexFunc(s.rules, func(r simRule) bool { return r.Name == w[4] })
+		if i >= 0 && slices.ContainsFunc(s.pools, func(p *simPool) bool { return p.Rule == s.rules[i].ID }) {
+			return "", failure(16, "Error EBUSY: crush rule "+w[4]+" is in use"), true
+		}
+		s.rules = slices.DeleteFunc(s.rules, func(r simRule) bool { return r.Name == w[4] })
+	case is("osd crush rm-device-class"):
+		for _, name := range w[3:] {
+			s.osd(osdNumber(name)).Class = ""
+		}
+	case is("osd crush set-device-class"):
+		for _, name := range w[4:] {
+			o := s.osd(osdNumber(name))
+			if o.Class != "" && o.Class != w[3] {
+				return "", failure(16, "Error EBUSY: "+name+" has already bound to class '"+o.Class+"'"), true
+			}
+			o.Class = w[3]
 		}
 	case is("osd crush rm"):
 		if slices.ContainsFunc(s.osds, func(o *simOSD) bool { return o.Host == w[3] }) {
@@ -391,6 +430,8 @@ func (s *sim) command(w []string) (string, error, bool) { //nolint:revive // the
 	}
 	return "", nil, true
 }
+
+func osdNumber(name string) int { return idsOf([]string{strings.TrimPrefix(name, "osd.")})[0] }
 
 func (s *sim) getOrCreate(entity, caps string) (string, error) {
 	if have, ok := s.keys[entity]; ok && have != caps {

@@ -276,7 +276,7 @@ func (s *sim) initMon(n *simNode, o node.Object) error {
 		return errors.New("a second first mon")
 	case len(o.Mon.Monmap) == 0 && isNew:
 		s.fsid = o.FSID
-		s.rules = []simRule{{0, hostRule, "host"}}
+		s.rules = []simRule{{ID: 0, Name: hostRule, Domain: "host"}}
 		s.keys["mon."], s.keys[adminEntity] = "mon allow *", "mon allow *"
 	}
 	if !slices.ContainsFunc(s.mons, func(m simMon) bool { return m.Name == o.Name }) {
@@ -314,6 +314,9 @@ func (s *sim) initOSD(n *simNode, o node.Object, osd node.OSD) error {
 func (s *sim) boot(n *simNode, o *simOSD) {
 	if !o.booted && !o.Destroyed && o.Host == "" {
 		o.Weight = 1
+	}
+	if o.Class == "" {
+		o.Class = "hdd"
 	}
 	o.Host, o.booted = n.Host, true
 	if !slices.Contains(s.hosts, n.Host) {

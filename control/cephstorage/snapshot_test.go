@@ -27,6 +27,8 @@ type snapshot struct {
 	Group       string
 	Initialised bool
 	HasID       bool
+	Clients     []string
+	Kept        map[string][]string
 	Options     map[string]map[string][]string
 	// FirstKeys tells whether the file of the first keys lies about.
 	FirstKeys bool
@@ -43,7 +45,7 @@ func (s *sim) snapshot() snapshot {
 	uuids := map[string]string{}
 	for _, o := range s.osds {
 		uuids[o.UUID] = osdName(o.ID)
-		out.OSDs = append(out.OSDs, simOSD{ID: o.ID, Host: o.Host, Weight: o.Weight, Destroyed: o.Destroyed})
+		out.OSDs = append(out.OSDs, simOSD{ID: o.ID, Host: o.Host, Class: o.Class, Weight: o.Weight, Destroyed: o.Destroyed})
 		if s.isUp(osdName(o.ID)) {
 			out.Up = append(out.Up, osdName(o.ID))
 		}
@@ -58,7 +60,7 @@ func (s *sim) snapshot() snapshot {
 	}
 	st := s.load()
 	if own := st.Storage[Name]; own != nil {
-		out.Group, out.Initialised, out.HasID, out.Options = own.Group, !own.Initialised.IsZero(), own.ID != "", own.Nodes
+		out.Group, out.Initialised, out.HasID, out.Options, out.Kept, out.Clients = own.Group, !own.Initialised.IsZero(), own.ID != "", own.Nodes, own.Pools, own.Clients
 	}
 	var err error
 	if out.Inventory, err = s.env.Inventory.Cluster(context.Background()); err != nil {

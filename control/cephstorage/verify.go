@@ -115,6 +115,7 @@ func (s *Storage) verifyNodes(f *findings, v *view) {
 		}
 		s.verifyMarks(f, v, seen)
 		s.verifyKeyrings(f, v, seen)
+		s.verifyClient(f, v, seen)
 		for _, d := range seen.facts.Daemons {
 			if d.Active == "active" && !d.Enabled {
 				f.add(n.Name, SeverityWarning, enabling(d), "%s does not start at the next boot", d.Daemon)
@@ -178,8 +179,8 @@ func (s *Storage) verifyKeyrings(f *findings, v *view, n *nodeView) {
 		if !strings.HasSuffix(file.Mode, "00") {
 			f.add(n.Name, SeverityError, "chmod 600 "+etcCeph+"/"+file.Name, "%s/%s can be read by others (mode %s)", etcCeph, file.Name, file.Mode)
 		}
-		isMember := v.cluster.AdminClients && v.state.Group != "" && n.Group == v.state.Group
-		if file.Name == adminKeyring && n != v.master && !isMember {
+		uses := n.Group == v.state.Group || slices.Contains(v.state.Clients, n.Group)
+		if file.Name == adminKeyring && n != v.master && !(v.cluster.AdminClients && uses) {
 			f.add(n.Name, SeverityWarning, "remove it if nobody needs it there: rm "+defaultKeyring, "the admin's key lies here, and not only on the master")
 		}
 	}

@@ -33,6 +33,10 @@ type Storage struct {
 	ID string `json:"id,omitempty"`
 	// Group is the storage group, or empty.
 	Group string `json:"group,omitempty"`
+	// Clients are the groups whose nodes are clients of the storage cluster, and run nothing of it.
+	Clients []string `json:"clients,omitempty"`
+	// Pools are the names of the nodes that single pools are kept on, by pool.
+	Pools map[string][]string `json:"pools,omitempty"`
 	// Initialised is when the storage cluster was finished, or zero. A group that was marked without a node in it has
 	// none.
 	Initialised time.Time `json:"initialised,omitzero"`

@@ -28,6 +28,7 @@ func TestCluster(t *testing.T) {
 		{"verify", testVerify},
 		{"exporter", testExporter},
 		{"instance", testInstance},
+		{"pool on nodes", testPlace},
 		{"modify", testModify},
 		{"fourth node", testFourthNode},
 		{"reboot", testReboots},
@@ -147,11 +148,12 @@ func testFourthNode(s *site) {
 	s.addDisks(node, 1)
 	s.do("node", "add", "--group", "other", "--address", node.Address, "node4")
 	s.do("node", "modify", "-S", "ceph:disk="+s.disks["node4"][0], "node4")
+	testClient(s, "other", "node4")
 	s.refused([]string{"assign-online"}, "group", "assign-nodes", "default", "node4")
 	s.do("node", "modify", "--offline=yes", "node4")
 	s.do("group", "assign-nodes", "default", "node4")
 	s.refused([]string{"node-online"}, "node", "modify", "--offline=no", "node4")
-	expect(s.t, node, "ls /etc/ceph; pgrep -l ceph || true", "rbdmap")
+	expect(s.t, node, "ls /etc/ceph; pgrep -l ceph || true", "ceph.client.instances.keyring\nceph.conf\nrbdmap")
 	s.do("node", "add", "--readd", "node4")
 	s.wantCluster(3, 4)
 	s.wantMarks("node1", "node2", "node3", "node4")
