@@ -117,7 +117,7 @@ func TestInstall(t *testing.T) {
 	})
 }
 
-// TestWords holds the commands to knowing no storage type: only the files that wire them may, and the one about a risk that
+// TestWords holds the commands to knowing no storage type: only the files that wire them may, and those about a risk that
 // no other type has.
 func TestWords(t *testing.T) {
 	files, err := filepath.Glob("*.go")
@@ -125,7 +125,7 @@ func TestWords(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, file := range files {
-		if slices.Contains([]string{"storagetypes.go", "storagecluster.go", "loopback_check.go"}, file) || strings.HasSuffix(file, "_test.go") {
+		if slices.Contains([]string{"storagetypes.go", "storagecluster.go", "loopback_check.go", "loopback_plan.go"}, file) || strings.HasSuffix(file, "_test.go") {
 			continue
 		}
 		text, err := os.ReadFile(file)

@@ -5,5 +5,5 @@ import (
 )
 
 func newLoopbackCommand(a *app) *cobra.Command {
-	return newNoun("loopback", "Whether nodes may hang on mapped images that their own OSDs serve", newLoopbackCheckCommand(a))
+	return newNoun("loopback", "Whether nodes may hang on mapped images that their own OSDs serve", newLoopbackCheckCommand(a), newLoopbackPlanCommand(a))
 }

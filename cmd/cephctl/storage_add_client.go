@@ -11,7 +11,7 @@ func newStorageAddClientCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "add-client GROUP",
 		Short: "Let the nodes of another group use the storage cluster",
-		Long: `Gives the online nodes of a group the ceph.conf of the storage cluster and the key of instances, and nothing else: no
+		Long: `Gives the online nodes of a group the configuration of the storage cluster and the key of instances, and nothing else: no
 daemon of it runs there, so that their kernels can map its images without the loopback risk. The group is remembered, and
 "cephctl cluster verify" finds nodes that come to it later: run this again then.
 

@@ -11,6 +11,10 @@ type (
 	storageStatus  = cephstorage.Status
 	storageFinding = cephstorage.Finding
 	poolOptions    = cephstorage.PoolOptions
+
+	loopbackPlan    = cephstorage.LoopbackPlan
+	loopbackMeeting = cephstorage.Meeting
+	loopbackMove    = cephstorage.Move
 )
 
 // severityError is that of findings which make verify fail.

@@ -80,5 +80,5 @@ func riskCures(d control.DiskSpec) []string {
 	if ceph.Access(d.Params[ParamAccess]) == ceph.Kernelspace {
 		cures = append(cures, "let QEMU open it itself, by the disk parameter access=userspace")
 	}
-	return append(cures, "keep it in a pool of other nodes")
+	return append(cures, "keep it in a pool of other nodes: cephctl pool create --on-nodes")
 }

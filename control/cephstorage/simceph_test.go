@@ -109,6 +109,9 @@ type object = map[string]any
 
 // question answers what only reads.
 func (s *sim) question(words []string) (string, bool) {
+	if len(words) == 3 && words[1] == "ls-by-pool" {
+		return toJSON(object{"pg_stats": s.pgsOf(words[2])}), true
+	}
 	switch strings.Join(words, " ") {
 	case "quorum_status":
 		return toJSON(object{"quorum_names": s.quorum(), "monmap": object{"fsid": s.fsid, "mons": s.monmap()}}), true
@@ -124,6 +127,12 @@ func (s *sim) question(words []string) (string, bool) {
 		return toJSON(s.ruleDump()), true
 	case "osd df":
 		return toJSON(s.osdDF()), true
+	case "df":
+		pools := []object{}
+		for _, p := range s.pools {
+			pools = append(pools, object{"name": p.Name, "stats": object{"stored": 5 << 30}})
+		}
+		return toJSON(object{"pools": pools}), true
 	case "osd metadata":
 		out := []object{}
 		for _, o := range s.osds {
@@ -143,6 +152,32 @@ func (s *sim) question(words []string) (string, bool) {
 		return "[mon.]\n\tkey = " + secretOf("mon.") + "\n", true
 	}
 	return "", false
+}
+
+// pgsOf are the eight placement groups of a pool, each on the next OSDs that its rule can choose.
+func (s *sim) pgsOf(pool string) []object {
+	p := s.pool(pool)
+	class := ""
+	for _, r := range s.rules {
+		if r.ID == p.Rule {
+			class = r.Class
+		}
+	}
+	var osds []int
+	for _, o := range s.osds {
+		if class == "" || o.Class == class {
+			osds = append(osds, o.ID)
+		}
+	}
+	var out []object
+	for pg := range 8 {
+		var acting []int
+		for copy := range min(p.Size, len(osds)) {
+			acting = append(acting, osds[(pg+copy)%len(osds)])
+		}
+		out = append(out, object{"pgid": fmt.Sprintf("%d.%d", p.ID, pg), "acting": acting})
+	}
+	return out
 }
 
 func (s *sim) arrive() { s.moving = max(0, s.moving-1) }

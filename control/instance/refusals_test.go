@@ -193,21 +193,21 @@ var refusals = []refusal{
 	{
 		kind: "loopback", prepare: func(r *rig) { r.maps("[1,2]"); r.instance.Disks[0].Where["access"] = "kernelspace" }, change: start,
 		want: "node1: disk 0: the kernel would write to image disk1 through its page cache, and osd.1 of this node has a part of its pool vms: loopback level 3 (warning): " +
-			"let QEMU open it itself, by the disk parameter access=userspace; keep it in a pool of other nodes; start it on a node without OSDs of that pool: --node NODE; or take the risk: --allow-loopback",
+			"let QEMU open it itself, by the disk parameter access=userspace; keep it in a pool of other nodes: cephctl pool create --on-nodes; start it on a node without OSDs of that pool: --node NODE; or take the risk: --allow-loopback",
 	},
 	{
 		kind: "loopback", prepare: func(r *rig) { r.maps("[2]") }, change: func(s *instance.Instances) control.Change {
 			return s.Start("web1", instance.StartOptions{Map: true}, nil)
 		},
 		want: "node1: disk 0: the kernel would write to image disk1 through its page cache, and osd.1 of this node has a part of its pool vms: loopback level 3 (warning): " +
-			"leave out --map; keep it in a pool of other nodes; start it on a node without OSDs of that pool: --node NODE; or take the risk: --allow-loopback",
+			"leave out --map; keep it in a pool of other nodes: cephctl pool create --on-nodes; start it on a node without OSDs of that pool: --node NODE; or take the risk: --allow-loopback",
 	},
 	{
 		kind: "loopback", prepare: func(r *rig) { r.maps("ERROR: (5)"); r.instance.Disks[0].Where["access"] = "kernelspace" }, change: func(s *instance.Instances) control.Change {
 			return s.Activate("web1", instance.ActivateOptions{}, nil)
 		},
 		want: "node1: disk 0: the kernel would write to image disk1 through its page cache, and nobody can say which pools the OSDs of this node serve, so that it may hang (pool vms): " +
-			"let QEMU open it itself, by the disk parameter access=userspace; keep it in a pool of other nodes; or take the risk: --allow-loopback",
+			"let QEMU open it itself, by the disk parameter access=userspace; keep it in a pool of other nodes: cephctl pool create --on-nodes; or take the risk: --allow-loopback",
 	},
 	{kind: "node-offline", prepare: func(r *rig) { r.offline = true }, change: start, want: "node1: is offline: start it on another: --node NODE"},
 	{
