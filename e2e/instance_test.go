@@ -243,22 +243,29 @@ func awaitPrompt(t *testing.T, monitor *bufio.Reader) {
 // verified boots an instance anew and waits until its program says that it has read back what it has written.
 func (s *site) verified(name string) {
 	s.t.Helper()
-	s.boot(name, "verified")
+	serial := s.serial(name)
+	defer serial.Close()
+	s.monitor(name, "system_reset")
+	s.hear(serial, name, "verified")
 }
 
-// boot boots an instance anew and waits until its program says a word.
-func (s *site) boot(name, word string) {
+// serial connects to COM1 of an instance.
+func (s *site) serial(name string) net.Conn {
 	s.t.Helper()
 	conn, err := net.Dial("unix", s.guestFile("ctrl", name+".serial"))
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	defer conn.Close()
-	s.monitor(name, "system_reset")
-	_ = conn.SetReadDeadline(time.Now().Add(patience))
+	return conn
+}
+
+// hear reads until the program of an instance says a word.
+func (s *site) hear(serial net.Conn, name, word string) {
+	s.t.Helper()
+	_ = serial.SetReadDeadline(time.Now().Add(patience))
 	said, buf := "", make([]byte, 256)
 	for !strings.Contains(said, word) {
-		n, err := conn.Read(buf)
+		n, err := serial.Read(buf)
 		said += string(buf[:n])
 		if err != nil || strings.Contains(said, "failed") {
 			s.t.Fatalf("%s does not say %q: %q, %v", name, word, said, err)
@@ -363,20 +370,20 @@ func (s *site) survives(counter, what string, do func() error) {
 	}
 }
 
-// powersOff is a program for 0000:7c00 that waits for the power button of QEMU's PIIX4 and powers the machine off. It says
-// on COM1 that it waits: before, the button does nothing.
+// powersOff is a program for 0000:7c00 that waits for the power button of QEMU's PIIX4 and powers the machine off. While it
+// waits it says so on COM1, again and again: before, the button does nothing.
 var powersOff = []byte{
 	0xfa,             // cli
 	0xba, 0x02, 0x06, // mov dx, 0x602: the events that are wanted
 	0xb8, 0x00, 0x01, // mov ax, 0x100: the button
 	0xef,             // out dx, ax
-	0xba, 0xf8, 0x03, // mov dx, 0x3f8
+	0xba, 0xf8, 0x03, // again: mov dx, 0x3f8
 	0xb0, powersOffReady, // mov al, powersOffReady
 	0xee,             // out dx, al
 	0xba, 0x00, 0x06, // mov dx, 0x600: the events that there were
-	0xed,             // again: in ax, dx
+	0xed,             // in ax, dx
 	0xf6, 0xc4, 0x01, // test ah, 1
-	0x74, 0xfa, // jz again
+	0x74, 0xf1, // jz again
 	0xba, 0x04, 0x06, // mov dx, 0x604
 	0xb8, 0x00, 0x20, // mov ax, 0x2000
 	0xef, // out dx, ax: off
@@ -389,7 +396,9 @@ const powersOffReady = '\x06'
 func (s *site) testShutdown() {
 	s.add("acpi.lab", func(image string) error { return s.image(image, powersOff) })
 	s.do("instance", "start", "acpi.lab")
-	s.boot("acpi.lab", string(powersOffReady))
+	serial := s.serial("acpi.lab")
+	s.hear(serial, "acpi.lab", string(powersOffReady))
+	serial.Close()
 	if out := s.do("instance", "stop", "--timeout", "2m", "acpi.lab"); !strings.Contains(out, "shut down") {
 		s.t.Errorf("the guest has not shut itself down: %s", out)
 	}

@@ -1,10 +1,12 @@
 package nodes
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -120,8 +122,7 @@ const keyForm = `A[Qg][A-Za-z0-9+/]{36,}={0,2}`
 func (s *site) watchArguments() (wantNone func()) {
 	s.t.Helper()
 	ctx, stop := context.WithCancel(s.t.Context())
-	found := make(map[string]*strings.Builder)
-	var watchers []*exec.Cmd
+	found := make(map[string]chan string)
 	for _, node := range s.List() {
 		cmd, err := node.Command(ctx, "sh", "-c", `echo watching; while sleep 0.1; do
 			cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr '\0' '\n' | grep -aE '`+keyForm+`'
@@ -129,21 +130,30 @@ func (s *site) watchArguments() (wantNone func()) {
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		found[node.Name] = &strings.Builder{}
-		cmd.Stdout = found[node.Name]
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			s.t.Fatal(err)
+		}
 		if err := cmd.Start(); err != nil {
 			s.t.Fatal(err)
 		}
-		watchers = append(watchers, cmd)
+		lines := bufio.NewReader(out)
+		if line, err := lines.ReadString('\n'); line != "watching\n" {
+			s.t.Fatalf("who watches %s says %q: %v", node.Name, line, err)
+		}
+		keys := make(chan string, 1)
+		found[node.Name] = keys
+		go func() {
+			text, _ := io.ReadAll(lines) // to the end, which is when it is killed
+			_ = cmd.Wait()
+			keys <- string(text)
+		}()
 	}
 	return func() {
 		s.t.Helper()
 		stop()
-		for _, cmd := range watchers {
-			_ = cmd.Wait() // it was killed
-		}
-		for name, lines := range found {
-			if lines.String() != "watching\n" {
+		for name, keys := range found {
+			if lines := <-keys; lines != "" {
 				s.t.Errorf("arguments or environment on %s: %s", name, lines)
 			}
 		}
