@@ -180,7 +180,7 @@ func (s *Storage) verifyKeyrings(f *findings, v *view, n *nodeView) {
 			f.add(n.Name, SeverityError, "chmod 600 "+etcCeph+"/"+file.Name, "%s/%s can be read by others (mode %s)", etcCeph, file.Name, file.Mode)
 		}
 		uses := n.Group == v.state.Group || slices.Contains(v.state.Clients, n.Group)
-		if file.Name == adminKeyring && n != v.master && !(v.cluster.AdminClients && uses) {
+		if file.Name == adminKeyring && n != v.master && (!v.cluster.AdminClients || !uses) {
 			f.add(n.Name, SeverityWarning, "remove it if nobody needs it there: rm "+defaultKeyring, "the admin's key lies here, and not only on the master")
 		}
 	}
