@@ -22,12 +22,18 @@ func TestInterrupted(t *testing.T) {
 	s.wantNoSecrets()
 }
 
+// onlyLong skips what takes too long for every change.
+func onlyLong(t *testing.T, takes string) {
+	t.Helper()
+	if os.Getenv("TEST_LONG") == "" {
+		t.Skipf("takes %s: run make e2e-long", takes)
+	}
+}
+
 // TestInterruptedAlone does so for each step on a site of its own, where nothing else was interrupted before. That takes
 // an hour and more: make e2e-long.
 func TestInterruptedAlone(t *testing.T) {
-	if os.Getenv("TEST_LONG") == "" {
-		t.Skip("takes an hour and more: run make e2e-long")
-	}
+	onlyLong(t, "an hour and more")
 	walk := newInterruptedSite(t)
 	for i, c := range interruptions(walk) {
 		steps := walk.killed(c.steps, c.args...)

@@ -14,6 +14,7 @@ import (
 // TestVolumes makes OSDs on logical volumes, the default, on a node with a kernel that has them: a virtual machine, beside
 // containers. It has a clock of its own, too.
 func TestVolumes(t *testing.T) {
+	onlyLong(t, "ten minutes without KVM")
 	t.Parallel() // most of the time, the virtual machine is waited for
 	lab.RequireVM(t)
 	s := newVolumesSite(t)
