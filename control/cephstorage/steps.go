@@ -114,9 +114,13 @@ func authGet(entity string, caps []string) []string {
 	return append([]string{"auth", "get-or-create", entity}, caps...)
 }
 
-// keyring returns the keyring of an entity, and makes its key when there is none.
+// keyring returns the keyring of an entity, and makes its key when there is none. One that may do something else by now
+// stays as it is: instances of further pools, or what the admin has changed.
 func (s *Storage) keyring(ctx context.Context, entity string, caps []string) (string, error) {
 	out, err := s.ceph(ctx, authGet(entity, caps)...)
+	if err != nil && strings.Contains(err.Error(), "does not match") {
+		out, err = s.ceph(ctx, authGet(entity, nil)...)
+	}
 	if err != nil {
 		return "", fmt.Errorf("make the key of %s: %w", entity, err)
 	}
