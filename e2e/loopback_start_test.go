@@ -55,7 +55,7 @@ func testLoopbackStart(t *testing.T, cluster *lab.Ceph, options loopback.Options
 		}
 	}
 	options.CephRun = near
-	s := loopbackSite(t, cluster, options)
+	s := loopbackSite(t, options)
 
 	for _, test := range []struct {
 		pool, access, cache string
@@ -113,7 +113,7 @@ func testLoopbackStart(t *testing.T, cluster *lab.Ceph, options loopback.Options
 }
 
 // loopbackSite is an installation with one node, whose agent is in this process, and an instance for each pool.
-func loopbackSite(t *testing.T, cluster *lab.Ceph, options loopback.Options) *instance.Instances {
+func loopbackSite(t *testing.T, options loopback.Options) *instance.Instances {
 	t.Helper()
 	runner := &run.Runner{}
 	handler := guest.Handler{Runner: runner, Disks: map[string]control.DiskHost{"rbd": cephstorage.NewDiskHost(runner, options)}}

@@ -111,6 +111,9 @@ func TestAddClient(t *testing.T) {
 		t.Errorf("node4 has keyrings %v, daemons %v, and ceph.conf %s", n.Keyrings, n.Daemons, n.Conf)
 	}
 	equal(t, "clients", []string{"compute"}, s.load().Storage[Name].Clients)
+	if status, err := s.storage().Status(t.Context()); err != nil || len(status.Clients) != 1 {
+		t.Errorf("status %+v, %v", status, err)
+	}
 	found := func() []string {
 		all, err := s.storage().Verify(t.Context())
 		if err != nil {

@@ -56,6 +56,12 @@ func testLoopbackRefused(s *site) {
 	s.refused([]string{"disk-no-krbd"}, "instance", "start", "risk.lab")
 	s.refused([]string{"loopback", "disk-no-krbd"}, "instance", "start", "--node", "node2", "risk.lab")
 	s.refused([]string{"disk-no-krbd"}, "instance", "start", "--allow-loopback", "--node", "node2", "risk.lab")
+	plan := s.cephctl("loopback", "plan")
+	for _, want := range []string{"default  node2  far", "default  node3  far", "8 of 8", "cephctl group modify -D rbd:access=userspace default", "--on-nodes node2,node3 NEWPOOL"} {
+		if plan.code != 13 || !strings.Contains(plan.stdout, want) || strings.Contains(plan.stdout, "default  node1") {
+			s.t.Errorf("loopback plan: exit status %d, want 13 and %q\n%s%s", plan.code, want, plan.stdout, plan.stderr)
+		}
+	}
 	s.do("group", "modify", "-D", "rbd:access=", "default")
 	if plan := s.cephctl("instance", "start", "--plan", "--node", "node2", "risk.lab"); plan.code != 4 || strings.Contains(plan.stdout, "warning") {
 		s.t.Errorf("with access=userspace: exit status %d\n%s%s", plan.code, plan.stdout, plan.stderr)
