@@ -46,6 +46,9 @@ func (a *app) writeStatus(w io.Writer, s *storageStatus) {
 	if s.ID != "" {
 		fmt.Fprintf(w, "%-8s%s\n", "cluster", s.ID)
 	}
+	if len(s.Clients) > 0 {
+		fmt.Fprintf(w, "%-8s%s\n", "clients", strings.Join(s.Clients, ", "))
+	}
 	switch {
 	case s.Problem != "":
 		fmt.Fprintf(w, "%-8s%s: %s\n", "health", word("unknown"), s.Problem)

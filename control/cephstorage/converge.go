@@ -302,8 +302,13 @@ func (b *builder) keys() {
 	if !slices.ContainsFunc(b.g.members, func(n *nodeView) bool { return !n.hasKeyrings(b.keyrings()) }) {
 		return
 	}
-	b.step(b.cephStep(b.v, "client-keys", "make the keys of the exporter and of instances",
-		authGet(exporterEntity, exporterCaps), authGet(instanceEntity, instanceCaps(b.g.options.Pool))))
+	step := b.cephStep(b.v, "client-keys", "make the keys of the exporter and of instances",
+		authGet(exporterEntity, exporterCaps), authGet(instanceEntity, instanceCaps(b.g.options.Pool)))
+	step.Do = func(ctx context.Context, _ func(string)) error {
+		_, err := b.withKeyrings(ctx, node.Object{}, b.keyrings())
+		return err
+	}
+	b.step(step)
 }
 
 func (n *nodeView) hasKeyrings(keys map[string][]string) bool {

@@ -54,7 +54,7 @@ func TestPoolOnNodes(t *testing.T) {
 	s.nothing(on("near", 2, "node1", "node2"))
 	s.must(on("nearer", 2, "node1", "node2"))
 	s.must(on("far", 2, "node3", "node4"))
-	if plan := s.must(on("all", 3, "node1", "node2", "node3", "node4")); len(plan.Notes) != 1 || len(plan.Steps) != 1 {
+	if plan := s.must(on("all", 3, "node1", "node2", "node3", "node4")); len(plan.Notes) != 1 || len(plan.Steps) != 2 {
 		t.Errorf("on all nodes: %q, notes %q", titles(plan), plan.Notes)
 	}
 	if _, err := s.try(on("near", 2, "node3", "node4")); !errors.Is(err, control.ErrExists) {
@@ -78,6 +78,8 @@ func TestPoolOnNodes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	equal(t, "what instances may do", "mon profile rbd mgr profile rbd pool=rbd, profile rbd pool=near, profile rbd pool=nearer, profile rbd pool=far, profile rbd pool=all "+
+		"osd profile rbd pool=rbd, profile rbd pool=near, profile rbd pool=nearer, profile rbd pool=far, profile rbd pool=all", s.keys[instanceEntity])
 	equal(t, "hosts of nearer", Pool{Name: "nearer", Size: 2, MinSize: 2, Rule: "on-nearer", Domain: "host", RBD: true, Hosts: []string{"node1", "node2"}}, pools[2])
 	s.must(s.storage().RemovePool("near", "remove"))
 	equal(t, "classes with one pool less", []string{"on-near", "on-near", "on-far", "on-far"}, classes())
@@ -86,6 +88,10 @@ func TestPoolOnNodes(t *testing.T) {
 	if len(s.rules) != 2 || len(s.load().Storage[Name].Pools) != 1 {
 		t.Errorf("rules %v, remembered %v", s.rules, s.load().Storage[Name].Pools)
 	}
+	s.must(s.storage().RemovePool("all", "remove"))
+	equal(t, "what instances may do with three pools less", "mon profile rbd mgr profile rbd pool=rbd, profile rbd pool=far osd profile rbd pool=rbd, profile rbd pool=far", s.keys[instanceEntity])
+	delete(s.nodes["node2"].Keyrings, keyringFile(instanceEntity))
+	s.must(s.init())
 	s.nothing(s.init())
 	s.osds[2].Class = "hdd"
 	if plan := s.must(s.init()); len(plan.Steps) != 1 || s.osds[2].Class != "on-far" {
@@ -107,6 +113,9 @@ func TestAddClient(t *testing.T) {
 		t.Errorf("node4 has keyrings %v, daemons %v, and ceph.conf %s", n.Keyrings, n.Daemons, n.Conf)
 	}
 	equal(t, "clients", []string{"compute"}, s.load().Storage[Name].Clients)
+	if status, err := s.storage().Status(t.Context()); err != nil || len(status.Clients) != 1 {
+		t.Errorf("status %+v, %v", status, err)
+	}
 	found := func() []string {
 		all, err := s.storage().Verify(t.Context())
 		if err != nil {

@@ -130,6 +130,13 @@ func (s *Storage) planCreatePool(ctx context.Context, name string, opts PoolOpti
 	if len(commands) > 0 {
 		plan.Steps = append(plan.Steps, s.cephStep(v, "pool "+name, "make the pool "+name, commands...))
 	}
+	have, err := s.capsOf(ctx, instanceEntity)
+	if err != nil {
+		return nil, err
+	}
+	if c := have.with(name); c != nil {
+		plan.Steps = append(plan.Steps, s.capsStep(v, "let instances use the images of pool "+name, c))
+	}
 	return plan, nil
 }
 
@@ -173,7 +180,7 @@ func (s *Storage) planRemovePool(ctx context.Context, name string, memory *contr
 		if err := s.forbidAgain(plan, v, name, allowed, memory); err != nil {
 			return nil, err
 		}
-		return plan, s.unplace(ctx, plan, v, name, memory.Get("rule"))
+		return plan, s.afterPool(ctx, plan, v, name, memory.Get("rule"))
 	}
 	if _, ok := p.Applications["rbd"]; !ok {
 		plan.Block("", "pool-not-rbd", "remove it with Ceph's own commands if that is right", "pool %s is not one for RBD images", name)
@@ -196,7 +203,21 @@ func (s *Storage) planRemovePool(ctx context.Context, name string, memory *contr
 	})
 	plan.Destroys = []string{"the pool " + name}
 	plan.Steps = append(plan.Steps, s.removePoolStep(v, name, allowed))
-	return plan, s.unplace(ctx, plan, v, name, rule)
+	return plan, s.afterPool(ctx, plan, v, name, rule)
+}
+
+// afterPool plans what goes with a pool.
+func (s *Storage) afterPool(ctx context.Context, plan *control.Plan, v *view, name, rule string) error {
+	have, err := s.capsOf(ctx, instanceEntity)
+	if err != nil {
+		return err
+	}
+	if options, err := v.optionsOf(""); err == nil && options.Pool != name { // that of the options is made again
+		if c := have.without(name); c != nil {
+			plan.Steps = append(plan.Steps, s.capsStep(v, "let instances use the images of other pools only", c))
+		}
+	}
+	return s.unplace(ctx, plan, v, name, rule)
 }
 
 // removeImages says how images leave a pool.

@@ -281,6 +281,32 @@ func TestReleases(t *testing.T) {
 	}
 }
 
+func TestCaps(t *testing.T) {
+	for _, c := range []struct {
+		name          string
+		have          caps
+		with, without caps
+	}{
+		{name: "no such key"},
+		{
+			name: "other pools", have: caps{"mon": "profile rbd", "osd": "profile rbd pool=rbd"},
+			with: caps{"mon": "profile rbd", "osd": "profile rbd pool=rbd, profile rbd pool=far"},
+		},
+		{
+			name: "this one", have: caps{"mon": "profile rbd", "osd": "profile rbd pool=rbd, profile rbd pool=far"},
+			without: caps{"mon": "profile rbd", "osd": "profile rbd pool=rbd"},
+		},
+		{name: "this one alone, without which it could use all", have: caps{"mon": "profile rbd", "osd": "profile rbd pool=far"}},
+		{name: "all", have: caps{"mon": "profile rbd", "osd": "profile rbd"}},
+		{name: "what the admin has thought of", have: caps{"mon": "allow r", "osd": "allow rwx pool=far"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			equal(t, "with the pool", c.with, c.have.with("far"))
+			equal(t, "without the pool", c.without, c.have.without("far"))
+		})
+	}
+}
+
 func TestConfigAndRules(t *testing.T) {
 	c := &cephView{config: *sample[[]configEntry](t, "pacific", "config_dump"), rules: *sample[[]crushRule](t, "pacific", "osd_crush_rule_dump")}
 	equal(t, "setting", "1", c.setting("global", defaultRule))

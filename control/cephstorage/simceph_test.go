@@ -109,6 +109,9 @@ type object = map[string]any
 
 // question answers what only reads.
 func (s *sim) question(words []string) (string, bool) {
+	if len(words) == 3 && words[1] == "get" && strings.HasPrefix(words[2], "client.") && s.keys[words[2]] != "" {
+		return toJSON([]object{{"entity": words[2], "key": secretOf(words[2]), "caps": capsIn(s.keys[words[2]])}}), true
+	}
 	if len(words) == 3 && words[1] == "ls-by-pool" {
 		return toJSON(object{"pg_stats": s.pgsOf(words[2])}), true
 	}
@@ -409,6 +412,10 @@ func (s *sim) command(w []string) (string, error, bool) { //nolint:revive // the
 	case is("auth get-or-create"):
 		out, err := s.getOrCreate(w[2], strings.Join(w[3:], " "))
 		return out, err, true
+	case is("auth caps"):
+		s.keys[w[2]] = strings.Join(w[3:], " ")
+	case is("auth get"):
+		return "", failure(2, "Error ENOENT: failed to find "+w[2]+" in keyring"), true
 	case is("auth print-key"):
 		if s.keys[w[2]] == "" {
 			return "", failure(2, "Error ENOENT: don't have "+w[2]), true
@@ -466,13 +473,29 @@ func (s *sim) command(w []string) (string, error, bool) { //nolint:revive // the
 	return "", nil, true
 }
 
+// capsIn splits what an entity may do by kind of daemon.
+func capsIn(text string) map[string]string {
+	out, kind := map[string]string{}, ""
+	for word := range strings.FieldsSeq(text) {
+		if word == "mon" || word == "mgr" || word == "osd" || word == "mds" {
+			kind = word
+			continue
+		}
+		out[kind] = strings.TrimSpace(out[kind] + " " + word)
+	}
+	return out
+}
+
 func osdNumber(name string) int { return idsOf([]string{strings.TrimPrefix(name, "osd.")})[0] }
 
 func (s *sim) getOrCreate(entity, caps string) (string, error) {
-	if have, ok := s.keys[entity]; ok && have != caps {
-		return "", failure(22, "Error EINVAL: key for "+entity+" exists but cap does not match")
+	have, ok := s.keys[entity]
+	if ok && caps != "" && have != caps {
+		return "", failure(22, "Error EINVAL: key for "+entity+" exists but cap osd does not match")
 	}
-	s.keys[entity] = caps
+	if !ok {
+		s.keys[entity] = caps
+	}
 	return "[" + entity + "]\n\tkey = " + secretOf(entity) + "\n", nil
 }
 

@@ -16,6 +16,8 @@ type Status struct {
 	// Group is the storage group, or empty; ID the fsid of its Ceph cluster.
 	Group string `json:"group"`
 	ID    string `json:"fsid,omitempty"`
+	// Clients are the groups whose nodes use the storage cluster and run nothing of it.
+	Clients []string `json:"clients,omitempty"`
 	// Health is for example HEALTH_OK, or empty when the cluster does not answer: Problem says why.
 	Health  string   `json:"health,omitempty"`
 	Checks  []string `json:"checks,omitempty"`
@@ -52,7 +54,7 @@ func (s *Storage) Status(ctx context.Context) (*Status, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &Status{Group: v.state.Group, ID: v.state.ID}
+	out := &Status{Group: v.state.Group, ID: v.state.ID, Clients: v.state.Clients}
 	if st.Operation != nil {
 		out.Operation = st.Operation.Command
 	}
