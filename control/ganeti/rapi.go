@@ -105,13 +105,15 @@ func (r *RAPI) change(ctx context.Context, method, path string, query url.Values
 func (r *RAPI) wait(ctx context.Context, id int) error {
 	for pause := r.pause; ; pause = min(2*pause, 2*time.Second) {
 		var j job
-		if err := r.get(ctx, fmt.Sprintf("/2/jobs/%d", id), nil, &j); err != nil {
+		err := r.get(ctx, fmt.Sprintf("/2/jobs/%d", id), nil, &j)
+		switch {
+		case err != nil && ctx.Err() != nil:
+			return givenUp(ctx, id)
+		case err != nil:
 			return fmt.Errorf("wait for Ganeti's job %d: %w", id, err)
-		}
-		switch j.Status {
-		case "success":
+		case j.Status == "success":
 			return nil
-		case "error", "canceled":
+		case j.Status == "error", j.Status == "canceled":
 			return &JobError{ID: id, Status: j.Status, Reason: j.reason()}
 		}
 		timer := time.NewTimer(pause)
@@ -119,9 +121,14 @@ func (r *RAPI) wait(ctx context.Context, id int) error {
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
-			return fmt.Errorf("wait for Ganeti's job %d (%s): %w: it goes on: gnt-job watch %d", id, j.Status, ctx.Err(), id)
+			return givenUp(ctx, id)
 		}
 	}
+}
+
+// givenUp is the error of a wait whose ctx has ended, between two looks or in the middle of one.
+func givenUp(ctx context.Context, id int) error {
+	return fmt.Errorf("wait for Ganeti's job %d: %w: it goes on: gnt-job watch %d", id, ctx.Err(), id)
 }
 
 // job is what is needed of one.
