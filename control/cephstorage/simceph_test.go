@@ -149,8 +149,6 @@ func (s *sim) question(words []string) (string, bool) {
 		return toJSON(s.status()), true
 	case "mon getmap":
 		return "monmap of " + s.fsid, true
-	case "auth get client.admin":
-		return "[client.admin]\n\tkey = " + secretOf(adminEntity) + "\n", true
 	case "auth get mon.":
 		return "[mon.]\n\tkey = " + secretOf("mon.") + "\n", true
 	}

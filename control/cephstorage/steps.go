@@ -114,14 +114,10 @@ func authGet(entity string, caps []string) []string {
 	return append([]string{"auth", "get-or-create", entity}, caps...)
 }
 
-// keyring returns the keyring of an entity. Unless there are no caps for it, it makes its key when there is none. One that
-// may do something else by now stays as it is: instances of further pools, or what the admin has changed.
+// keyring returns the keyring of an entity, and makes its key when there is none. One that may do something else by now
+// stays as it is: instances of further pools, or what the admin has changed.
 func (s *Storage) keyring(ctx context.Context, entity string, caps []string) (string, error) {
-	get := []string{"auth", "get", entity}
-	if len(caps) > 0 {
-		get = authGet(entity, caps)
-	}
-	out, err := s.ceph(ctx, get...)
+	out, err := s.ceph(ctx, authGet(entity, caps)...)
 	if err != nil && strings.Contains(err.Error(), "does not match") {
 		out, err = s.ceph(ctx, authGet(entity, nil)...)
 	}
