@@ -53,6 +53,9 @@ func TestPoolOnNodes(t *testing.T) {
 	s.must(on("near", 2, "node2", "node1"))
 	s.nothing(on("near", 2, "node1", "node2"))
 	s.must(on("nearer", 2, "node1", "node2"))
+	s.osds[1].Class = "hdd"
+	s.must(on("nearest", 2, "node1", "node2"))
+	s.must(s.storage().RemovePool("nearest", "remove"))
 	s.must(on("far", 2, "node3", "node4"))
 	if plan := s.must(on("all", 3, "node1", "node2", "node3", "node4")); len(plan.Notes) != 1 || len(plan.Steps) != 2 {
 		t.Errorf("on all nodes: %q, notes %q", titles(plan), plan.Notes)

@@ -122,7 +122,7 @@ func (s *Storage) setPlace(plan *control.Plan, v *view, pool string, nodes []str
 		plan.Note("all OSDs of the cluster are on these nodes: pool %s needs no rule of its own, and is on nodes that are added later, too", pool)
 		return nil, nil
 	}
-	p.checkClasses(plan, v.ceph)
+	p.checkClasses(plan, v)
 	switch {
 	case len(p.osds) < size:
 		plan.Block("", "pool-too-few-osds", fmt.Sprintf("name more nodes, or keep fewer copies: --size %d", len(p.osds)),
@@ -136,7 +136,15 @@ func (s *Storage) setPlace(plan *control.Plan, v *view, pool string, nodes []str
 
 // checkClasses finds the class of a place, and adds a blocker where OSDs can't be given it: as another such pool has them
 // with others, or as a rule chooses by the class that they have now, so that its data would move.
-func (p *place) checkClasses(plan *control.Plan, c *cephView) {
+func (p *place) checkClasses(plan *control.Plan, v *view) {
+	c := v.ceph
+	for pool, nodes := range v.state.Pools {
+		if known := c.pool(pool); known != nil && slices.Equal(nodes, p.nodes) {
+			if class := c.placeClass(known); class != "" {
+				p.class = class // also when an OSD was added since, and does not have it yet
+			}
+		}
+	}
 	for _, id := range p.osds {
 		class := c.tree.classOf(id)
 		if class == p.class {
@@ -160,6 +168,18 @@ func (p *place) checkClasses(plan *control.Plan, c *cephView) {
 			}
 		}
 	}
+}
+
+// placeClass returns the device class that a pool is kept on nodes by, or "" where it is not.
+func (c *cephView) placeClass(p *poolInfo) string {
+	r := c.ruleOf(p)
+	if r == nil {
+		return ""
+	}
+	if _, class := r.takes(); strings.HasPrefix(class, placePrefix) {
+		return class
+	}
+	return ""
 }
 
 // lacking returns the OSDs of a place that do not have its class yet.
@@ -282,12 +302,8 @@ func (b *builder) joinPlaces(changes bool) {
 		if p == nil {
 			continue // broken off while it was made
 		}
-		r := b.v.ceph.ruleOf(p)
-		if r == nil {
-			continue
-		}
-		_, class := r.takes()
-		if !strings.HasPrefix(class, placePrefix) {
+		class := b.v.ceph.placeClass(p)
+		if class == "" {
 			continue // an admin has given it another rule
 		}
 		for _, n := range b.g.members {
