@@ -102,6 +102,25 @@ func TestPoolOnNodes(t *testing.T) {
 	}
 }
 
+// A group stands for its online nodes: those of the storage group are all that have OSDs, unless somebody has more.
+func TestPoolOnGroup(t *testing.T) {
+	s := grown(t, 3)
+	on := func(group string) control.Change {
+		return s.storage().CreatePool("near", "create", PoolOptions{Size: 2, Group: group})
+	}
+	if _, err := s.try(on("none")); !errors.Is(err, control.ErrUnknown) {
+		t.Errorf("of a group that there is not: %v", err)
+	}
+	if _, err := s.try(on("compute")); !errors.Is(err, control.ErrUsage) {
+		t.Errorf("of a group without nodes: %v", err)
+	}
+	s.hosts = append(s.hosts, "foreign")
+	s.osds = append(s.osds, &simOSD{ID: 9, UUID: "u", Host: "foreign", Class: "hdd"})
+	s.must(on("default"))
+	equal(t, "nodes of the pool", []string{"node1", "node2", "node3"}, s.load().Storage[Name].Pools["near"])
+	equal(t, "classes", []string{"on-near", "hdd"}, []string{s.osd(0).Class, s.osd(9).Class})
+}
+
 // Clients get ceph.conf and one key, and run nothing; verify finds those that do not have them.
 func TestAddClient(t *testing.T) {
 	s := grown(t, 3)
