@@ -51,8 +51,8 @@ func runGanetiHook(ctx context.Context, a *app, hook string) error {
 		return err
 	}
 	st, err := state.NewFile(a.config.stateFile()).Load()
-	if err != nil || !isStorageSite(st) || st.Operation != nil && st.Operation.Target == event.Node {
-		return err // nothing to take care of, or what Ganeti does is a step of cephctl's own
+	if err != nil || !isStorageSite(st) || isOwn(st.Operation, event) {
+		return err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, vetoTimeout, fmt.Errorf("no answer within %s", vetoTimeout))
 	defer cancel()
@@ -106,6 +106,31 @@ func (a *app) follow(ctx context.Context, env *control.Env, event hooks.Event, s
 	}
 	return nil
 }
+
+// isOwn tells whether what Ganeti does is a step of an operation of cephctl's own, which has made sure that it may be.
+func isOwn(op *state.Operation, event hooks.Event) bool {
+	if op == nil || op.Target != event.Node {
+		return false
+	}
+	switch event.Hook {
+	case "node-add-post":
+		return op.Kind == "node-add" || op.Kind == kindReadd
+	case "node-remove-pre":
+		return op.Kind == "node-remove" || op.Kind == "remove-dead"
+	case "node-modify-pre", "node-modify-post":
+		if event.Offline != nil && *event.Offline {
+			return op.Kind == kindOffline
+		}
+		return op.Kind == kindReadd
+	}
+	return false
+}
+
+// Kinds of operations that hooks begin.
+const (
+	kindOffline = "offline"
+	kindReadd   = "node-readd"
+)
 
 // isStorageSite tells whether there is a storage group.
 func isStorageSite(st *state.State) bool {
@@ -299,8 +324,8 @@ func resume(ctx context.Context, env *control.Env, st *state.State) error {
 		return nil
 	}
 	kinds := map[string][]string{
-		"offline":    {"offline-", "node", "modify", "--offline=yes", "--yes"},
-		"node-readd": {"readd-", "node", "add", "--readd"},
+		kindOffline: {"offline-", "node", "modify", "--offline=yes", "--yes"},
+		kindReadd:   {"readd-", "node", "add", "--readd"},
 	}
 	words, ok := kinds[op.Kind]
 	if !ok {

@@ -1,0 +1,36 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/hooks"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/state"
+)
+
+// TestIsOwn lets a step of an operation pass, and nothing else on its node.
+func TestIsOwn(t *testing.T) {
+	yes, no := true, false
+	offline := hooks.Event{Hook: "node-modify-pre", Node: "node3", Offline: &yes}
+	online := hooks.Event{Hook: "node-modify-pre", Node: "node3", Offline: &no}
+	remove, add := hooks.Event{Hook: "node-remove-pre", Node: "node3"}, hooks.Event{Hook: "node-add-post", Node: "node3"}
+	for _, c := range []struct {
+		kind string
+		want map[string]bool
+	}{
+		{"offline", map[string]bool{"offline": true}},
+		{"node-readd", map[string]bool{"online": true, "add": true}},
+		{"node-add", map[string]bool{"add": true}},
+		{"node-remove", map[string]bool{"remove": true}},
+		{"remove-dead", map[string]bool{"remove": true}},
+		{"replace-osd", nil},
+	} {
+		for name, event := range map[string]hooks.Event{"offline": offline, "online": online, "remove": remove, "add": add} {
+			if got := isOwn(&state.Operation{Kind: c.kind, Target: "node3"}, event); got != c.want[name] {
+				t.Errorf("%s while %s is under way: own %v", name, c.kind, got)
+			}
+			if isOwn(&state.Operation{Kind: c.kind, Target: "node2"}, event) || isOwn(nil, event) {
+				t.Errorf("%s while %s of another node is under way: own", name, c.kind)
+			}
+		}
+	}
+}
