@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -159,7 +158,7 @@ func (a *app) beforeModify(ctx context.Context, env *control.Env, event hooks.Ev
 func (a *app) beforeNode(ctx context.Context, env *control.Env, name string, kind changeKind) error {
 	c, err := env.Inventory.Cluster(ctx)
 	if err != nil {
-		return veto("cephctl can't tell whether " + name + " may go: " + err.Error() + ": if it may: cephctl hooks pause --for 10m")
+		return cannotTell(name+" may go", err, "it may")
 	}
 	n, ok := c.Node(name)
 	storage := storageMark(c, n)
@@ -180,16 +179,26 @@ func (a *app) beforeNode(ctx context.Context, env *control.Env, name string, kin
 // vetoOf makes a veto of the blockers of a plan, or of what has kept it from being made.
 func vetoOf(plan *control.Plan, err error) error {
 	if err != nil {
-		return veto("cephctl can't tell whether this is safe: " + err.Error() + ": if it is: cephctl hooks pause --for 10m")
+		return cannotTell("this is safe", err, "it is")
 	}
-	var lines []string
-	for _, b := range plan.Blockers {
-		lines = append(lines, b.String())
-	}
-	if len(lines) == 0 {
+	return vetoBy(plan.Blockers)
+}
+
+// vetoBy makes a veto of reasons, unless there are none.
+func vetoBy(reasons []control.Blocker) error {
+	if len(reasons) == 0 {
 		return nil
 	}
+	lines := make([]string, len(reasons))
+	for i, b := range reasons {
+		lines[i] = b.String()
+	}
 	return veto("cephctl: " + strings.Join(lines, "; "))
+}
+
+// cannotTell is a veto for want of an answer, with the way out for who has it.
+func cannotTell(what string, err error, given string) veto {
+	return veto("cephctl can't tell whether " + what + ": " + err.Error() + ": if " + given + ": cephctl hooks pause --for 10m")
 }
 
 // afterOffline takes the daemons of a node away that has gone offline.
@@ -201,7 +210,7 @@ func (a *app) afterOffline(ctx context.Context, env *control.Env, name string) e
 	if n, ok := c.Node(name); !ok || storageMark(c, n) == "" {
 		return nil
 	}
-	return later(ctx, env, "offline-"+name, "node", "modify", "--offline=yes", "--yes", name)
+	return goOffline(ctx, env, name)
 }
 
 // afterAdd gives a node that has come, or come back, the hooks, and in the storage group its daemons.
@@ -217,6 +226,16 @@ func (a *app) afterAdd(ctx context.Context, env *control.Env, name string) error
 	if g, _ := c.Group(n.Group); !ok || g.Mark == "" {
 		return nil
 	}
+	return goReadd(ctx, env, name)
+}
+
+// goOffline takes the daemons of a node away, in the background.
+func goOffline(ctx context.Context, env *control.Env, name string) error {
+	return later(ctx, env, "offline-"+name, "node", "modify", "--offline=yes", "--yes", name)
+}
+
+// goReadd makes a node a member of the storage cluster, in the background.
+func goReadd(ctx context.Context, env *control.Env, name string) error {
 	return later(ctx, env, "readd-"+name, "node", "add", "--readd", name)
 }
 
@@ -241,7 +260,7 @@ func later(ctx context.Context, env *control.Env, name string, args ...string) e
 func beforeGroup(ctx context.Context, env *control.Env, event hooks.Event) error {
 	c, err := env.Inventory.Cluster(ctx)
 	if err != nil {
-		return veto("cephctl can't tell whether " + event.Group + " is the storage group: " + err.Error() + ": if it is not: cephctl hooks pause --for 10m")
+		return cannotTell(event.Group+" is the storage group", err, "it is not")
 	}
 	if g, ok := c.Group(event.Group); ok && g.Mark != "" {
 		return veto("cephctl: group " + g.Name + " is the storage group: take the storage cluster down first: cephctl storage destroy")
@@ -273,24 +292,13 @@ func tellFindings(ctx context.Context, env *control.Env) error {
 	if err != nil {
 		return err
 	}
-	var lines []string
+	var wrong []control.Blocker
 	for _, f := range findings {
-		if f.Severity != severityError {
-			continue
+		if f.Severity == severityError {
+			wrong = append(wrong, control.Blocker{Node: f.Node, Text: f.Text, Cure: f.Cure})
 		}
-		line := f.Text
-		if f.Node != "" {
-			line = f.Node + ": " + line
-		}
-		if f.Cure != "" {
-			line += ": " + f.Cure
-		}
-		lines = append(lines, line)
 	}
-	if len(lines) == 0 {
-		return nil
-	}
-	return veto("cephctl: " + strings.Join(lines, "; "))
+	return vetoBy(wrong)
 }
 
 // keepGuard sets the job filters of a group that has become the storage group after the hooks were installed.
@@ -303,14 +311,12 @@ func keepGuard(ctx context.Context, env *control.Env) error {
 	if err != nil {
 		return err
 	}
-	for _, g := range c.Groups {
-		if g.Mark == "" {
-			continue
-		}
-		if is, err := inventory.IsGuarded(ctx, g.Name); is || err != nil {
-			return err
-		}
-		if err := inventory.Guard(ctx, g.Name); err != nil {
+	guarded, err := inventory.Guarded(ctx)
+	if err != nil {
+		return err
+	}
+	for _, name := range unguarded(c, guarded) {
+		if err := inventory.Guard(ctx, name); err != nil {
 			return err
 		}
 	}
@@ -323,13 +329,11 @@ func resume(ctx context.Context, env *control.Env, st *state.State) error {
 	if op == nil || !op.Unattended {
 		return nil
 	}
-	kinds := map[string][]string{
-		kindOffline: {"offline-", "node", "modify", "--offline=yes", "--yes"},
-		kindReadd:   {"readd-", "node", "add", "--readd"},
+	switch op.Kind {
+	case kindOffline:
+		return goOffline(ctx, env, op.Target)
+	case kindReadd:
+		return goReadd(ctx, env, op.Target)
 	}
-	words, ok := kinds[op.Kind]
-	if !ok {
-		return nil
-	}
-	return later(ctx, env, words[0]+op.Target, append(slices.Clone(words[1:]), op.Target)...)
+	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -99,7 +100,7 @@ func runHooks(ctx context.Context, a *app, opts changeOptions, install bool, onl
 type guard interface {
 	Guard(ctx context.Context, group string) error
 	Unguard(ctx context.Context) error
-	IsGuarded(ctx context.Context, group string) (bool, error)
+	Guarded(ctx context.Context) (groups []string, err error)
 }
 
 // guardToo adds to a change of the hooks what no hook can do: that nodes are assigned to the storage group.
@@ -114,29 +115,36 @@ func guardToo(env *control.Env, change control.Change, c control.Cluster, instal
 		if err != nil {
 			return nil, err
 		}
-		for _, g := range c.Groups {
-			is, err := inventory.IsGuarded(ctx, g.Name)
-			if err != nil {
-				return nil, err
+		guarded, err := inventory.Guarded(ctx)
+		if err != nil {
+			return nil, err
+		}
+		first := len(plan.Steps)
+		if install {
+			for _, name := range unguarded(c, guarded) {
+				add(plan, "guard "+name, "have Ganeti reject what assigns nodes to group "+name, "inventory: job filters of group "+name,
+					func(ctx context.Context) error { return inventory.Guard(ctx, name) })
 			}
-			step := control.Step{Node: c.Master}
-			switch {
-			case install && g.Mark != "" && !is:
-				step.ID, step.Title = "guard "+g.Name, "have Ganeti reject what assigns nodes to group "+g.Name
-				step.Commands = []string{"inventory: job filters of group " + g.Name}
-				step.Do = func(ctx context.Context, _ func(string)) error { return inventory.Guard(ctx, g.Name) }
-			case !install && is:
-				step.ID, step.Title = "unguard", "take Ganeti's job filters away"
-				step.Commands = []string{"inventory: no job filters of cephctl"}
-				step.Do = func(ctx context.Context, _ func(string)) error { return inventory.Unguard(ctx) }
-			default:
-				continue
-			}
-			plan.Steps = append(plan.Steps, step)
+		} else if len(guarded) > 0 {
+			add(plan, "unguard", "take Ganeti's job filters away", "inventory: no job filters of cephctl", inventory.Unguard)
+		}
+		for i := range plan.Steps[first:] {
+			plan.Steps[first+i].Node = c.Master
 		}
 		return plan, nil
 	}
 	return change
+}
+
+// unguarded are the storage groups that are not guarded.
+func unguarded(c control.Cluster, guarded []string) []string {
+	var names []string
+	for _, g := range c.Groups {
+		if g.Mark != "" && !slices.Contains(guarded, g.Name) {
+			names = append(names, g.Name)
+		}
+	}
+	return names
 }
 
 // hooksChange puts the hooks on nodes, or takes them away. Nodes that do not answer are left as they are.
@@ -158,11 +166,10 @@ func hooksChange(env *control.Env, nodes []control.Node, install bool) control.C
 					plan.Note("%s is left as it is: %v", n.Name, seen.err)
 				case !seen.facts.Ganeti:
 					plan.Note("%s has no Ganeti and is left as it is", n.Name)
-				case install && len(seen.facts.Missing)+len(seen.facts.Different) > 0,
-					!install && len(seen.facts.Installed)+len(seen.facts.Different) > 0:
+				case install && len(seen.facts.Lacking()) > 0, !install && len(seen.facts.Present()) > 0:
 					plan.Steps = append(plan.Steps, control.Step{
 						ID: action + " " + n.Name, Node: n.Name, Title: title, Together: action,
-						Commands: hooks.Commands(install, seen.facts),
+						Commands: seen.facts.Commands(install),
 						Do: func(ctx context.Context, _ func(string)) error {
 							return env.Ask(ctx, n, control.Question{Part: hooks.Name, Action: action, Timeout: hookTimeout}, nil, nil)
 						},
@@ -238,12 +245,9 @@ func runHooksStatus(ctx context.Context, a *app) error {
 	}
 	lacking := false
 	for i, seen := range askHooks(ctx, env, c.Nodes) {
-		on := hooksOnNode{Node: c.Nodes[i].Name, Offline: c.Nodes[i].Offline, Lacking: []string{}}
+		on := hooksOnNode{Node: c.Nodes[i].Name, Offline: c.Nodes[i].Offline, State: seen.facts.State(), Lacking: seen.facts.Lacking()}
 		if seen.err != nil {
 			on.State = "unknown: " + seen.err.Error()
-		} else {
-			on.State = seen.facts.State()
-			on.Lacking = append(append(on.Lacking, seen.facts.Missing...), seen.facts.Different...)
 		}
 		lacking = lacking || !on.Offline && (seen.err != nil || len(on.Lacking) > 0)
 		status.Nodes = append(status.Nodes, on)

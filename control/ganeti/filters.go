@@ -16,6 +16,9 @@ const (
 	// filterPriority is that of the filter that lets cephctl's own jobs pass; that of the one that rejects is one more.
 	filterPriority = 100
 	assignNodes    = "OP_GROUP_ASSIGN_NODES"
+
+	acceptRule = "accept"
+	rejectRule = "reject"
 )
 
 // Guard has Ganeti reject jobs that assign nodes to a group, but for those of cephctl.
@@ -29,12 +32,12 @@ func (i *Inventory) Guard(ctx context.Context, name string) error {
 		[]any{"=", "OP_ID", assignNodes},
 		[]any{"|", []any{"=", "group_name", g.Name}, []any{"=", "group_name", g.UUID}},
 	}}
-	if err := i.setFilter(ctx, filterID(g.UUID, "accept"), filterPriority, "ACCEPT", []any{
+	if err := i.setFilter(ctx, filterID(g.UUID, acceptRule), filterPriority, "ACCEPT", []any{
 		[]any{"reason", []any{"=", "reason", Reason}}, opcode,
 	}); err != nil {
 		return err
 	}
-	return i.setFilter(ctx, filterID(g.UUID, "reject"), filterPriority+1, "REJECT", []any{opcode})
+	return i.setFilter(ctx, filterID(g.UUID, rejectRule), filterPriority+1, "REJECT", []any{opcode})
 }
 
 func (i *Inventory) setFilter(ctx context.Context, id string, priority int, action string, predicates []any) error {
@@ -50,17 +53,13 @@ func (i *Inventory) setFilter(ctx context.Context, id string, priority int, acti
 
 // Unguard takes the filters of all groups away.
 func (i *Inventory) Unguard(ctx context.Context) error {
-	var groups []group
-	if err := i.rapi.get(ctx, "/2/groups", url.Values{"bulk": {"1"}}, &groups); err != nil {
-		return fmt.Errorf("read Ganeti's groups: %w", err)
-	}
-	there, err := i.filters(ctx)
+	groups, there, err := i.groupsAndFilters(ctx)
 	if err != nil {
 		return err
 	}
 	jobs, ctx := errgroup.WithContext(ctx)
 	for _, g := range groups {
-		for _, rule := range []string{"accept", "reject"} {
+		for _, rule := range []string{acceptRule, rejectRule} {
 			if id := filterID(g.UUID, rule); there[id] {
 				jobs.Go(func() error {
 					if err := i.rapi.request(ctx, http.MethodDelete, "/2/filters/"+id, nil, nil, new(any)); err != nil {
@@ -74,29 +73,37 @@ func (i *Inventory) Unguard(ctx context.Context) error {
 	return jobs.Wait()
 }
 
-// IsGuarded tells whether both filters of a group are there.
-func (i *Inventory) IsGuarded(ctx context.Context, name string) (bool, error) {
-	var g group
-	if err := i.get(ctx, groupPath(name), &g); err != nil {
-		return false, err
+// Guarded returns the names of the groups of which both filters are there.
+func (i *Inventory) Guarded(ctx context.Context) ([]string, error) {
+	groups, there, err := i.groupsAndFilters(ctx)
+	if err != nil {
+		return nil, err
 	}
-	there, err := i.filters(ctx)
-	return err == nil && there[filterID(g.UUID, "accept")] && there[filterID(g.UUID, "reject")], err
+	var names []string
+	for _, g := range groups {
+		if there[filterID(g.UUID, acceptRule)] && there[filterID(g.UUID, rejectRule)] {
+			names = append(names, g.Name)
+		}
+	}
+	return names, nil
 }
 
-// filters are the UUIDs of all job filters.
-func (i *Inventory) filters(ctx context.Context) (map[string]bool, error) {
+// groupsAndFilters returns all groups, and the UUIDs of all job filters.
+func (i *Inventory) groupsAndFilters(ctx context.Context) (groups []group, filters map[string]bool, err error) {
+	if err := i.rapi.get(ctx, "/2/groups", url.Values{"bulk": {"1"}}, &groups); err != nil {
+		return nil, nil, fmt.Errorf("read Ganeti's groups: %w", err)
+	}
 	var list []struct {
 		UUID string `json:"uuid"`
 	}
 	if err := i.rapi.get(ctx, "/2/filters", nil, &list); err != nil {
-		return nil, fmt.Errorf("read Ganeti's job filters: %w", err)
+		return nil, nil, fmt.Errorf("read Ganeti's job filters: %w", err)
 	}
-	there := make(map[string]bool)
+	filters = make(map[string]bool)
 	for _, f := range list {
-		there[f.UUID] = true
+		filters[f.UUID] = true
 	}
-	return there, nil
+	return groups, filters, nil
 }
 
 // filterID makes a UUID of a group's and the name of a rule.

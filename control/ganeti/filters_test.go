@@ -2,6 +2,7 @@ package ganeti
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -20,9 +21,13 @@ func TestGuard(t *testing.T) {
 			t.Errorf("%s is no UUID", id)
 		}
 	}
-	if is, err := i.IsGuarded(t.Context(), "storage"); is || err != nil {
-		t.Errorf("before: %v, %v", is, err)
+	guarded := func(when string, want ...string) {
+		t.Helper()
+		if got, err := i.Guarded(t.Context()); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s: %q, %v", when, got, err)
+		}
 	}
+	guarded("before")
 	if err := i.Guard(t.Context(), "storage"); err != nil {
 		t.Fatal(err)
 	}
@@ -37,13 +42,9 @@ func TestGuard(t *testing.T) {
 		}
 	}
 	f.files["/2/filters"] = `[{"uuid": "` + reject + `"}, {"uuid": "somebody's"}]`
-	if is, err := i.IsGuarded(t.Context(), "storage"); is || err != nil {
-		t.Errorf("with one of two: %v, %v", is, err)
-	}
+	guarded("with one of two")
 	f.files["/2/filters"] = `[{"uuid": "` + reject + `"}, {"uuid": "` + accept + `"}, {"uuid": "somebody's"}]`
-	if is, err := i.IsGuarded(t.Context(), "storage"); !is || err != nil {
-		t.Errorf("with both: %v, %v", is, err)
-	}
+	guarded("with both", "storage")
 	f.asked = nil
 	if err := i.Unguard(t.Context()); err != nil {
 		t.Fatal(err)

@@ -55,30 +55,34 @@ type Facts struct {
 	Different []string `json:"different"`
 }
 
+// Lacking are the folders without the right script.
+func (f *Facts) Lacking() []string { return append(append([]string{}, f.Missing...), f.Different...) }
+
+// Present are the folders with a script of cephctl's, the right one or not.
+func (f *Facts) Present() []string { return append(append([]string{}, f.Installed...), f.Different...) }
+
 // State is one word on the facts, or two.
 func (f *Facts) State() string {
 	switch {
 	case !f.Ganeti:
 		return "no Ganeti"
-	case len(f.Missing)+len(f.Different) == 0:
+	case len(f.Lacking()) == 0:
 		return "installed"
-	case len(f.Installed)+len(f.Different) == 0:
+	case len(f.Present()) == 0:
 		return "not installed"
 	}
 	return "incomplete"
 }
 
-// Commands returns what installing or removing does on a node with these facts, a line each.
-func Commands(install bool, f Facts) []string {
-	var lines []string
+// Commands returns what installing or removing does on the node, a line each.
+func (f *Facts) Commands(install bool) []string {
+	verb, where := "rm ", f.Present()
 	if install {
-		for _, folder := range append(append([]string{}, f.Missing...), f.Different...) {
-			lines = append(lines, "write "+Dir+"/"+folder+"/"+script)
-		}
-		return lines
+		verb, where = "write ", f.Lacking()
 	}
-	for _, folder := range append(append([]string{}, f.Installed...), f.Different...) {
-		lines = append(lines, "rm "+Dir+"/"+folder+"/"+script)
+	lines := make([]string, len(where))
+	for i, folder := range where {
+		lines[i] = verb + Dir + "/" + folder + "/" + script
 	}
 	return lines
 }
