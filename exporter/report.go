@@ -83,17 +83,18 @@ var reported = []string{"daemon", "cluster", "loopback"}
 // ServeReport serves the report at /1/report/storage/ceph, a list of it at /1/report/all, and what there is at
 // /1/list/collectors, as Ganeti's monitoring daemon does.
 func (e *Exporter) ServeReport(version string) http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /1/list/collectors", func(w http.ResponseWriter, _ *http.Request) {
-		e.answer(w, [][]any{{reportName, reportCategory, kindStatus}})
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		switch req.URL.Path {
+		case "/1/list/collectors":
+			e.answer(w, [][]any{{reportName, reportCategory, kindStatus}})
+		case "/1/report/" + reportCategory + "/" + reportName:
+			e.serveReport(w, req, version, func(r Report) any { return r })
+		case "/1/report/all":
+			e.serveReport(w, req, version, func(r Report) any { return []Report{r} })
+		default:
+			http.NotFound(w, req)
+		}
 	})
-	mux.HandleFunc("GET /1/report/"+reportCategory+"/"+reportName, func(w http.ResponseWriter, req *http.Request) {
-		e.serveReport(w, req, version, func(r Report) any { return r })
-	})
-	mux.HandleFunc("GET /1/report/all", func(w http.ResponseWriter, req *http.Request) {
-		e.serveReport(w, req, version, func(r Report) any { return []Report{r} })
-	})
-	return mux
 }
 
 func (e *Exporter) serveReport(w http.ResponseWriter, req *http.Request, version string, form func(Report) any) {
