@@ -79,10 +79,7 @@ func (s *Storage) clientSteps(plan *control.Plan, v *view, group string, members
 			continue
 		}
 		known := object
-		known.Keyrings = map[string]string{}
-		for entity := range keys {
-			known.Keyrings[keyringFile(entity)] = "key"
-		}
+		known.Keyrings = shownKeyrings(keys)
 		step := s.initStep(n.Node, "client "+n.Name, "write ceph.conf and the keyring of instances", known,
 			[]string{cephLine(authGet(instanceEntity, instanceCaps(options.Pool))) + "    # sent to the node"},
 			func(ctx context.Context) (node.Object, error) { return s.withKeyrings(ctx, object, keys) })
@@ -111,16 +108,11 @@ func (s *Storage) rememberClient(v *view, group string) control.Step {
 
 // clientConf is the ceph.conf of a host without daemons, with the mons as they are now.
 func (v *view) clientConf(options settings) string {
-	c := conf{FSID: v.state.ID, settings: options}
-	mons := map[string]string{}
+	addresses := map[string]string{}
 	for _, m := range v.ceph.quorum.Monmap.Mons {
-		mons[m.Name] = m.Addrs.String()
+		addresses[m.Name] = m.Addrs.String()
 	}
-	names := v.ceph.quorum.names()
-	slices.Sort(names) // as setConfs has them
-	for _, name := range names {
-		c.MonHost = append(c.MonHost, mons[name])
-	}
+	c := newConf(v.state.ID, options, addresses)
 	return c.String()
 }
 

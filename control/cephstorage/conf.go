@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -13,6 +15,15 @@ type conf struct {
 	// MonHost are the addresses of the mons, each as addrvec.String gives them.
 	MonHost  []string
 	settings settings
+}
+
+// newConf makes one with the addresses of all mons, by their names. Their order is the same whoever was first.
+func newConf(fsid string, options settings, addresses map[string]string) conf {
+	c := conf{FSID: fsid, settings: options}
+	for _, mon := range slices.Sorted(maps.Keys(addresses)) {
+		c.MonHost = append(c.MonHost, addresses[mon])
+	}
+	return c
 }
 
 // String returns the file. It is the same on every node, so that a checksum tells whether one is stale.

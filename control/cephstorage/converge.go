@@ -65,10 +65,7 @@ func setGoal(v *view, group, fsid string, nodes []*nodeView, memory *control.Mem
 
 // setConfs decides what each ceph.conf says. They differ only where nodes have options of their own.
 func (g *goal) setConfs(v *view) {
-	c := conf{FSID: g.fsid, settings: g.options}
-	for _, mon := range slices.Sorted(slices.Values(g.mons)) { // the same whoever was first
-		c.MonHost = append(c.MonHost, g.addresses[mon])
-	}
+	c := newConf(g.fsid, g.options, g.addresses)
 	g.confs = map[string]string{"": c.String()}
 	for _, n := range g.members {
 		own := c
@@ -328,11 +325,7 @@ func (b *builder) configure() {
 		}
 		object := b.objectFor(n.host())
 		known := object
-		// Any content: what is shown is only that they are written.
-		known.Keyrings = map[string]string{}
-		for entity := range b.keyrings() {
-			known.Keyrings[keyringFile(entity)] = "key"
-		}
+		known.Keyrings = shownKeyrings(b.keyrings())
 		step := b.initStep(n.Node, "conf "+n.host(), "write ceph.conf and the keyrings of exporter and instances", known, nil,
 			func(ctx context.Context) (node.Object, error) { return b.withKeyrings(ctx, object, b.keyrings()) })
 		step.Together = "conf"
@@ -354,6 +347,15 @@ func (b *builder) configureMaster() {
 // isConfigured tells whether a node's ceph.conf is up to date.
 func (b *builder) isConfigured(n *nodeView) bool {
 	return n.facts.Conf != nil && n.facts.Conf.SHA256 == checksum(b.g.conf(n.host()))
+}
+
+// shownKeyrings are files with any content: what is shown is only that they are written.
+func shownKeyrings(keys map[string][]string) map[string]string {
+	files := make(map[string]string, len(keys))
+	for entity := range keys {
+		files[keyringFile(entity)] = "key"
+	}
+	return files
 }
 
 func (s *Storage) withKeyrings(ctx context.Context, object node.Object, keys map[string][]string) (node.Object, error) {

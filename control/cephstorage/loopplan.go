@@ -156,8 +156,7 @@ func kernelLevel(cache string) loopback.Level {
 func (m *meeter) meet(g control.Group, pool string, known Meeting) bool {
 	met := false
 	for _, n := range m.v.cluster.Members(g.Name) {
-		host := (&nodeView{Node: n}).host()
-		here, ok := m.acting[pool][host]
+		here, ok := m.acting[pool][hostName(n)]
 		if n.Offline || !ok {
 			continue
 		}
@@ -165,13 +164,18 @@ func (m *meeter) meet(g control.Group, pool string, known Meeting) bool {
 		meeting := known
 		meeting.Node, meeting.Here, meeting.Instances = n.Name, here, []string{}
 		for _, i := range m.v.cluster.Instances {
-			if i.Node == n.Name && slices.ContainsFunc(i.Disks, func(d control.Disk) bool { return d.Where[ParamPool] == pool }) {
+			if i.Node == n.Name && hasDiskIn(i, pool) {
 				meeting.Instances = append(meeting.Instances, i.Name)
 			}
 		}
 		m.out.Meetings = append(m.out.Meetings, meeting)
 	}
 	return met
+}
+
+// hasDiskIn tells whether an instance has a disk in a pool.
+func hasDiskIn(i control.Instance, pool string) bool {
+	return slices.ContainsFunc(i.Disks, func(d control.Disk) bool { return d.Where[ParamPool] == pool })
 }
 
 // count finds on which hosts a pool has placement groups, once.
@@ -239,11 +243,10 @@ func (m *meeter) moves(g control.Group, p *poolInfo, users []string) {
 func (m *meeter) free(g control.Group, p *poolInfo) []string {
 	var free []string
 	for _, n := range m.v.cluster.Nodes {
-		host := (&nodeView{Node: n}).host()
 		busy := slices.ContainsFunc(m.v.cluster.Instances, func(i control.Instance) bool {
-			return i.Node == n.Name && n.Group == g.Name && slices.ContainsFunc(i.Disks, func(d control.Disk) bool { return d.Where[ParamPool] == p.Name })
+			return i.Node == n.Name && n.Group == g.Name && hasDiskIn(i, p.Name)
 		})
-		if !n.Offline && !busy && len(m.v.ceph.tree.osdsOf(host)) > 0 {
+		if !n.Offline && !busy && len(m.v.ceph.tree.osdsOf(hostName(n))) > 0 {
 			free = append(free, n.Name)
 		}
 	}
@@ -256,7 +259,7 @@ func (m *meeter) clients(p *poolInfo) string {
 	for _, g := range m.v.cluster.Groups {
 		members := m.v.cluster.Members(g.Name)
 		meets := slices.ContainsFunc(members, func(n control.Node) bool {
-			_, ok := m.acting[p.Name][(&nodeView{Node: n}).host()]
+			_, ok := m.acting[p.Name][hostName(n)]
 			return ok
 		})
 		switch {

@@ -211,6 +211,11 @@ func (n *nodeView) host() string {
 	if n.facts.Host != "" {
 		return n.facts.Host
 	}
+	return hostName(n.Node)
+}
+
+// hostName is the short name of a node, as its host has it.
+func hostName(n control.Node) string {
 	short, _, _ := strings.Cut(n.Name, ".")
 	return short
 }
