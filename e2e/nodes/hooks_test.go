@@ -68,6 +68,7 @@ func (s *site) testHooks(t *testing.T) {
 	run(t, s.master, "gnt-group rename default other && gnt-group rename other default")
 	s.do("hooks", "pause", "--for", "0s")
 	s.vetoed("gnt-group rename default other", "group default is the storage group")
+	s.wantCluster(3, 3) // with node3, which was cut off: until then, no node may go
 }
 
 // gnt runs a command of Ganeti's on the master and returns all that it says, however it ends.
