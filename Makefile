@@ -37,8 +37,8 @@ demo:
 demo-exporter:
 	@$(BUILD_DEMO) -ldflags '-s -w $(LDFLAGS)' -o $(BIN)/demo-exporter ./cmd/ceph-ganeti-exporter
 
-# Nobody wants to wait for a demo: without the optimizers, the first build takes a third less CPU time.
-BUILD_DEMO = CGO_CFLAGS=-O0 go build -gcflags 'all=-N -l'
+# Nobody wants to wait for a demo: without the optimizers and C's resolver, the first build takes a third less CPU time.
+BUILD_DEMO = CGO_CFLAGS=-O0 go build -tags netgo,osusergo -gcflags 'all=-N -l'
 
 test: setup
 	go test -timeout 30m $$(go list ./... | grep -v '/e2e/nodes$$')

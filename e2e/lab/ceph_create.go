@@ -1,10 +1,13 @@
 package lab
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -81,7 +84,36 @@ func (c *Ceph) start(ctx context.Context) error {
 		return err
 	}
 	c.options.Progress("waiting until the cluster is healthy")
+	if err := c.waitActive(ctx); err != nil {
+		return err
+	}
 	return c.WaitHealthy(ctx)
+}
+
+// waitActive returns when every OSD says that it is up, which costs less than to ask a mon over and over.
+func (c *Ceph) waitActive(ctx context.Context) error {
+	for id := range c.options.OSDs {
+		name := "osd." + strconv.Itoa(id)
+		err := waitFor(ctx, name, quickPoll, func() (bool, error) { return c.active(ctx, name), c.alive() })
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// active asks an OSD at its admin socket.
+func (c *Ceph) active(ctx context.Context, name string) bool {
+	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", c.AdminSocket(name))
+	if err != nil {
+		return false
+	}
+	defer conn.Close()
+	if _, err := conn.Write([]byte(`{"prefix": "status"}` + "\x00")); err != nil {
+		return false
+	}
+	answer, err := io.ReadAll(conn)
+	return err == nil && bytes.Contains(answer, []byte(`"state": "active"`))
 }
 
 // systemModules is where the mgr's modules are installed.

@@ -196,6 +196,19 @@ func (g *Guest) WaitFailed(ctx context.Context) error {
 	})
 }
 
+// Pause stops the guest's CPU: it does nothing, while its QEMU answers.
+func (g *Guest) Pause(ctx context.Context) error { return g.qmp(ctx, "stop") }
+
+// Resume lets a guest go on.
+func (g *Guest) Resume(ctx context.Context) error { return g.qmp(ctx, "cont") }
+
+func (g *Guest) qmp(ctx context.Context, command string) error {
+	if err := qmp(ctx, g.file("ctrl", "qmp"), qmpCommand{Execute: command}); err != nil {
+		return fmt.Errorf("guest %s: %w", g.Name, err)
+	}
+	return nil
+}
+
 // Signal sends a signal such as SIGSTOP or SIGCONT to QEMU.
 func (g *Guest) Signal(sig syscall.Signal) error { return g.process.signal(sig) }
 
