@@ -144,13 +144,14 @@ func (h Handler) takeAway(ctx context.Context, r *Request, host control.DiskHost
 	switch {
 	case fence && len(state.Clients) == 0:
 		return errors.New("the clients of the claim are not known, so they can't be kept out")
-	case fence && len(state.Watchers) > 0:
-		return fmt.Errorf("disk %d: client %s, which was gone, is there again", d.Index, strings.Join(state.Watchers, ", "))
+	case fence && len(strangers(state.Watchers, state.MappedBy)) > 0:
+		return fmt.Errorf("disk %d: client %s, which was gone, is there again", d.Index, strings.Join(strangers(state.Watchers, state.MappedBy), ", "))
 	}
-	if !fence { // only those that are left: what is dead writes nothing
-		state.Clients = slices.DeleteFunc(state.Clients, func(c string) bool { return !slices.Contains(state.Watchers, c) })
+	clients := strangers(state.Clients, state.MappedBy) // kept out, this node would have a block device that only fails
+	if !fence {                                         // only those that are left: what is dead writes nothing
+		clients = slices.DeleteFunc(clients, func(c string) bool { return !slices.Contains(state.Watchers, c) })
 	}
-	if err := host.Fence(ctx, d, state.Clients); err != nil {
+	if err := host.Fence(ctx, d, clients); err != nil {
 		return err
 	}
 	return host.Release(ctx, d, token)
@@ -192,7 +193,7 @@ func (h Handler) awaitAlone(ctx context.Context, host control.DiskHost, d contro
 	}
 }
 
-// strangers are those who have an image open, but for the block device of this node.
-func strangers(watchers []string, own string) []string {
-	return slices.DeleteFunc(slices.Clone(watchers), func(w string) bool { return w == own })
+// strangers are clients but for the one behind the block device of this node.
+func strangers(clients []string, own string) []string {
+	return slices.DeleteFunc(slices.Clone(clients), func(c string) bool { return c == own })
 }

@@ -143,6 +143,14 @@ func TestClaim(t *testing.T) {
 		},
 		{name: "a holder elsewhere", state: control.ImageState{Claim: claimOf(t, elsewhere), Clients: []string{"a"}}, err: "is claimed by instance web9 on elsewhere"},
 		{
+			name: "the holder is dead, and its block device is still here", log: []string{"fence a", "release", "claim"},
+			state: control.ImageState{Claim: claimOf(t, nil), Clients: []string{"a", "k"}, Watchers: []string{"a", "k"}, Mapped: "/dev/shelf0", MappedBy: "k"},
+		},
+		{
+			name: "a holder elsewhere that is to be fenced, and a block device here", request: Request{Fence: []string{"T"}}, log: []string{"fence a", "release", "claim"},
+			state: control.ImageState{Claim: claimOf(t, elsewhere), Clients: []string{"a"}, Watchers: []string{"k"}, Mapped: "/dev/shelf0", MappedBy: "k"},
+		},
+		{
 			name: "a holder elsewhere that its node says is dead", request: Request{Dead: []string{"T"}}, log: []string{"fence ", "release", "claim"},
 			state: control.ImageState{Claim: claimOf(t, elsewhere), Clients: []string{"a"}},
 		},
