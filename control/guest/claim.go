@@ -62,15 +62,18 @@ func (h Handler) boot() (string, error) {
 	return boot, nil
 }
 
-// isDead tells whether the holder of a claim is proven dead: it was on this host, and neither the QEMU lives that it was made
-// for nor the process that was to start one.
-func (h Handler) isDead(r *Request, c *control.Claim) (bool, error) {
+// isDead tells whether the holder of a claim on a disk is proven dead: it was on this host, and neither the QEMU lives that it
+// was made for, nor the process that was to start one, nor the block device. To its own instance that device gives way.
+func (h Handler) isDead(ctx context.Context, r *Request, c *control.Claim, d control.DiskSpec) (bool, error) {
 	if here, err := h.wasHere(c); err != nil || !here {
 		return false, err
 	}
 	boot, err := h.boot()
 	if err != nil || c.Boot != boot {
 		return err == nil, err
+	}
+	if c.Devices && c.UUID == r.Instance.UUID {
+		return true, nil
 	}
 	pid, _, _ := strings.Cut(c.Agent, ".")
 	n, err := strconv.Atoi(pid)
@@ -80,18 +83,29 @@ func (h Handler) isDead(r *Request, c *control.Claim) (bool, error) {
 	if now, err := kvm.ReadProcess(h.path("proc"), n); err == nil && now.String() == c.Agent {
 		return false, nil
 	}
+	if c.Devices {
+		host, err := h.disk(d)
+		if err != nil {
+			return false, err
+		}
+		_, own, err := host.Watchers(ctx, d)
+		return err == nil && own == "", err
+	}
 	lives, err := h.qemu(r).Lives(c.UUID)
 	return err == nil && !lives, err
 }
 
 // prove says of those claims whose holders were on this host whether these are proven dead, by their tokens.
-func (h Handler) prove(r *Request) (map[string]bool, error) {
+func (h Handler) prove(ctx context.Context, r *Request) (map[string]bool, error) {
+	if len(r.Claims) != len(r.Disks) {
+		return nil, fmt.Errorf("there are %d claims on %d disks", len(r.Claims), len(r.Disks))
+	}
 	dead := make(map[string]bool)
 	for i := range r.Claims {
 		c := &r.Claims[i]
 		here, err := h.wasHere(c)
 		if err == nil && here {
-			dead[c.Token], err = h.isDead(r, c)
+			dead[c.Token], err = h.isDead(ctx, r, c, r.Disks[i])
 		}
 		if err != nil {
 			return nil, err
@@ -132,7 +146,7 @@ func (h Handler) takeAway(ctx context.Context, r *Request, host control.DiskHost
 	if err != nil || state.Claim == nil {
 		return err
 	}
-	dead, err := h.isDead(r, state.Claim)
+	dead, err := h.isDead(ctx, r, state.Claim, d)
 	if err != nil {
 		return err
 	}

@@ -49,7 +49,7 @@ func (h Handler) Handle(ctx context.Context, action string, payload json.RawMess
 	case ActionLook:
 		return h.look(ctx, r)
 	case ActionProve:
-		return h.prove(r)
+		return h.prove(ctx, r)
 	case ActionStart:
 		return h.start(ctx, r, progress)
 	case ActionStop:

@@ -32,7 +32,7 @@ type Request struct {
 	Start bool `json:"start,omitempty"`
 	// RunDir is where the files of guests are, usually /run/cephctl.
 	RunDir string `json:"run_dir"`
-	// Claims are to be proven dead.
+	// Claims on the disks, one on each, are to be proven dead.
 	Claims []control.Claim `json:"claims,omitempty"`
 	// Dead are the tokens of claims that their own node has proven dead, and Fence those whose clients are to be
 	// kept out first, as nobody can prove it.
