@@ -115,6 +115,11 @@ type ImageState struct {
 	InUse bool `json:"in_use,omitempty"`
 }
 
+// Strangers are the addresses of the clients that have the image open, but for the local block device's.
+func (s *ImageState) Strangers() []string {
+	return slices.DeleteFunc(slices.Clone(s.Watchers), func(w string) bool { return w == s.MappedBy })
+}
+
 // Claim is who may write to an image.
 type Claim struct {
 	// Token tells one claim from all others.

@@ -32,7 +32,7 @@ type Host struct {
 }
 
 // commandTimeout is far more than any of the commands takes when the cluster is well.
-const commandTimeout = 20 * time.Second
+const commandTimeout = 40 * time.Second
 
 // New returns the host itself.
 func New(runner Runner) *Host {

@@ -158,8 +158,8 @@ func (h Handler) takeAway(ctx context.Context, r *Request, host control.DiskHost
 	switch {
 	case fence && len(state.Clients) == 0:
 		return errors.New("the clients of the claim are not known, so they can't be kept out")
-	case fence && len(strangers(state.Watchers, state.MappedBy)) > 0:
-		return fmt.Errorf("disk %d: client %s, which was gone, is there again", d.Index, strings.Join(strangers(state.Watchers, state.MappedBy), ", "))
+	case fence && len(state.Strangers()) > 0:
+		return fmt.Errorf("disk %d: client %s, which was gone, is there again", d.Index, strings.Join(state.Strangers(), ", "))
 	}
 	clients := strangers(state.Clients, state.MappedBy) // kept out, this node would have a block device that only fails
 	if !fence {                                         // only those that are left: what is dead writes nothing

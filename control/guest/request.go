@@ -20,6 +20,7 @@ const (
 	ActionStop       = "instance-stop"       // answers Stopped
 	ActionCreate     = "instance-create"     // makes the images of Request.Disks
 	ActionRemove     = "instance-remove"     // removes the images of Request.Disks
+	ActionRelease    = "instance-release"    // takes those claims away that are dead or to be fenced
 	ActionActivate   = "instance-activate"   // answers the block devices
 	ActionDeactivate = "instance-deactivate" // takes them away
 )

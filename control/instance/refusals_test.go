@@ -87,6 +87,17 @@ func start(s *instance.Instances) control.Change {
 	return s.Start("web1", instance.StartOptions{}, nil)
 }
 
+func remove(opts instance.RemoveOptions) func(*instance.Instances) control.Change {
+	return func(s *instance.Instances) control.Change { return s.Remove("web1", opts) }
+}
+
+// ownClaim is the answer of the cluster when web1 itself has the image, on node1, which was node9 for its host.
+func ownClaim() controltest.Answer {
+	a := claimed("node1", "node9")
+	a.Stdout = strings.NewReplacer(`\"web9\"`, `\"web1\"`, `\"u\"`, `\"0c3e1d52\"`).Replace(a.Stdout)
+	return a
+}
+
 func startBreaking(s *instance.Instances) control.Change {
 	return s.Start("web1", instance.StartOptions{BreakClaim: true}, nil)
 }
@@ -203,6 +214,27 @@ var refusals = []refusal{
 		}, want: "node1: disk 0: image disk1 is claimed by instance web9 on node9 since 2026-01-02 03:04:05: stop it there first",
 	},
 	{
+		kind: "image-claimed", prepare: func(r *rig) { r.dead = []string{"node1"} }, answers: []controltest.Answer{ownClaim()}, change: remove(instance.RemoveOptions{}),
+		want: "node2: disk 0: image disk1 is claimed by instance web1 on node9 since 2026-01-02 03:04:05, where nobody can be asked (call node1: reach node1: unreachable): if that host is dead, keep its client out: --break-claim",
+	},
+	{
+		kind: "image-claimed", prepare: func(r *rig) { r.dead = []string{"node1"} }, answers: []controltest.Answer{ownClaim(), watched("10.0.0.9:0/11")},
+		change: remove(instance.RemoveOptions{BreakClaim: true}),
+		want: "node2: disk 0: image disk1 is claimed by instance web1 on node9 since 2026-01-02 03:04:05, whose client 10.0.0.9:0/11 is still there: " +
+			"stop it there first, or wait half a minute if that host has died just now",
+	},
+	{
+		kind: "device-in-use", prepare: func(r *rig) {
+			r.look = &guest.DiskLook{ImageState: control.ImageState{Exists: true, Mapped: "/dev/rbd0", InUse: true}}
+		},
+		change: remove(instance.RemoveOptions{}),
+		want:   `node1: disk 0: image disk1 is mapped as /dev/rbd0 there, which is in use: see who has it by "lsblk /dev/rbd0", and unmount it`,
+	},
+	{
+		kind: "image-claimed", prepare: func(r *rig) { r.instance.Disks[0].Made = true }, answers: []controltest.Answer{claimed("node9", "node9")}, change: remove(instance.RemoveOptions{Images: true}),
+		want: "node1: disk 0: image disk1 is claimed by instance web9 on node9 since 2026-01-02 03:04:05: leave out --images",
+	},
+	{
 		kind: "image-in-use", answers: []controltest.Answer{watched("10.0.0.7:0/42")}, change: start,
 		want: "node1: disk 0: image disk1 is open elsewhere, by client 10.0.0.7:0/42: end that first",
 	},
@@ -222,7 +254,7 @@ var refusals = []refusal{
 		return s.Start("web1", instance.StartOptions{Node: "node2"}, nil)
 	}, want: "node1: instance web1 runs there: stop it first: cephctl instance stop web1"},
 	{kind: "instance-running", prepare: func(r *rig) { r.runs = "node1" }, change: func(s *instance.Instances) control.Change {
-		return s.Remove("web1", true)
+		return s.Remove("web1", instance.RemoveOptions{Images: true})
 	}, want: "node1: instance web1 runs there: stop it first: cephctl instance stop web1"},
 	{
 		kind: "loopback", prepare: func(r *rig) { r.maps("[1,2]"); r.instance.Disks[0].Where["access"] = "kernelspace" }, change: start,
@@ -257,6 +289,8 @@ type rig struct {
 	offline  bool
 	// runs is the node that says that the instance runs.
 	runs string
+	// dead are the nodes that do not answer.
+	dead []string
 	// proven, when set, is what node2 says of claims.
 	proven map[string]bool
 	// look, when set, is what the nodes say of the disk.
@@ -331,6 +365,8 @@ func newRig(t *testing.T, r *refusal) *rig {
 		return func(request agent.Request) (any, error) {
 			rig.calls = append(rig.calls, request.Action)
 			switch {
+			case slices.Contains(rig.dead, node):
+				return nil, fmt.Errorf("reach %s: %w", node, control.ErrUnreachable)
 			case request.Action == guest.ActionProve && rig.proven != nil:
 				return rig.proven, nil
 			case rig.asked != nil && request.Action != guest.ActionLook && request.Action != guest.ActionProve:

@@ -121,8 +121,8 @@ func (p *startPlan) blockRunning(ctx context.Context, i control.Instance, node s
 func (p *startPlan) checkDisk(ctx context.Context, d int, found *guest.DiskLook) {
 	node, image := p.node.Name, p.request.Disks[d].Image
 	p.checkRisk(d, found)
-	others := slices.DeleteFunc(slices.Clone(found.Watchers), func(w string) bool {
-		return w == found.MappedBy || found.Claim != nil && slices.Contains(found.Clients, w)
+	others := slices.DeleteFunc(found.Strangers(), func(w string) bool {
+		return found.Claim != nil && slices.Contains(found.Clients, w)
 	})
 	switch {
 	case found.Problem != nil:
@@ -155,7 +155,6 @@ func (p *startPlan) checkClaim(ctx context.Context, d int, found *guest.DiskLook
 		p.plan.Block(p.node.Name, "image-claimed", cure, "%s", text)
 	}
 	dead, unknown := p.prove(ctx, found.Claim, p.request.Disks[d])
-	watchers := slices.DeleteFunc(slices.Clone(found.Watchers), func(w string) bool { return w == found.MappedBy })
 	switch {
 	case unknown == nil && dead:
 		p.request.Dead = append(p.request.Dead, found.Claim.Token)
@@ -163,9 +162,9 @@ func (p *startPlan) checkClaim(ctx context.Context, d int, found *guest.DiskLook
 		block("take it away there first: cephctl instance deactivate-disks "+found.Claim.Instance, ", which is there")
 	case unknown == nil:
 		block("stop it there first", ", which runs")
-	case len(watchers) > 0:
+	case len(found.Strangers()) > 0:
 		block("stop it there first, or wait half a minute if that host has died just now",
-			", whose client %s is still there", strings.Join(watchers, ", "))
+			", whose client %s is still there", strings.Join(found.Strangers(), ", "))
 	case len(found.Clients) == 0:
 		block("bring that host back, or let Ceph keep all of its clients out and take the claim away by hand",
 			", where nobody can be asked (%v), and its clients are not known", unknown)
