@@ -48,10 +48,6 @@ func (h *Host) CheckKernel(d ceph.Device) error {
 // CheckFeatures returns an error of CaseFeatures when the kernel of this host does not know a feature that an image has. As
 // long as the module is not loaded nobody can tell, and Map does.
 func (h *Host) CheckFeatures(ctx context.Context, d ceph.Device) error {
-	image, err := h.Image(ctx, d)
-	if err != nil {
-		return err
-	}
 	text, err := os.ReadFile(filepath.Join(h.Sysfs, "bus", "rbd", "supported_features"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // or a kernel before 4.11
@@ -62,6 +58,10 @@ func (h *Host) CheckFeatures(ctx context.Context, d ceph.Device) error {
 	known, err := strconv.ParseUint(strings.TrimSpace(string(text)), 0, 64)
 	if err != nil {
 		return fmt.Errorf("ask the kernel which features of images it knows: %w", err)
+	}
+	image, err := h.Image(ctx, d)
+	if err != nil {
+		return err
 	}
 	features, err := ceph.ParseFeatures(image.Features)
 	lacks := features &^ ceph.Features(known)
