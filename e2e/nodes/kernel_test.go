@@ -120,8 +120,15 @@ func (s *kernelSite) wantFree(image string) {
 	if watchers := s.watchers(image); len(watchers) > 0 {
 		s.t.Errorf("image %s is open by %v", image, watchers)
 	}
-	expect(s.t, s.master, "rados -p rbd lock list rbd_header.$(rbd info --format json "+quoted(image)+
-		" | sed 's/.*\"id\":\"\\([0-9a-f]*\\)\".*/\\1/') | grep -c cephctl || true", "0")
+	info := answer[struct {
+		ID string `json:"id"`
+	}](s.site, "rbd info "+quoted(image)+" --format json #")
+	claim := answer[struct {
+		Lockers []any `json:"lockers"`
+	}](s.site, "rados -p rbd --format json lock info rbd_header."+info.ID+" cephctl #")
+	if len(claim.Lockers) > 0 {
+		s.t.Errorf("image %s is claimed: %v", image, claim.Lockers)
+	}
 }
 
 // quoted returns the name of an image with its pool, as the shell takes it.
