@@ -158,6 +158,10 @@ func (p *startPlan) checkClaim(ctx context.Context, d int, found *guest.DiskLook
 	switch {
 	case unknown == nil && dead:
 		p.request.Dead = append(p.request.Dead, found.Claim.Token)
+		if len(found.Strangers()) > 0 {
+			p.plan.Note("client %s on %s is kept out of the cluster: a block device of image %s that is left there goes with \"cephctl instance stop --node %s %s\"",
+				strings.Join(found.Strangers(), ", "), found.Claim.Node, image, found.Claim.Node, found.Claim.Instance)
+		}
 	case unknown == nil && found.Claim.Devices:
 		block("take it away there first: cephctl instance deactivate-disks "+found.Claim.Instance, ", which is there")
 	case unknown == nil:
