@@ -2,6 +2,7 @@ package ceph
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -32,6 +33,19 @@ func (f Features) String() string {
 		}
 	}
 	return strings.Join(names, ",")
+}
+
+// ParseFeatures returns the features with these names. A name that is not known is an error: it may be any feature.
+func ParseFeatures(names []string) (Features, error) {
+	var f Features
+	for _, name := range names {
+		bit := slices.Index(featureNames[:], name)
+		if bit < 0 {
+			return f, fmt.Errorf("read features of an image: %q is none that is known", name)
+		}
+		f |= 1 << bit
+	}
+	return f, nil
 }
 
 // FastDiff tells whether the image keeps a map of its objects, from which its usage can be read.

@@ -23,3 +23,13 @@ func TestFeatures(t *testing.T) {
 		}
 	}
 }
+
+func TestParseFeatures(t *testing.T) {
+	got, err := ParseFeatures([]string{"layering", "exclusive-lock", "journaling"})
+	if uint64(got) != librbd.FeatureLayering|librbd.FeatureExclusiveLock|librbd.FeatureJournaling || err != nil {
+		t.Errorf("got %s, %v", got, err)
+	}
+	if _, err := ParseFeatures([]string{"layering", "levitation"}); err == nil {
+		t.Error("no error about a feature that nobody knows")
+	}
+}

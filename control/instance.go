@@ -111,6 +111,13 @@ type ImageState struct {
 	// Mapped is the local block device, or empty, and MappedBy the address of the client behind it.
 	Mapped   string `json:"mapped,omitempty"`
 	MappedBy string `json:"mapped_by,omitempty"`
+	// InUse tells that this device has a file system or something like it in use, which writes to the image.
+	InUse bool `json:"in_use,omitempty"`
+}
+
+// Strangers are the addresses of the clients that have the image open, but for the local block device's.
+func (s *ImageState) Strangers() []string {
+	return slices.DeleteFunc(slices.Clone(s.Watchers), func(w string) bool { return w == s.MappedBy })
 }
 
 // Claim is who may write to an image.
@@ -128,6 +135,8 @@ type Claim struct {
 	Boot    string    `json:"boot"`
 	Agent   string    `json:"agent"`
 	Since   time.Time `json:"since"`
+	// Devices tells that it is for a block device alone, by which people write to the image, and not for a guest.
+	Devices bool `json:"devices,omitempty"`
 }
 
 // DiskRisk is what may come of it when a node opens a disk as it is to be opened: the node may hang on its own OSDs.
@@ -156,7 +165,8 @@ type DiskHost interface {
 	// Create makes the image, Remove removes it.
 	Create(ctx context.Context, d DiskSpec) error
 	Remove(ctx context.Context, d DiskSpec) error
-	// Claim makes the holder the one who may write to the image, or returns an error that wraps ErrClaimed.
+	// Claim makes the holder the one who may write to the image, or returns an error that wraps ErrClaimed. While something
+	// else of this node writes to it there is another error.
 	Claim(ctx context.Context, d DiskSpec, holder Claim) error
 	// Release takes the claim with a token away.
 	Release(ctx context.Context, d DiskSpec, token string) error
@@ -195,5 +205,9 @@ func (c *Claim) String() string {
 	if c.Host == "" {
 		return c.Instance
 	}
-	return "instance " + c.Instance + " on " + c.Host + " since " + c.Since.Local().Format(time.DateTime)
+	who := "instance "
+	if c.Devices {
+		who = "the block device of instance "
+	}
+	return who + c.Instance + " on " + c.Host + " since " + c.Since.Local().Format(time.DateTime)
 }

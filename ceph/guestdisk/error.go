@@ -20,6 +20,9 @@ const (
 	CaseImage    = "disk-no-image"
 	CaseExists   = "disk-exists"
 	CaseKernel   = "disk-no-krbd"
+	CaseFeatures = "disk-features"
+	CaseName     = "disk-name"
+	CaseBusy     = "device-in-use"
 )
 
 // Error is why a command of Ceph's has not done what it was to do.

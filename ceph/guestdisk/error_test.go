@@ -74,7 +74,7 @@ func TestCommands(t *testing.T) {
 	for want, got := range map[string][]string{
 		"rbd" + who + "create --size 1048576B vms/ns/disk 0":                                             CreateCommand(d, 1<<20),
 		"rbd" + who + "remove --no-progress vms/ns/disk 0":                                               RemoveCommand(d),
-		"rbd" + who + "device map vms/ns/disk 0":                                                         MapCommand(d),
+		"rbd" + who + "device map --options noshare vms/ns/disk 0":                                       MapCommand(d),
 		"rados" + who + "--pool vms --namespace ns lock get rbd_header.ID cephctl --lock-type exclusive": ClaimCommand(d),
 		"ceph" + who + "osd blocklist add 10.0.0.1:0/1":                                                  tool(d, "ceph", []string{"osd", "blocklist", "add", "10.0.0.1:0/1"}),
 	} {

@@ -25,18 +25,18 @@ type Runner interface {
 // Host is the host that this runs on.
 type Host struct {
 	Runner Runner
-	// Sysfs is the root of sysfs, usually /sys.
-	Sysfs string
+	// Sysfs is the root of sysfs, usually /sys, and Dev the folder of devices, usually /dev.
+	Sysfs, Dev string
 	// Timeout bounds each command. A cluster that does not answer would keep it for minutes.
 	Timeout time.Duration
 }
 
 // commandTimeout is far more than any of the commands takes when the cluster is well.
-const commandTimeout = 20 * time.Second
+const commandTimeout = 40 * time.Second
 
 // New returns the host itself.
 func New(runner Runner) *Host {
-	return &Host{Runner: runner, Sysfs: "/sys", Timeout: commandTimeout}
+	return &Host{Runner: runner, Sysfs: "/sys", Dev: "/dev", Timeout: commandTimeout}
 }
 
 // RBD returns the command line of a command of rbd as the user of a device.

@@ -13,6 +13,8 @@ type Image struct {
 	SizeBytes int64
 	// DataPool is the pool that has its data, when that is not its own.
 	DataPool string
+	// Features are the names of its features.
+	Features []string
 	header   string
 }
 
@@ -20,12 +22,13 @@ type Image struct {
 // Similar to: rbd info --format json
 func (h *Host) Image(ctx context.Context, d ceph.Device) (Image, error) {
 	info, err := ask[struct {
-		ID       string `json:"id"`
-		Size     int64  `json:"size"`
-		Format   int    `json:"format"`
-		DataPool string `json:"data_pool"`
+		ID       string   `json:"id"`
+		Size     int64    `json:"size"`
+		Format   int      `json:"format"`
+		DataPool string   `json:"data_pool"`
+		Features []string `json:"features"`
 	}](ctx, h, d, RBD(d, "info", "--format", "json", d.Image.String()))
-	image := Image{SizeBytes: info.Size, DataPool: info.DataPool, header: "rbd_header." + info.ID}
+	image := Image{SizeBytes: info.Size, DataPool: info.DataPool, Features: info.Features, header: "rbd_header." + info.ID}
 	if info.Format == 1 {
 		image.header = d.Image.Name + ".rbd"
 	}

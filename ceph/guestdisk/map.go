@@ -4,16 +4,29 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
+	"syscall"
+	"time"
+	"unicode"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/krbd"
 )
 
-// CheckKernel returns an error of CaseKernel when the kernel of this host can't map images.
-func (h *Host) CheckKernel() error {
+// CheckKernel returns an error of CaseKernel when the kernel of this host can't map images, and of CaseName when it can't
+// map one of this name.
+func (h *Host) CheckKernel(d ceph.Device) error {
+	if strings.ContainsFunc(d.Image.String(), unicode.IsSpace) {
+		return &Error{
+			CaseName, fmt.Sprintf("the kernel can't map image %q, which has a space in its name", d.Image),
+			"use the disk parameter access=userspace and leave out --map, or give it another name: rbd rename",
+		}
+	}
 	if _, err := os.Stat(filepath.Join(h.Sysfs, "bus", "rbd")); err == nil {
 		return nil
 	}
@@ -32,6 +45,36 @@ func (h *Host) CheckKernel() error {
 	}
 }
 
+// CheckFeatures returns an error of CaseFeatures when the kernel of this host does not know a feature that an image has. As
+// long as the module is not loaded nobody can tell, and Map does.
+func (h *Host) CheckFeatures(ctx context.Context, d ceph.Device) error {
+	text, err := os.ReadFile(filepath.Join(h.Sysfs, "bus", "rbd", "supported_features"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // or a kernel before 4.11
+	}
+	if err != nil {
+		return fmt.Errorf("ask the kernel which features of images it knows: %w", err)
+	}
+	known, err := strconv.ParseUint(strings.TrimSpace(string(text)), 0, 64)
+	if err != nil {
+		return fmt.Errorf("ask the kernel which features of images it knows: %w", err)
+	}
+	image, err := h.Image(ctx, d)
+	if err != nil {
+		return err
+	}
+	features, err := ceph.ParseFeatures(image.Features)
+	lacks := features &^ ceph.Features(known)
+	if err != nil || lacks == 0 {
+		return err
+	}
+	return &Error{
+		CaseFeatures, fmt.Sprintf("the kernel of this host does not know features of image %s: %s", d.Image, lacks),
+		"use the disk parameter access=userspace and leave out --map, or while nobody has it open: rbd feature disable " +
+			d.Image.String() + " " + strings.ReplaceAll(lacks.String(), ",", " "),
+	}
+}
+
 // Mapping returns the mapping of an image, or nil when there is none.
 func (h *Host) Mapping(ctx context.Context, d ceph.Device) (*krbd.Mapping, error) {
 	mappings, err := krbd.Mappings(ctx, h.Sysfs)
@@ -46,34 +89,88 @@ func (h *Host) Mapping(ctx context.Context, d ceph.Device) (*krbd.Mapping, error
 	return nil, err
 }
 
-// MapCommand is the command that maps an image.
-func MapCommand(d ceph.Device) []string { return RBD(d, "device", "map", d.Image.String()) }
+// MapCommand is the command that maps an image. Each block device gets a client of its own, so that one can be kept out of
+// the cluster without all others of its node.
+func MapCommand(d ceph.Device) []string {
+	return RBD(d, "device", "map", "--options", "noshare", d.Image.String())
+}
 
 // Map maps an image as a block device, unless it is so already, and returns the path of the device.
 func (h *Host) Map(ctx context.Context, d ceph.Device) (string, error) {
-	if err := h.CheckKernel(); err != nil {
+	if err := h.CheckKernel(d); err != nil {
 		return "", err
 	}
-	if m, err := h.Mapping(ctx, d); err != nil || m != nil {
-		if err != nil {
+	m, err := h.Mapping(ctx, d)
+	if err != nil {
+		return "", err
+	}
+	if m != nil {
+		if fenced, err := h.fenced(ctx, d, m); err != nil || !fenced {
+			return "/dev/" + m.Device, err
+		}
+		if err := h.Unmap(ctx, d); err != nil {
 			return "", err
 		}
-		return "/dev/" + m.Device, nil
 	}
 	out, err := h.run(ctx, d, MapCommand(d))
 	if err != nil {
+		if why := h.CheckFeatures(ctx, d); Is(why, CaseFeatures) { // now that the module is loaded
+			return "", why
+		}
 		return "", fmt.Errorf("map image %s: %w", d.Image, err)
 	}
 	return strings.TrimSpace(string(out)), nil
 }
 
-// Unmap takes the block device of an image away, if there is one.
+// fenced tells whether the client behind a mapping was kept out of the cluster, which forgets that it has the image open.
+// Such a block device never does anything again but to fail.
+func (h *Host) fenced(ctx context.Context, d ceph.Device, m *krbd.Mapping) (bool, error) {
+	if m.ClientAddr == "" { // a kernel before 4.10
+		return false, nil
+	}
+	watchers, err := h.Watchers(ctx, d)
+	return err == nil && !slices.Contains(watchers, m.ClientAddr), err
+}
+
+// InUse returns an error of CaseBusy when a file system, swap or another block device is on the one that an image is mapped as
+// here. Programs that have it open are not seen.
+func (h *Host) InUse(ctx context.Context, d ceph.Device) error {
+	m, err := h.Mapping(ctx, d)
+	if err != nil || m == nil {
+		return err
+	}
+	f, err := os.OpenFile(filepath.Join(h.Dev, m.Device), os.O_RDONLY|syscall.O_EXCL, 0)
+	if errors.Is(err, syscall.EBUSY) {
+		return busy(d, m)
+	}
+	if err == nil {
+		f.Close()
+	}
+	return nil // who has it otherwise is told by who opens it
+}
+
+// unmapTimeout is what the kernel has to write all that is left. When its client was kept out, it tries for some time.
+const unmapTimeout = time.Minute
+
+func busy(d ceph.Device, m *krbd.Mapping) error {
+	return &Error{
+		CaseBusy, fmt.Sprintf("image %s is mapped as /dev/%s here, which is in use", d.Image, m.Device),
+		"see who has it by \"lsblk /dev/" + m.Device + "\", and unmount it",
+	}
+}
+
+// Unmap takes the block device of an image away, if there is one. Its error is of CaseBusy when somebody uses it.
 func (h *Host) Unmap(ctx context.Context, d ceph.Device) error {
 	m, err := h.Mapping(ctx, d)
 	if err != nil || m == nil {
 		return err
 	}
-	if _, err := h.run(ctx, d, RBD(d, "device", "unmap", "/dev/"+m.Device)); err != nil {
+	patient := *h
+	patient.Timeout = max(h.Timeout, unmapTimeout)
+	if _, err := patient.run(ctx, d, RBD(d, "device", "unmap", "/dev/"+m.Device)); err != nil {
+		if strings.Contains(err.Error(), "(16) Device or resource busy") {
+			return busy(d, m)
+		}
 		return fmt.Errorf("unmap image %s: %w", d.Image, err)
 	}
 	return nil

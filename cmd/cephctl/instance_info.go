@@ -92,7 +92,7 @@ func writeDisk(field func(int, string, string, ...any), d control.DiskSpec, i *i
 	if l.Claim != nil {
 		claim = l.Claim.String()
 	}
-	if l.Dead {
+	if l.Dead && (!l.Claim.Devices || l.Mapped == "") { // else it is there, and gives way to the instance
 		claim += " (which is dead)"
 	}
 	field(4, "claimed by", "%s", orDash(claim))

@@ -45,14 +45,18 @@ A claim that a dead guest has left is taken away when its node can tell that it 
 	cmd.Flags().StringVar(&opts.Node, "node", "", "start it there, and keep it there (default: its node)")
 	cmd.Flags().BoolVar(&opts.Map, "map", false, "map the images as local block devices, too")
 	cmd.Flags().BoolVar(&opts.AllowLoopback, "allow-loopback", false, allowLoopbackHelp)
-	cmd.Flags().BoolVar(&opts.BreakClaim, "break-claim", false, "take claims away whose holders can't be asked, and keep their clients out of the cluster")
+	cmd.Flags().BoolVar(&opts.BreakClaim, "break-claim", false, breakClaimHelp)
 	_ = cmd.RegisterFlagCompletionFunc("node", a.completeNodes) // fails without such a flag only
 	opts.register(cmd)
 	opts.registerYes(cmd)
 	return cmd
 }
 
-const allowLoopbackHelp = "let the kernel write to images that OSDs of the same node serve, though the node may hang"
+// The help of flags that several commands have.
+const (
+	allowLoopbackHelp = "let the kernel write to images that OSDs of the same node serve, though the node may hang"
+	breakClaimHelp    = "take claims away whose holders can't be asked, and keep their clients out of the cluster"
+)
 
 // instanceStarted is what is told of an instance that has started.
 type instanceStarted struct {

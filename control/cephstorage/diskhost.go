@@ -49,7 +49,7 @@ func told(err error) error {
 }
 
 // Check implements control.DiskHost.
-func (h DiskHost) Check(_ context.Context, d control.DiskSpec) error {
+func (h DiskHost) Check(ctx context.Context, d control.DiskSpec) error {
 	dev := device(d)
 	if _, err := os.Stat(dev.Conf); err != nil {
 		return &control.DiskError{
@@ -57,10 +57,17 @@ func (h DiskHost) Check(_ context.Context, d control.DiskSpec) error {
 			Cure: "name the right one by the disk parameter " + ParamConf,
 		}
 	}
-	if needsMapping(d) {
-		return told(h.host.CheckKernel())
+	if !needsMapping(d) {
+		return nil
 	}
-	return nil
+	if err := h.host.CheckKernel(dev); err != nil {
+		return told(err)
+	}
+	err := h.host.CheckFeatures(ctx, dev)
+	if guestdisk.Is(err, guestdisk.CaseImage) {
+		return nil // Look tells it
+	}
+	return told(err)
 }
 
 // Look implements control.DiskHost.
@@ -81,6 +88,7 @@ func (h DiskHost) Look(ctx context.Context, d control.DiskSpec) (control.ImageSt
 	if state.Mapped, _, err = h.mapping(ctx, dev); err != nil {
 		return state, err
 	}
+	state.InUse = h.host.InUse(ctx, dev) != nil
 	holder, err := h.host.Holder(ctx, dev, image)
 	if err != nil || holder == nil {
 		return state, told(err)
@@ -125,6 +133,9 @@ func (h DiskHost) Remove(ctx context.Context, d control.DiskSpec) error {
 
 // Claim implements control.DiskHost.
 func (h DiskHost) Claim(ctx context.Context, d control.DiskSpec, holder control.Claim) error {
+	if err := h.host.InUse(ctx, device(d)); err != nil {
+		return told(err)
+	}
 	description, err := json.Marshal(holder)
 	if err != nil {
 		return fmt.Errorf("encode claim: %w", err)

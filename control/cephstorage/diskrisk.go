@@ -16,13 +16,16 @@ func (h DiskHost) Risk(ctx context.Context, d control.DiskSpec) (*control.DiskRi
 	if !needsMapping(d) {
 		return nil, nil
 	}
+	options := h.reader
+	options.AskOSDs = true
+	facts := loopback.NewReader(options).Read(ctx)
+	if facts.Node.OSDsKnown && len(facts.Node.OSDs) == 0 {
+		return nil, nil // whichever the pool is
+	}
 	pool, err := h.host.DataPool(ctx, device(d))
 	if err != nil {
 		return nil, told(err)
 	}
-	options := h.reader
-	options.AskOSDs = true
-	facts := loopback.NewReader(options).Read(ctx)
 	v := loopback.Judge(facts.Node, madeUp(d, pool))
 	level := v.Level
 	if !v.Known {

@@ -62,15 +62,18 @@ func (h Handler) boot() (string, error) {
 	return boot, nil
 }
 
-// isDead tells whether the holder of a claim is proven dead: it was on this host, and neither the QEMU lives that it was made
-// for nor the process that was to start one.
-func (h Handler) isDead(r *Request, c *control.Claim) (bool, error) {
+// isDead tells whether the holder of a claim on a disk is proven dead: it was on this host, and neither the QEMU lives that it
+// was made for, nor the process that was to start one, nor the block device. To its own instance that device gives way.
+func (h Handler) isDead(ctx context.Context, r *Request, c *control.Claim, d control.DiskSpec) (bool, error) {
 	if here, err := h.wasHere(c); err != nil || !here {
 		return false, err
 	}
 	boot, err := h.boot()
 	if err != nil || c.Boot != boot {
 		return err == nil, err
+	}
+	if c.Devices && c.UUID == r.Instance.UUID {
+		return true, nil
 	}
 	pid, _, _ := strings.Cut(c.Agent, ".")
 	n, err := strconv.Atoi(pid)
@@ -80,18 +83,29 @@ func (h Handler) isDead(r *Request, c *control.Claim) (bool, error) {
 	if now, err := kvm.ReadProcess(h.path("proc"), n); err == nil && now.String() == c.Agent {
 		return false, nil
 	}
+	if c.Devices {
+		host, err := h.disk(d)
+		if err != nil {
+			return false, err
+		}
+		_, own, err := host.Watchers(ctx, d)
+		return err == nil && own == "", err
+	}
 	lives, err := h.qemu(r).Lives(c.UUID)
 	return err == nil && !lives, err
 }
 
 // prove says of those claims whose holders were on this host whether these are proven dead, by their tokens.
-func (h Handler) prove(r *Request) (map[string]bool, error) {
+func (h Handler) prove(ctx context.Context, r *Request) (map[string]bool, error) {
+	if len(r.Claims) != len(r.Disks) {
+		return nil, fmt.Errorf("there are %d claims on %d disks", len(r.Claims), len(r.Disks))
+	}
 	dead := make(map[string]bool)
 	for i := range r.Claims {
 		c := &r.Claims[i]
 		here, err := h.wasHere(c)
 		if err == nil && here {
-			dead[c.Token], err = h.isDead(r, c)
+			dead[c.Token], err = h.isDead(ctx, r, c, r.Disks[i])
 		}
 		if err != nil {
 			return nil, err
@@ -132,7 +146,7 @@ func (h Handler) takeAway(ctx context.Context, r *Request, host control.DiskHost
 	if err != nil || state.Claim == nil {
 		return err
 	}
-	dead, err := h.isDead(r, state.Claim)
+	dead, err := h.isDead(ctx, r, state.Claim, d)
 	if err != nil {
 		return err
 	}
@@ -144,13 +158,14 @@ func (h Handler) takeAway(ctx context.Context, r *Request, host control.DiskHost
 	switch {
 	case fence && len(state.Clients) == 0:
 		return errors.New("the clients of the claim are not known, so they can't be kept out")
-	case fence && len(state.Watchers) > 0:
-		return fmt.Errorf("disk %d: client %s, which was gone, is there again", d.Index, strings.Join(state.Watchers, ", "))
+	case fence && len(state.Strangers()) > 0:
+		return fmt.Errorf("disk %d: client %s, which was gone, is there again", d.Index, strings.Join(state.Strangers(), ", "))
 	}
-	if !fence { // only those that are left: what is dead writes nothing
-		state.Clients = slices.DeleteFunc(state.Clients, func(c string) bool { return !slices.Contains(state.Watchers, c) })
+	clients := strangers(state.Clients, state.MappedBy) // kept out, this node would have a block device that only fails
+	if !fence {                                         // only those that are left: what is dead writes nothing
+		clients = slices.DeleteFunc(clients, func(c string) bool { return !slices.Contains(state.Watchers, c) })
 	}
-	if err := host.Fence(ctx, d, state.Clients); err != nil {
+	if err := host.Fence(ctx, d, clients); err != nil {
 		return err
 	}
 	return host.Release(ctx, d, token)
@@ -192,7 +207,7 @@ func (h Handler) awaitAlone(ctx context.Context, host control.DiskHost, d contro
 	}
 }
 
-// strangers are those who have an image open, but for the block device of this node.
-func strangers(watchers []string, own string) []string {
-	return slices.DeleteFunc(slices.Clone(watchers), func(w string) bool { return w == own })
+// strangers are clients but for the one behind the block device of this node.
+func strangers(clients []string, own string) []string {
+	return slices.DeleteFunc(slices.Clone(clients), func(c string) bool { return c == own })
 }

@@ -102,22 +102,27 @@ func claimOf(t *testing.T, change func(*control.Claim)) *control.Claim {
 }
 
 func TestIsDead(t *testing.T) {
-	h := handler(t, &shelf{})
 	for _, test := range []struct {
 		name   string
 		change func(*control.Claim)
+		mapped string
 		want   bool
 	}{
-		{"neither agent nor guest lives", nil, true},
-		{"another process has the number now", func(c *control.Claim) { c.Agent = "7.1" }, true},
-		{"the agent lives", func(c *control.Claim) { c.Agent = "7.4711" }, false},
-		{"the guest lives", func(c *control.Claim) { c.UUID = "alive" }, false},
-		{"another boot", func(c *control.Claim) { c.Boot, c.UUID, c.Agent = "boot1", "alive", "7.4711" }, true},
-		{"another host", func(c *control.Claim) { c.Host = "elsewhere" }, false},
-		{"a host of the same name", func(c *control.Claim) { c.Machine, c.Boot = "m2", "boot1" }, false},
+		{"neither agent nor guest lives", nil, "", true},
+		{"another process has the number now", func(c *control.Claim) { c.Agent = "7.1" }, "", true},
+		{"the agent lives", func(c *control.Claim) { c.Agent = "7.4711" }, "", false},
+		{"the guest lives", func(c *control.Claim) { c.UUID = "alive" }, "", false},
+		{"another boot", func(c *control.Claim) { c.Boot, c.UUID, c.Agent = "boot1", "alive", "7.4711" }, "", true},
+		{"its block device is there", func(c *control.Claim) { c.Devices = true }, "k", false},
+		{"its block device is there, and the same instance wants it", func(c *control.Claim) { c.Devices, c.UUID = true, "u" }, "k", true},
+		{"its block device is gone", func(c *control.Claim) { c.Devices = true }, "", true},
+		{"another host", func(c *control.Claim) { c.Host = "elsewhere" }, "", false},
+		{"a host of the same name", func(c *control.Claim) { c.Machine, c.Boot = "m2", "boot1" }, "", false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			got, err := h.isDead(&Request{RunDir: "/run/cephctl"}, claimOf(t, test.change))
+			h := handler(t, &shelf{state: control.ImageState{MappedBy: test.mapped}})
+			r := &Request{RunDir: "/run/cephctl", Instance: control.Instance{UUID: "u"}}
+			got, err := h.isDead(t.Context(), r, claimOf(t, test.change), control.DiskSpec{Disk: control.Disk{Template: "shelf"}})
 			if got != test.want || err != nil {
 				t.Errorf("dead: %t, %v, want %t", got, err, test.want)
 			}
@@ -142,6 +147,14 @@ func TestClaim(t *testing.T) {
 			state: control.ImageState{Claim: claimOf(t, nil), Clients: []string{"a", "b"}, Watchers: []string{"a"}},
 		},
 		{name: "a holder elsewhere", state: control.ImageState{Claim: claimOf(t, elsewhere), Clients: []string{"a"}}, err: "is claimed by instance web9 on elsewhere"},
+		{
+			name: "the holder is dead, and its block device is still here", log: []string{"fence a", "release", "claim"},
+			state: control.ImageState{Claim: claimOf(t, nil), Clients: []string{"a", "k"}, Watchers: []string{"a", "k"}, Mapped: "/dev/shelf0", MappedBy: "k"},
+		},
+		{
+			name: "a holder elsewhere that is to be fenced, and a block device here", request: Request{Fence: []string{"T"}}, log: []string{"fence a", "release", "claim"},
+			state: control.ImageState{Claim: claimOf(t, elsewhere), Clients: []string{"a"}, Watchers: []string{"k"}, Mapped: "/dev/shelf0", MappedBy: "k"},
+		},
 		{
 			name: "a holder elsewhere that its node says is dead", request: Request{Dead: []string{"T"}}, log: []string{"fence ", "release", "claim"},
 			state: control.ImageState{Claim: claimOf(t, elsewhere), Clients: []string{"a"}},

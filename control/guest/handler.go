@@ -49,7 +49,7 @@ func (h Handler) Handle(ctx context.Context, action string, payload json.RawMess
 	case ActionLook:
 		return h.look(ctx, r)
 	case ActionProve:
-		return h.prove(r)
+		return h.prove(ctx, r)
 	case ActionStart:
 		return h.start(ctx, r, progress)
 	case ActionStop:
@@ -58,6 +58,8 @@ func (h Handler) Handle(ctx context.Context, action string, payload json.RawMess
 		return nil, h.create(ctx, r)
 	case ActionRemove:
 		return nil, h.remove(ctx, r)
+	case ActionRelease:
+		return nil, h.release(ctx, r)
 	case ActionActivate:
 		return h.activate(ctx, r)
 	case ActionDeactivate:
@@ -104,6 +106,20 @@ func (h Handler) remove(ctx context.Context, r *Request) error {
 		host, err := h.disk(d)
 		if err == nil {
 			err = host.Remove(ctx, d)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// release takes the claims on the disks away whose holders are dead, or are to be fenced.
+func (h Handler) release(ctx context.Context, r *Request) error {
+	for _, d := range r.Disks {
+		host, err := h.disk(d)
+		if err == nil {
+			err = h.takeAway(ctx, r, host, d)
 		}
 		if err != nil {
 			return err

@@ -94,7 +94,7 @@ func (h Handler) lookDisk(ctx context.Context, r *Request, d control.DiskSpec, l
 		l.Path = strings.Replace(l.Path, open.Mapped, l.Mapped, 1)
 	}
 	if l.Claim != nil {
-		l.Dead, err = h.isDead(r, l.Claim)
+		l.Dead, err = h.isDead(ctx, r, l.Claim, d)
 	}
 	return err
 }

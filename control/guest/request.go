@@ -20,6 +20,7 @@ const (
 	ActionStop       = "instance-stop"       // answers Stopped
 	ActionCreate     = "instance-create"     // makes the images of Request.Disks
 	ActionRemove     = "instance-remove"     // removes the images of Request.Disks
+	ActionRelease    = "instance-release"    // takes those claims away that are dead or to be fenced
 	ActionActivate   = "instance-activate"   // answers the block devices
 	ActionDeactivate = "instance-deactivate" // takes them away
 )
@@ -32,7 +33,7 @@ type Request struct {
 	Start bool `json:"start,omitempty"`
 	// RunDir is where the files of guests are, usually /run/cephctl.
 	RunDir string `json:"run_dir"`
-	// Claims are to be proven dead.
+	// Claims on the disks, one on each, are to be proven dead.
 	Claims []control.Claim `json:"claims,omitempty"`
 	// Dead are the tokens of claims that their own node has proven dead, and Fence those whose clients are to be
 	// kept out first, as nobody can prove it.

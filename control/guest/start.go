@@ -11,7 +11,7 @@ import (
 )
 
 // undoTimeout is what there is to undo a start that has failed.
-const undoTimeout = time.Minute
+const undoTimeout = 3 * time.Minute
 
 // start claims and opens the disks, starts QEMU and remembers its clients. What fails is undone as a whole.
 func (h Handler) start(ctx context.Context, r *Request, progress func(string)) (*kvm.Status, error) {
@@ -90,22 +90,31 @@ func (s *starting) redacted(err error) error {
 	return errors.New(text)
 }
 
-// remember notes the clients that QEMU has now: when nobody can ask this node any more, they are who is to be kept out.
+// remember notes the clients that the guest has now.
 func (s *starting) remember(ctx context.Context) error {
 	for _, d := range s.r.Disks {
 		host, err := s.disk(d)
-		if err != nil {
-			return err
+		if err == nil {
+			err = s.rememberDisk(ctx, host, d)
 		}
-		clients, _, err := host.Watchers(ctx, d)
 		if err != nil {
-			return err
-		}
-		if err := host.Opened(ctx, d, clients); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// rememberDisk notes the clients that have a disk open: when nobody can ask this node any more, they are who is to be kept
+// out. Where there is none, what has opened the image does not reach the cluster.
+func (h Handler) rememberDisk(ctx context.Context, host control.DiskHost, d control.DiskSpec) error {
+	clients, _, err := host.Watchers(ctx, d)
+	if err != nil {
+		return err
+	}
+	if len(clients) == 0 {
+		return fmt.Errorf("disk %d: the cluster does not have image %s open for anybody", d.Index, d.Image)
+	}
+	return host.Opened(ctx, d, clients)
 }
 
 func (s *starting) undo(ctx context.Context) error {

@@ -42,49 +42,9 @@ func (h Handler) giveBack(ctx context.Context, r *Request, d control.DiskSpec) e
 	if err != nil || state.Claim == nil || state.Claim.UUID != r.Instance.UUID {
 		return err
 	}
-	dead, err := h.isDead(r, state.Claim)
+	dead, err := h.isDead(ctx, r, state.Claim, d)
 	if err != nil || !dead {
 		return err
 	}
 	return host.Release(ctx, d, state.Claim.Token)
-}
-
-// activate maps the disks as block devices, and returns their paths.
-func (h Handler) activate(ctx context.Context, r *Request) ([]string, error) {
-	devices := []string{}
-	for _, d := range r.Disks {
-		host, err := h.disk(d)
-		if err != nil {
-			return nil, err
-		}
-		d.Map = true
-		if err := host.Check(ctx, d); err != nil {
-			return nil, err
-		}
-		open, err := host.Open(ctx, d)
-		if err != nil {
-			return nil, fmt.Errorf("disk %d: %w", d.Index, err)
-		}
-		devices = append(devices, open.Mapped)
-	}
-	return devices, nil
-}
-
-func (h Handler) deactivate(ctx context.Context, r *Request) error {
-	if _, runs, err := r.dir().Guest(h.path("proc"), r.Instance.Name); err != nil || runs {
-		if err == nil {
-			err = fmt.Errorf("%s is running, and may use them: stop it first", r.Instance.Name)
-		}
-		return err
-	}
-	for _, d := range r.Disks {
-		host, err := h.disk(d)
-		if err == nil {
-			err = host.Close(ctx, d)
-		}
-		if err != nil {
-			return fmt.Errorf("disk %d: %w", d.Index, err)
-		}
-	}
-	return nil
 }

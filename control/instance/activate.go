@@ -63,14 +63,27 @@ func blockDevices(plan *control.Plan, n control.Node, r *guest.Request, l *guest
 		plan.Block(n.Name, "instance-running", "stop it first: cephctl instance stop "+r.Instance.Name, "instance %s runs there", r.Instance.Name)
 	}
 	for d := range l.Disks {
-		if l.Disks[d].Mapped == "" && action == guest.ActionActivate {
-			checkRisk(plan, n, d, &l.Disks[d], opts.AllowLoopback, nil, nil)
+		found, image := &l.Disks[d], r.Disks[d].Image
+		if found.Mapped == "" && action == guest.ActionActivate {
+			checkRisk(plan, n, d, found, opts.AllowLoopback, nil, nil)
 		}
-		switch found := &l.Disks[d]; {
+		switch {
 		case found.Problem != nil:
 			plan.Blockers = append(plan.Blockers, *found.Problem)
-		case !found.Exists && action == guest.ActionActivate:
-			plan.Block(n.Name, "disk-no-image", "see \"cephctl instance info "+r.Instance.Name+"\"", "disk %d: there is no image %s", d, r.Disks[d].Image)
+		case action == guest.ActionDeactivate:
+			if found.InUse {
+				deviceInUse(plan, n, d, image, found)
+			}
+		case !found.Exists:
+			plan.Block(n.Name, "disk-no-image", "see \"cephctl instance info "+r.Instance.Name+"\"", "disk %d: there is no image %s", d, image)
+		case found.Claim != nil && !found.Dead && (l.Guest == nil || found.Claim.UUID != r.Instance.UUID):
+			plan.Block(n.Name, "image-claimed", "stop it there first", "disk %d: image %s is claimed by %s", d, image, found.Claim)
 		}
 	}
+}
+
+// deviceInUse adds that something is made of a block device.
+func deviceInUse(plan *control.Plan, n control.Node, d int, image string, found *guest.DiskLook) {
+	plan.Block(n.Name, "device-in-use", "see who has it by \"lsblk "+found.Mapped+"\", and unmount it",
+		"disk %d: image %s is mapped as %s there, which is in use", d, image, found.Mapped)
 }

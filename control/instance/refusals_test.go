@@ -87,6 +87,17 @@ func start(s *instance.Instances) control.Change {
 	return s.Start("web1", instance.StartOptions{}, nil)
 }
 
+func remove(opts instance.RemoveOptions) func(*instance.Instances) control.Change {
+	return func(s *instance.Instances) control.Change { return s.Remove("web1", opts) }
+}
+
+// ownClaim is the answer of the cluster when web1 itself has the image, on node1, which was node9 for its host.
+func ownClaim() controltest.Answer {
+	a := claimed("node1", "node9")
+	a.Stdout = strings.NewReplacer(`\"web9\"`, `\"web1\"`, `\"u\"`, `\"0c3e1d52\"`).Replace(a.Stdout)
+	return a
+}
+
 func startBreaking(s *instance.Instances) control.Change {
 	return s.Start("web1", instance.StartOptions{BreakClaim: true}, nil)
 }
@@ -110,6 +121,19 @@ var refusals = []refusal{
 		r.instance.NICs = []control.NIC{{Mode: kvm.ModeBridged, Bridge: "br7"}}
 	}, change: start, want: "node1: has no bridge br7 for NIC 0: ip link add br7 type bridge"},
 	{
+		kind: "device-in-use", prepare: func(r *rig) {
+			r.look = &guest.DiskLook{ImageState: control.ImageState{Exists: true, Mapped: "/dev/rbd0", InUse: true}}
+		}, change: start,
+		want: `node1: disk 0: image disk1 is mapped as /dev/rbd0 there, which is in use: see who has it by "lsblk /dev/rbd0", and unmount it`,
+	},
+	{
+		kind: "device-in-use", prepare: func(r *rig) {
+			r.look = &guest.DiskLook{ImageState: control.ImageState{Exists: true, Mapped: "/dev/rbd0", InUse: true}}
+		}, change: func(s *instance.Instances) control.Change {
+			return s.Deactivate("web1")
+		}, want: `node1: disk 0: image disk1 is mapped as /dev/rbd0 there, which is in use: see who has it by "lsblk /dev/rbd0", and unmount it`,
+	},
+	{
 		kind: "disk", answers: []controltest.Answer{failing(5, "rbd: (5) Input/output error")}, change: start,
 		want: "node1: disk 0: run rbd --admin-socket= --conf CONF --id instances info --format json vms/disk1: exit status 5: rbd: (5) Input/output error",
 	},
@@ -120,6 +144,22 @@ var refusals = []refusal{
 	{
 		kind: "disk-denied", answers: []controltest.Answer{failing(1, "rbd: error opening image disk1: (1) Operation not permitted")}, change: start,
 		want: "node1: disk 0: client.instances may not use the images of pool vms: see \"ceph auth get client.instances\", and add \"profile rbd pool=vms\" to what it has for mgr and osd by \"ceph auth caps\"",
+	},
+	{
+		kind: "disk-features", prepare: func(r *rig) { r.maps("[1]"); r.instance.Disks[0].Where["access"] = "kernelspace" }, change: start,
+		answers: []controltest.Answer{{
+			Command: "rbd --admin-socket= --conf CONF --id instances info --format json vms/disk1",
+			Stdout:  `{"name":"disk1","id":"10267755defc","size":17825792,"format":2,"features":["layering","exclusive-lock","journaling"]}`,
+		}},
+		want: "node1: disk 0: the kernel of this host does not know features of image vms/disk1: journaling: use the disk parameter access=userspace and leave out --map, or while nobody has it open: rbd feature disable vms/disk1 journaling",
+	},
+	{
+		kind: "disk-name", prepare: func(r *rig) {
+			r.maps("[1]")
+			r.instance.Disks[0].Where["access"], r.instance.Disks[0].Image = "kernelspace", "my disk"
+		}, change: start,
+		answers: []controltest.Answer{{Command: "rbd --admin-socket= --conf CONF --id instances info --format json 'vms/my disk'", Stdout: `{"id":"1","size":1,"format":2}`}},
+		want:    `node1: disk 0: the kernel can't map image "vms/my disk", which has a space in its name: use the disk parameter access=userspace and leave out --map, or give it another name: rbd rename`,
 	},
 	{kind: "disk-exists", answers: []controltest.Answer{
 		{Command: "rbd --admin-socket= --conf CONF --id instances info --format json vms/disk9", Stdout: `{"id":"10267755defc","size":1,"format":2}`},
@@ -169,6 +209,32 @@ var refusals = []refusal{
 	}, change: startBreaking, want: "node1: disk 0: image disk1 is claimed by instance web9 on node9 since 2026-01-02 03:04:05, where nobody can be asked (it is no node of the inventory), and its clients are not known: " +
 		"bring that host back, or let Ceph keep all of its clients out and take the claim away by hand"},
 	{
+		kind: "image-claimed", prepare: func(r *rig) { r.maps("[1]") }, answers: []controltest.Answer{claimed("node9", "node9")}, change: func(s *instance.Instances) control.Change {
+			return s.Activate("web1", instance.ActivateOptions{}, nil)
+		}, want: "node1: disk 0: image disk1 is claimed by instance web9 on node9 since 2026-01-02 03:04:05: stop it there first",
+	},
+	{
+		kind: "image-claimed", prepare: func(r *rig) { r.dead = []string{"node1"} }, answers: []controltest.Answer{ownClaim()}, change: remove(instance.RemoveOptions{}),
+		want: "node2: disk 0: image disk1 is claimed by instance web1 on node9 since 2026-01-02 03:04:05, where nobody can be asked (call node1: reach node1: unreachable): if that host is dead, keep its client out: --break-claim",
+	},
+	{
+		kind: "image-claimed", prepare: func(r *rig) { r.dead = []string{"node1"} }, answers: []controltest.Answer{ownClaim(), watched("10.0.0.9:0/11")},
+		change: remove(instance.RemoveOptions{BreakClaim: true}),
+		want: "node2: disk 0: image disk1 is claimed by instance web1 on node9 since 2026-01-02 03:04:05, whose client 10.0.0.9:0/11 is still there: " +
+			"stop it there first, or wait half a minute if that host has died just now",
+	},
+	{
+		kind: "device-in-use", prepare: func(r *rig) {
+			r.look = &guest.DiskLook{ImageState: control.ImageState{Exists: true, Mapped: "/dev/rbd0", InUse: true}}
+		},
+		change: remove(instance.RemoveOptions{}),
+		want:   `node1: disk 0: image disk1 is mapped as /dev/rbd0 there, which is in use: see who has it by "lsblk /dev/rbd0", and unmount it`,
+	},
+	{
+		kind: "image-claimed", prepare: func(r *rig) { r.instance.Disks[0].Made = true }, answers: []controltest.Answer{claimed("node9", "node9")}, change: remove(instance.RemoveOptions{Images: true}),
+		want: "node1: disk 0: image disk1 is claimed by instance web9 on node9 since 2026-01-02 03:04:05: leave out --images",
+	},
+	{
 		kind: "image-in-use", answers: []controltest.Answer{watched("10.0.0.7:0/42")}, change: start,
 		want: "node1: disk 0: image disk1 is open elsewhere, by client 10.0.0.7:0/42: end that first",
 	},
@@ -188,7 +254,7 @@ var refusals = []refusal{
 		return s.Start("web1", instance.StartOptions{Node: "node2"}, nil)
 	}, want: "node1: instance web1 runs there: stop it first: cephctl instance stop web1"},
 	{kind: "instance-running", prepare: func(r *rig) { r.runs = "node1" }, change: func(s *instance.Instances) control.Change {
-		return s.Remove("web1", true)
+		return s.Remove("web1", instance.RemoveOptions{Images: true})
 	}, want: "node1: instance web1 runs there: stop it first: cephctl instance stop web1"},
 	{
 		kind: "loopback", prepare: func(r *rig) { r.maps("[1,2]"); r.instance.Disks[0].Where["access"] = "kernelspace" }, change: start,
@@ -223,8 +289,12 @@ type rig struct {
 	offline  bool
 	// runs is the node that says that the instance runs.
 	runs string
+	// dead are the nodes that do not answer.
+	dead []string
 	// proven, when set, is what node2 says of claims.
 	proven map[string]bool
+	// look, when set, is what the nodes say of the disk.
+	look *guest.DiskLook
 	// asked are the requests that would have changed something, by node and action.
 	asked map[string]guest.Request
 	// mapped, when set, is which pools the OSD of the nodes says that it serves. Then their kernel can map images.
@@ -243,7 +313,10 @@ func (rig *rig) addKernel(t *testing.T, root string) {
 	if rig.mapped == "" {
 		return
 	}
-	if err := errors.Join(os.MkdirAll(filepath.Join(root, "sys/bus/rbd/devices"), 0o755), os.Mkdir(filepath.Join(root, "ceph"), 0o755)); err != nil {
+	if err := errors.Join(
+		os.MkdirAll(filepath.Join(root, "sys/bus/rbd/devices"), 0o755), os.Mkdir(filepath.Join(root, "ceph"), 0o755),
+		os.WriteFile(filepath.Join(root, "sys/bus/rbd/supported_features"), []byte("0x1bf\n"), 0o600),
+	); err != nil {
 		t.Fatal(err)
 	}
 	osd, err := asoktest.Listen(filepath.Join(root, "ceph/ceph-osd.1.asok"), map[string][]byte{"get_mapped_pools": []byte(rig.mapped)})
@@ -292,6 +365,8 @@ func newRig(t *testing.T, r *refusal) *rig {
 		return func(request agent.Request) (any, error) {
 			rig.calls = append(rig.calls, request.Action)
 			switch {
+			case slices.Contains(rig.dead, node):
+				return nil, fmt.Errorf("reach %s: %w", node, control.ErrUnreachable)
 			case request.Action == guest.ActionProve && rig.proven != nil:
 				return rig.proven, nil
 			case rig.asked != nil && request.Action != guest.ActionLook && request.Action != guest.ActionProve:
@@ -299,6 +374,8 @@ func newRig(t *testing.T, r *refusal) *rig {
 				err := json.Unmarshal(request.Payload, &r)
 				rig.asked[node+" "+request.Action] = r
 				return nil, err
+			case rig.look != nil && request.Action == guest.ActionLook:
+				return guest.Look{Disks: []guest.DiskLook{*rig.look}}, nil
 			case rig.runs == node:
 				return guest.Look{Guest: &kvm.Status{PID: 7, State: "running"}, Disks: make([]guest.DiskLook, 1)}, nil
 			}

@@ -1,24 +1,37 @@
 package instance
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/guest"
 )
 
-// Remove returns the change that takes an instance out of the inventory, and with images removes those that were made for it.
-func (s *Instances) Remove(name string, images bool) control.Change {
+// RemoveOptions say how an instance is removed.
+type RemoveOptions struct {
+	// Images removes the images that were made for it, too.
+	Images bool
+	// BreakClaim takes claims away whose holders can't be proven dead, and keeps their clients out.
+	BreakClaim bool
+}
+
+// Remove returns the change that takes an instance out of the inventory. When its node does not answer, another looks at its
+// images: as long as the cluster has a client of the instance, it is not removed.
+func (s *Instances) Remove(name string, opts RemoveOptions) control.Change {
 	return control.Change{
 		Kind: "instance-remove", Target: name,
 		Plan: func(ctx context.Context, memory *control.Memory) (*control.Plan, error) {
-			return s.planRemove(ctx, name, images, memory)
+			return s.planRemove(ctx, name, opts, memory)
 		},
 	}
 }
 
-func (s *Instances) planRemove(ctx context.Context, name string, images bool, memory *control.Memory) (*control.Plan, error) {
+func (s *Instances) planRemove(ctx context.Context, name string, opts RemoveOptions, memory *control.Memory) (*control.Plan, error) {
 	plan := &control.Plan{Title: "remove instance " + name}
 	inventory, err := keeper(s.Env)
 	if err != nil {
@@ -36,15 +49,21 @@ func (s *Instances) planRemove(ctx context.Context, name string, images bool, me
 		return nil, err
 	}
 	l, err := s.lookAt(ctx, n, r)
+	if errors.Is(err, control.ErrUnreachable) {
+		n, l, err = s.planRemoveDead(ctx, plan, c, n, r, opts, err)
+	}
 	if err != nil {
 		return nil, err
 	}
 	if l.Guest != nil {
 		plan.Block(n.Name, "instance-running", "stop it first: cephctl instance stop "+name, "instance %s runs there", name)
+	}
+	if len(plan.Blockers) > 0 {
 		return plan, nil
 	}
 	memory.Keep("removing", func() string { return "yes" })
-	if images {
+	s.planGiveBack(plan, n, r, l)
+	if opts.Images {
 		s.planRemoveImages(plan, n, r, l)
 	} else {
 		for _, d := range r.Disks {
@@ -59,6 +78,82 @@ func (s *Instances) planRemove(ctx context.Context, name string, images bool, me
 	return plan, nil
 }
 
+// planRemoveDead plans to take the claims of an instance away whose node does not answer, for the reason that is given. It
+// returns the node that does it, and what that has seen.
+func (s *Instances) planRemoveDead(
+	ctx context.Context, plan *control.Plan, c *site, dead control.Node, r *guest.Request, opts RemoveOptions, why error,
+) (control.Node, *guest.Look, error) {
+	n, l, ok := s.lookFromOther(ctx, c, dead, r)
+	if !ok {
+		return dead, nil, fmt.Errorf("%w; and no other node can look at the images", why)
+	}
+	plan.Note("%s does not answer: %s takes care of the images", dead.Name, n.Name)
+	p := &startPlan{
+		Instances: s, plan: plan, site: c, node: n, request: r, opts: StartOptions{BreakClaim: opts.BreakClaim}, away: map[string]error{dead.Name: why},
+	}
+	for d := range l.Disks {
+		found := &l.Disks[d]
+		switch {
+		case found.Problem != nil:
+			plan.Blockers = append(plan.Blockers, *found.Problem)
+		case found.Claim != nil && found.Claim.UUID == r.Instance.UUID && !found.Dead:
+			p.checkClaim(ctx, d, found)
+		}
+	}
+	if len(plan.Blockers) > 0 || len(r.Fence)+len(r.Dead) == 0 {
+		return n, l, nil
+	}
+	plan.Steps = append(plan.Steps, control.Step{
+		ID: "claims", Node: n.Name, Title: "take its claims away", Commands: plan.Destroys,
+		Do: func(ctx context.Context, progress func(string)) error {
+			return s.call(ctx, n, guest.ActionRelease, r, nil, progress)
+		},
+	})
+	return n, l, nil
+}
+
+// lookFromOther looks at an instance from another node than its own: one of the same group, if any answers.
+func (s *Instances) lookFromOther(ctx context.Context, c *site, own control.Node, r *guest.Request) (control.Node, *guest.Look, bool) {
+	nodes := slices.DeleteFunc(slices.Clone(c.Nodes), func(n control.Node) bool { return n.Offline || n.Name == own.Name })
+	slices.SortStableFunc(nodes, func(a, b control.Node) int {
+		return cmp.Compare(distance(a, own), distance(b, own))
+	})
+	for _, n := range nodes {
+		r.Instance.Node = n.Name
+		if l, err := s.lookAt(ctx, n, r); err == nil {
+			l.Guest = nil // one of the same name that is left there from before
+			return n, l, true
+		}
+	}
+	return own, nil, false
+}
+
+// distance is less for a node of the same group.
+func distance(a, b control.Node) int {
+	if a.Group == b.Group {
+		return 0
+	}
+	return 1
+}
+
+// planGiveBack plans to take away what is left of an instance on the node that has looked at it.
+func (s *Instances) planGiveBack(plan *control.Plan, n control.Node, r *guest.Request, l *guest.Look) {
+	for d := range l.Disks {
+		if l.Disks[d].InUse {
+			deviceInUse(plan, n, d, r.Disks[d].Image, &l.Disks[d])
+		}
+	}
+	if !hasLeft(l) {
+		return
+	}
+	plan.Steps = append(plan.Steps, control.Step{
+		ID: "left", Node: n.Name, Title: "give back what is left of it", Commands: []string{"give back its claims and block devices"},
+		Do: func(ctx context.Context, progress func(string)) error {
+			return s.call(ctx, n, guest.ActionStop, r, nil, progress)
+		},
+	})
+}
+
 // planRemoveImages plans to remove the images that were made for an instance and that nobody has open.
 func (s *Instances) planRemoveImages(plan *control.Plan, n control.Node, r *guest.Request, l *guest.Look) {
 	remove := *r
@@ -70,8 +165,10 @@ func (s *Instances) planRemoveImages(plan *control.Plan, n control.Node, r *gues
 			plan.Note("image %s (%s) stays: it was there before", d.Image, whereText(d.Where))
 		case found.Problem != nil:
 			plan.Blockers = append(plan.Blockers, *found.Problem)
-		case len(found.Watchers) > 0:
-			plan.Block(n.Name, "image-in-use", "end that first", "disk %d: image %s is open elsewhere, by client %v", i, d.Image, found.Watchers)
+		case len(found.Strangers()) > 0:
+			plan.Block(n.Name, "image-in-use", "end that first", "disk %d: image %s is open elsewhere, by client %s", i, d.Image, strings.Join(found.Strangers(), ", "))
+		case found.Claim != nil && found.Claim.UUID != r.Instance.UUID && !found.Dead:
+			plan.Block(n.Name, "image-claimed", "leave out --images", "disk %d: image %s is claimed by %s", i, d.Image, found.Claim)
 		case found.Exists:
 			plan.Destroys = append(plan.Destroys, fmt.Sprintf("image %s (%s)", d.Image, whereText(d.Where)))
 			remove.Disks = append(remove.Disks, d)
@@ -81,7 +178,7 @@ func (s *Instances) planRemoveImages(plan *control.Plan, n control.Node, r *gues
 		return
 	}
 	plan.Steps = append(plan.Steps, control.Step{
-		ID: "images", Node: n.Name, Title: "remove the images", Commands: plan.Destroys,
+		ID: "images", Node: n.Name, Title: "remove the images", Commands: plan.Destroys[len(plan.Destroys)-len(remove.Disks):],
 		Do: func(ctx context.Context, progress func(string)) error {
 			return s.call(ctx, n, guest.ActionRemove, &remove, nil, progress)
 		},

@@ -121,14 +121,16 @@ func (p *startPlan) blockRunning(ctx context.Context, i control.Instance, node s
 func (p *startPlan) checkDisk(ctx context.Context, d int, found *guest.DiskLook) {
 	node, image := p.node.Name, p.request.Disks[d].Image
 	p.checkRisk(d, found)
-	others := slices.DeleteFunc(slices.Clone(found.Watchers), func(w string) bool {
-		return w == found.MappedBy || found.Claim != nil && slices.Contains(found.Clients, w)
+	others := slices.DeleteFunc(found.Strangers(), func(w string) bool {
+		return found.Claim != nil && slices.Contains(found.Clients, w)
 	})
 	switch {
 	case found.Problem != nil:
 		p.plan.Blockers = append(p.plan.Blockers, *found.Problem)
 	case !found.Exists:
 		p.plan.Block(node, "disk-no-image", "see \"cephctl instance info "+p.request.Instance.Name+"\"", "disk %d: there is no image %s", d, image)
+	case found.InUse:
+		deviceInUse(p.plan, p.node, d, image, found)
 	case len(others) > 0:
 		p.plan.Block(node, "image-in-use", "end that first", "disk %d: image %s is open elsewhere, by client %s", d, image, strings.Join(others, ", "))
 	case found.Claim != nil && !found.Dead:
@@ -152,15 +154,21 @@ func (p *startPlan) checkClaim(ctx context.Context, d int, found *guest.DiskLook
 		text := fmt.Sprintf("disk %d: image %s is claimed by %s", d, image, found.Claim) + fmt.Sprintf(format, args...)
 		p.plan.Block(p.node.Name, "image-claimed", cure, "%s", text)
 	}
-	dead, unknown := p.prove(ctx, found.Claim)
+	dead, unknown := p.prove(ctx, found.Claim, p.request.Disks[d])
 	switch {
 	case unknown == nil && dead:
 		p.request.Dead = append(p.request.Dead, found.Claim.Token)
+		if len(found.Strangers()) > 0 {
+			p.plan.Note("client %s on %s is kept out of the cluster: a block device of image %s that is left there goes with \"cephctl instance stop --node %s %s\"",
+				strings.Join(found.Strangers(), ", "), found.Claim.Node, image, found.Claim.Node, found.Claim.Instance)
+		}
+	case unknown == nil && found.Claim.Devices:
+		block("take it away there first: cephctl instance deactivate-disks "+found.Claim.Instance, ", which is there")
 	case unknown == nil:
 		block("stop it there first", ", which runs")
-	case len(found.Watchers) > 0:
+	case len(found.Strangers()) > 0:
 		block("stop it there first, or wait half a minute if that host has died just now",
-			", whose client %s is still there", strings.Join(found.Watchers, ", "))
+			", whose client %s is still there", strings.Join(found.Strangers(), ", "))
 	case len(found.Clients) == 0:
 		block("bring that host back, or let Ceph keep all of its clients out and take the claim away by hand",
 			", where nobody can be asked (%v), and its clients are not known", unknown)
@@ -180,7 +188,7 @@ var (
 )
 
 // prove asks the node of a claim's holder whether that is dead. Unknown is why it can't be asked.
-func (p *startPlan) prove(ctx context.Context, claim *control.Claim) (dead bool, unknown error) {
+func (p *startPlan) prove(ctx context.Context, claim *control.Claim, d control.DiskSpec) (dead bool, unknown error) {
 	n, ok := p.site.Node(claim.Node)
 	switch {
 	case !ok:
@@ -188,7 +196,7 @@ func (p *startPlan) prove(ctx context.Context, claim *control.Claim) (dead bool,
 	case p.away[n.Name] != nil:
 		return false, p.away[n.Name]
 	}
-	r := &guest.Request{RunDir: p.runDir(), Claims: []control.Claim{*claim}}
+	r := &guest.Request{RunDir: p.runDir(), Claims: []control.Claim{*claim}, Disks: []control.DiskSpec{d}}
 	var answer map[string]bool
 	if err := p.call(ctx, n, guest.ActionProve, r, &answer, nil); err != nil {
 		p.away[n.Name] = err

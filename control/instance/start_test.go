@@ -105,7 +105,7 @@ func TestOtherInventory(t *testing.T) {
 	s := &instance.Instances{Env: rig.env, Storage: []control.StorageType{cephstorage.Type{}}}
 	for _, change := range []control.Change{
 		s.Add(control.Instance{Name: "web2", Node: "node1"}), s.Start("web1", instance.StartOptions{}, nil), s.Stop("web1", instance.StopOptions{}, nil),
-		s.Remove("web1", false), s.Activate("web1", instance.ActivateOptions{}, nil),
+		s.Remove("web1", instance.RemoveOptions{}), s.Activate("web1", instance.ActivateOptions{}, nil),
 	} {
 		if _, err := rig.env.Execute(t.Context(), change, noUI{}); !errors.Is(err, control.ErrUsage) {
 			t.Errorf("%s: %v", change.Kind, err)

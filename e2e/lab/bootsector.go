@@ -54,6 +54,15 @@ func bootBlock(offset int64) []byte {
 	return block
 }
 
+// BootData returns what the boot sector writes, from the first byte behind firstBlock to the end of the image.
+func BootData(size int) []byte {
+	data := make([]byte, 0, size<<20)
+	for offset := int64(firstBlock); offset < BootImageSize(size); offset += blockSize {
+		data = append(data, bootBlock(offset)...)
+	}
+	return data
+}
+
 // bootData is where in the sector the data of bootCode begins: the packet, then at 0x10 lba, at 0x14 blocks, at 0x18
 // steady, at 0x19 drive, and the messages ioError at 0x20, mismatch at 0x40, done at 0x60.
 const bootData = 0x100

@@ -15,6 +15,7 @@ import (
 // testInstance starts an instance from the master on the node that it belongs to, which has a key for the images of one pool
 // and no other.
 func testInstance(s *site) {
+	testInstanceRefused(s)
 	node := s.Node("node2")
 	if err := s.master.WriteFile(s.t.Context(), "/root/boot", lab.BootSector(8, true), 0o600); err != nil {
 		s.t.Fatal(err)
@@ -39,6 +40,26 @@ func testInstance(s *site) {
 	s.do("instance", "stop", "--timeout", "1s", "guest1.lab")
 	s.do("instance", "remove", "--images", "--yes", "guest1.lab")
 	run(s.t, s.master, "rbd rm --no-progress rbd/guest1")
+}
+
+// testInstanceRefused starts an instance where QEMU was taken off, the image and then the pool are gone. All that is missing is
+// told, and nothing is left of it.
+func testInstanceRefused(s *site) {
+	node := s.Node("node2")
+	s.do("pool", "create", "--size", "2", "gone")
+	s.do("group", "modify", "-D", "rbd:pool=gone", "default")
+	s.do("instance", "add", "--node", "node2", "--memory", "32M", "--disk", "size=8M,image=gone1", "gone.lab")
+	run(s.t, s.master, "rbd rm --no-progress gone/gone1")
+	start := []string{"instance", "start", "gone.lab"}
+	run(s.t, node, "mv /usr/bin/qemu-system-x86_64 /root/")
+	s.refused([]string{"qemu-missing", "disk-no-image"}, start...)
+	run(s.t, node, "mv /root/qemu-system-x86_64 /usr/bin/")
+	s.do("pool", "remove", "--yes", "gone")
+	s.refused([]string{"disk-no-pool"}, start...)
+	s.refused([]string{"disk-no-pool"}, "instance", "add", "--node", "node2", "--memory", "32M", "--disk", "size=8M", "never.lab")
+	expect(s.t, node, "pgrep qemu || true; find /run/cephctl -path '*/lock' -prune -o -name '*.lab*' -print; rbd --id instances ls rbd | grep disk0 || true", "")
+	s.do("instance", "remove", "gone.lab")
+	s.do("group", "modify", "-D", "rbd:pool=", "default")
 }
 
 // testInstanceMetrics wants the exporter to show the instance, with no configuration.

@@ -1,0 +1,78 @@
+package instance_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/cephstorage"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/controltest"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/guest"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/instance"
+)
+
+// An instance whose node is dead is removed from another, which keeps its client out where that is consented to.
+func TestRemove(t *testing.T) {
+	const consented = "what instance web1 on node9 since 2026-01-02 03:04:05 has not yet written to image disk1: its client 10.0.0.9:0/11 is kept out of the cluster"
+	for _, test := range []struct {
+		name     string
+		dead     []string
+		claim    controltest.Answer
+		opts     instance.RemoveOptions
+		made     bool
+		asked    []string
+		fence    []string
+		destroys []string
+	}{
+		{name: "its node answers", claim: controltest.Answer{Command: "none"}},
+		{name: "its node is dead, and it was stopped", dead: []string{"node1"}, claim: controltest.Answer{Command: "none"}},
+		{
+			name: "its node is dead, and its claim is there", dead: []string{"node1"}, claim: ownClaim(), opts: instance.RemoveOptions{BreakClaim: true},
+			asked: []string{"node2 " + guest.ActionRelease}, fence: []string{"T"}, destroys: []string{consented},
+		},
+		{
+			name: "with its images", dead: []string{"node1"}, claim: ownClaim(), opts: instance.RemoveOptions{BreakClaim: true, Images: true}, made: true,
+			asked: []string{"node2 " + guest.ActionRelease, "node2 " + guest.ActionRemove}, fence: []string{"T"}, destroys: []string{consented, "image disk1 (pool=vms)"},
+		},
+		{name: "its node is dead, and the claim is another's", dead: []string{"node1"}, claim: claimed("node9", "node9")},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			rig := newRig(t, &refusal{answers: []controltest.Answer{test.claim}, prepare: func(r *rig) {
+				r.dead, r.instance.Disks[0].Made = test.dead, test.made
+			}})
+			rig.asked = map[string]guest.Request{}
+			s := &instance.Instances{Env: rig.env, Storage: []control.StorageType{cephstorage.Type{}}}
+			ui := &consentUI{}
+			if _, err := rig.env.Execute(t.Context(), s.Remove("web1", test.opts), ui); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(test.destroys, ui.destroys); diff != "" {
+				t.Errorf("consented to (-want +got):\n%s", diff)
+			}
+			if len(rig.asked) != len(test.asked) {
+				t.Errorf("asked for %v", rig.asked)
+			}
+			for _, key := range test.asked {
+				if r, ok := rig.asked[key]; !ok || cmp.Diff(test.fence, r.Fence) != "" {
+					t.Errorf("%s: %t, %+v", key, ok, r)
+				}
+			}
+			c, err := rig.env.Inventory.Cluster(t.Context())
+			if _, ok := c.Instance("web1"); ok || err != nil {
+				t.Errorf("it is still there, %v", err)
+			}
+		})
+	}
+}
+
+// Where no node answers, nobody can tell, and nothing is changed.
+func TestRemoveBlindly(t *testing.T) {
+	rig := newRig(t, &refusal{prepare: func(r *rig) { r.dead = []string{"node1", "node2"} }})
+	s := &instance.Instances{Env: rig.env, Storage: []control.StorageType{cephstorage.Type{}}}
+	_, err := rig.env.Execute(t.Context(), s.Remove("web1", instance.RemoveOptions{BreakClaim: true}), noUI{})
+	if !errors.Is(err, control.ErrUnreachable) {
+		t.Errorf("error %v", err)
+	}
+}
