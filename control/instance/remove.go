@@ -20,7 +20,7 @@ func (s *Instances) Remove(name string, images bool) control.Change {
 
 func (s *Instances) planRemove(ctx context.Context, name string, images bool, memory *control.Memory) (*control.Plan, error) {
 	plan := &control.Plan{Title: "remove instance " + name}
-	inventory, err := keeper(s.Env)
+	inventory, err := keeper(s.Env, "gnt-instance remove "+name)
 	if err != nil {
 		return nil, err
 	}
