@@ -102,7 +102,7 @@ func (s *Instances) managed(ctx context.Context, m control.InstanceManager, titl
 // checkDisk adds what an image and those who have it open say against a start.
 func (p *managedPlan) checkDisk(d int, found *guest.DiskLook, opts StartOptions) {
 	node, spec := p.node.Name, &p.request.Disks[d]
-	checkRisk(p.plan, p.node, spec.Index, found, opts.AllowLoopback, nil, []string{"let QEMU open it: --access userspace"})
+	checkRisk(p.plan, p.node, spec.Index, found, opts.AllowLoopback, nil, nil)
 	others := slices.DeleteFunc(slices.Clone(found.Watchers), func(w string) bool { return w == found.MappedBy })
 	switch {
 	case found.Problem != nil:
