@@ -235,8 +235,11 @@ func (m *meeter) moves(g control.Group, p *poolInfo, users []string) {
 	if group == "" {
 		lacks = "a group of nodes without OSDs of the pool"
 	}
-	move("run the instances on nodes of another group", lacks, 0,
-		"cephctl storage add-client "+group, "cephctl instance start --node NODE INSTANCE    # each, after it was stopped")
+	elsewhere := "cephctl instance start --node NODE INSTANCE    # each, after it was stopped"
+	if m.v.cluster.Release != "" {
+		elsewhere = "gnt-instance migrate -n NODE INSTANCE    # each"
+	}
+	move("run the instances on nodes of another group", lacks, 0, "cephctl storage add-client "+group, elsewhere)
 }
 
 // free are the nodes with OSDs on which no instance of the group has a disk in the pool.
