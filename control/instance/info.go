@@ -56,14 +56,15 @@ func (s *Instances) Info(ctx context.Context, name string) (*Info, error) {
 	return info, err
 }
 
-// List returns all instances, without what there is of their images.
-func (s *Instances) List(ctx context.Context) ([]*Info, error) {
+// List returns all instances, without what there is of their images. The names of images are asked for where the inventory
+// tells them only one by one.
+func (s *Instances) List(ctx context.Context, images bool) ([]*Info, error) {
 	c, err := s.site(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if s.manager() != nil {
-		return s.managedList(c)
+		return s.managedList(ctx, c, images)
 	}
 	infos, errs := make([]*Info, len(c.Instances)), make([]error, len(c.Instances))
 	var all errgroup.Group

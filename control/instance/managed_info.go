@@ -1,8 +1,11 @@
 package instance
 
 import (
+	"context"
 	"fmt"
 	"strings"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/guest"
@@ -10,7 +13,12 @@ import (
 
 // managedList lists the instances with what the inventory says of them: asking each node about each takes too long where
 // there are hundreds.
-func (s *Instances) managedList(c *site) ([]*Info, error) {
+func (s *Instances) managedList(ctx context.Context, c *site, images bool) ([]*Info, error) {
+	if images {
+		if err := s.askImages(ctx, c); err != nil {
+			return nil, err
+		}
+	}
 	infos := make([]*Info, len(c.Instances))
 	for at, i := range c.Instances {
 		r, err := s.request(c, i, false)
@@ -29,6 +37,19 @@ func (s *Instances) managedList(c *site) ([]*Info, error) {
 		}
 	}
 	return infos, nil
+}
+
+// askImages fills in the images of all instances.
+func (s *Instances) askImages(ctx context.Context, c *site) error {
+	all, ctx := errgroup.WithContext(ctx)
+	all.SetLimit(max(1, s.Env.Parallel))
+	for at := range c.Instances {
+		all.Go(func() (err error) {
+			c.Instances[at], err = s.manager().Images(ctx, c.Instances[at])
+			return err
+		})
+	}
+	return all.Wait()
 }
 
 // What Ganeti says of an instance that is well. Those that somebody wants to be stopped end with statusDown.

@@ -17,6 +17,7 @@ import (
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/controltest"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/guest"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/instance"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/local"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/kvm"
 )
 
@@ -160,5 +161,39 @@ func TestManagedInfo(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, info.Warnings); diff != "" {
 		t.Errorf("warnings (-want +got):\n%s", diff)
+	}
+}
+
+func TestManagedList(t *testing.T) {
+	rig, m, s := managed(t, guest.Look{}, guest.Look{})
+	release, err := rig.store.Lock(t.Context(), "fill")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release()
+	keeper := local.New(&rig.store, "node1")
+	want := map[string]string{"web1": "unknown Ganeti says "}
+	for status, state := range map[string]string{
+		"running": "running ", "ADMIN_down": "stopped ", "USER_down": "stopped ", "ADMIN_offline": "stopped ", "ERROR_down": "unknown Ganeti says ERROR_down",
+	} {
+		name := strings.ReplaceAll(status, "_", "-")
+		want[name] = state
+		if err := keeper.AddInstance(t.Context(), control.Instance{Name: name, Node: "node1", Status: status}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	infos, err := s.List(t.Context(), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for _, i := range infos {
+		got[i.Name] = i.State + " " + i.Problem
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("states (-want +got):\n%s", diff)
+	}
+	if m.done != nil {
+		t.Errorf("a list has done %q", m.done)
 	}
 }
