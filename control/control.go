@@ -19,10 +19,14 @@ type Cluster struct {
 	// Groups and Nodes are in the order of their names.
 	Groups []Group `json:"groups"`
 	Nodes  []Node  `json:"nodes"`
-	// Instances are those that cephctl starts itself, in the order of their names.
+	// Instances are in the order of their names.
 	Instances []Instance `json:"instances,omitempty"`
 	// DiskParams are the disk parameters of the cluster, by disk template.
 	DiskParams map[string]Values `json:"disk_params,omitempty"`
+	// Preset are disk parameters that nobody can set, by template: what they are, or empty for those that there are not.
+	Preset map[string]map[string]string `json:"-"`
+	// Release is that of who starts and stops the instances, when it is not cephctl.
+	Release string `json:"-"`
 	// AdminClients tells that whoever starts instances opens their disks with the administrator's key, which has to be
 	// on every node then.
 	AdminClients bool `json:"-"`

@@ -9,12 +9,14 @@ import (
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/loopback"
 )
 
-// Instance is a virtual machine that cephctl starts itself.
+// Instance is a virtual machine that cephctl starts itself, or has Ganeti start.
 type Instance struct {
 	Name string `json:"name"`
 	UUID string `json:"uuid"`
 	// Node is the name of the node that it runs on.
-	Node        string `json:"node"`
+	Node string `json:"node"`
+	// Status is what the inventory itself says of it, where it says anything, in its own words.
+	Status      string `json:"status,omitempty"`
 	MemoryBytes int64  `json:"memory_bytes"`
 	VCPUs       int    `json:"vcpus"`
 	Disks       []Disk `json:"disks,omitempty"`
@@ -33,6 +35,8 @@ type Disk struct {
 	Made bool `json:"made,omitempty"`
 	// Where are the disk parameters that say where the image is, as they were when the instance was added.
 	Where map[string]string `json:"where,omitempty"`
+	// Own are disk parameters that hold for this disk alone.
+	Own map[string]string `json:"own,omitempty"`
 }
 
 // NIC is a network card of an instance.
@@ -53,8 +57,38 @@ func (c *Cluster) Instance(name string) (Instance, bool) {
 	return c.Instances[i], true
 }
 
-// InstanceInventory is an inventory that keeps instances and disk parameters, too. Ganeti's keeps its own.
+// DiskParamInventory is an inventory that has disk parameters.
+type DiskParamInventory interface {
+	// ChangeDiskParams returns what gives a group other disk parameters of a template than it has now, or the cluster when
+	// group is empty. An error that wraps ErrUsage says what the inventory can't keep.
+	ChangeDiskParams(t DiskTemplate, group string, now, wanted Values) (Job, error)
+}
+
+// Job is a change of the inventory that is still to be made.
+type Job struct {
+	// Text says what is asked of whom, for people.
+	Text string
+	// Do makes the change and returns when it is made.
+	Do func(ctx context.Context) error
+}
+
+// InstanceManager is an inventory that starts and stops its instances itself, as Ganeti does.
+type InstanceManager interface {
+	DiskParamInventory
+	// RunDir is where nodes keep the files of these guests.
+	RunDir() string
+	// Images returns an instance with the images of its disks, which Cluster leaves out.
+	Images(ctx context.Context, i Instance) (Instance, error)
+	// StartJob and StopJob return what starts an instance, and what stops it when the guest has had so long to shut down.
+	StartJob(name string) Job
+	StopJob(name string, timeout time.Duration) Job
+	// Traps are what is known to go wrong in a release with a disk that has these parameters, in sentences.
+	Traps(release string, d DiskSpec) []string
+}
+
+// InstanceInventory is an inventory that keeps the instances which cephctl starts itself, and their disk parameters.
 type InstanceInventory interface {
+	DiskParamInventory
 	AddInstance(ctx context.Context, instance Instance) error
 	RemoveInstance(ctx context.Context, name string) error
 	// MoveInstance says on which node an instance is from now on.

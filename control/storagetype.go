@@ -54,6 +54,7 @@ const (
 	SourceCluster = "cluster"
 	SourceGroup   = "group"
 	SourceNode    = "node"
+	SourcePreset  = "preset"
 )
 
 // OptionValue is what holds for an option.
@@ -196,6 +197,23 @@ func Resolve(t StorageType, cluster, node Values) []OptionValue {
 // ResolveDisk returns what holds for every disk parameter: the group's own, else the cluster's, else the default.
 func ResolveDisk(t DiskTemplate, cluster, group Values) []OptionValue {
 	return resolve(t.Options(), cluster, group, SourceGroup)
+}
+
+// ResolveDisk returns what holds for every disk parameter that there is: what is preset, else the group's own, else the
+// cluster's, else the default.
+func (c *Cluster) ResolveDisk(t DiskTemplate, g Group) []OptionValue {
+	all := []OptionValue{}
+	for _, v := range ResolveDisk(t, c.DiskParams[t.Name()], g.DiskParams[t.Name()]) {
+		preset, ok := c.Preset[t.Name()][v.Name]
+		switch {
+		case ok && preset == "":
+			continue
+		case ok:
+			v.Values, v.Source = []string{preset}, SourcePreset
+		}
+		all = append(all, v)
+	}
+	return all
 }
 
 // resolve returns what holds for options: what is given nearer to them, by source, else the cluster's, else the default.

@@ -3,6 +3,7 @@ package kvm
 import (
 	"encoding/json"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -14,6 +15,15 @@ type Source struct {
 	Path string
 	// Pool, Namespace, Image and Snapshot name the RBD image, where the source says it.
 	Pool, Namespace, Image, Snapshot string
+}
+
+// String writes a source for people: "rbd:POOL/[NAMESPACE/]IMAGE" for librbd, else the file or device.
+func (s Source) String() string {
+	if s.Path != "" || s.Image == "" {
+		return s.Path
+	}
+	words := slices.DeleteFunc([]string{s.Pool, s.Namespace, s.Image}, func(word string) bool { return word == "" })
+	return "rbd:" + strings.Join(words, "/")
 }
 
 // ParseFilename reads the file name that QEMU shows for a disk. It knows "rbd:POOL/[NAMESPACE/]IMAGE[@SNAPSHOT]

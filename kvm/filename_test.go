@@ -42,6 +42,21 @@ func TestParseFilename(t *testing.T) {
 	}
 }
 
+func TestSourceString(t *testing.T) {
+	for name, want := range map[string]string{
+		"rbd:vms/img:id=admin":      "rbd:vms/img",
+		"rbd:vms/ns/img@snap":       "rbd:vms/ns/img",
+		"/dev/rbd0":                 "/dev/rbd0",
+		"/dev/rbd/vms/img":          "/dev/rbd/vms/img",
+		"nbd://host/export":         "",
+		`json:{"driver":"null-co"}`: "",
+	} {
+		if got := ParseFilename(name).String(); got != want {
+			t.Errorf("%s: got %q, want %q", name, got, want)
+		}
+	}
+}
+
 func TestHostDevice(t *testing.T) {
 	link := filepath.Join(t.TempDir(), "inst1.lab:0")
 	if err := os.Symlink("/dev/null", link); err != nil {

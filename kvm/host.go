@@ -1,6 +1,7 @@
 package kvm
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,6 +25,8 @@ type Host struct {
 	Dir Dir
 	// Procfs and Dev are the roots of procfs and of the devices, usually /proc and /dev.
 	Procfs, Dev string
+	// Shared tells that the guests are somebody else's, whose monitor is left alone while there is another.
+	Shared bool
 }
 
 // NewHost returns the host itself, with guests in a directory.
@@ -47,8 +50,10 @@ type DriveStatus struct {
 	// Names are those that QEMU has for it.
 	Names  []string `json:"names"`
 	Driver string   `json:"driver"`
-	Cache  string   `json:"cache"`
-	Size   uint64   `json:"size_bytes"`
+	// Open is what it has open, as Source.String writes it.
+	Open  string `json:"open,omitempty"`
+	Cache string `json:"cache"`
+	Size  uint64 `json:"size_bytes"`
 }
 
 // drive returns what QEMU says of the disk with an id.
@@ -60,10 +65,10 @@ func (s *Status) drive(id string) (DriveStatus, bool) {
 	return s.Drives[at], true
 }
 
-// Cache returns the cache mode of the disk with a UUID, or nothing when QEMU has no such disk.
-func (s *Status) Cache(uuid string) string {
-	d, _ := s.drive((&Drive{UUID: uuid}).DeviceID())
-	return d.Cache
+// Drive returns what QEMU says of the disk with a UUID, or with a name that the runtime file has for it; false when it has no
+// such disk.
+func (s *Status) Drive(uuid, name string) (DriveStatus, bool) {
+	return s.drive(cmp.Or(name, (&Drive{UUID: uuid}).DeviceID()))
 }
 
 // ErrNotRunning is in the error when no process runs the instance.
@@ -109,14 +114,18 @@ func (s *Status) parse(answers [][]byte) error {
 		return err
 	}
 	for _, d := range devices {
-		s.Drives = append(s.Drives, DriveStatus{Names: d.Names(), Driver: d.Source.Driver, Cache: d.Cache, Size: d.Size})
+		s.Drives = append(s.Drives, DriveStatus{Names: d.Names(), Driver: d.Source.Driver, Open: d.Source.String(), Cache: d.Cache, Size: d.Size})
 	}
 	return nil
 }
 
 // ask asks a guest, and waits for its monitor while somebody else holds it.
 func (h *Host) ask(ctx context.Context, instance string, queries ...Query) ([][]byte, Version, error) {
-	monitor := NewMonitor(NewSockets(h.Procfs), h.Dir.ctrl(instance, suffixQMP), h.Dir.ctrl(instance, suffixKVMD))
+	paths := h.Dir.Monitors(instance)
+	if !h.Shared {
+		slices.Reverse(paths) // the exporter takes the first of them
+	}
+	monitor := NewMonitor(NewSockets(h.Procfs), paths...)
 	for {
 		answers, version, err := askOnce(ctx, monitor, queries)
 		if !errors.Is(err, ErrBusy) && !errors.Is(err, ErrNoMonitor) {

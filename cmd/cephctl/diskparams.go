@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -63,28 +62,30 @@ func (a *app) parseDiskParams(args diskParams) (map[string]control.Values, error
 
 // planDiskParams plans to store disk parameters of a group, or of the cluster when group is empty.
 func (a *app) planDiskParams(env *control.Env, plan *control.Plan, c control.Cluster, group string, given map[string]control.Values) error {
-	inventory, ok := env.Inventory.(control.InstanceInventory)
+	inventory, ok := env.Inventory.(control.DiskParamInventory)
 	if !ok && len(given) > 0 {
-		return fmt.Errorf("%w: -D: this inventory has disk parameters of its own: gnt-cluster modify -D", control.ErrUsage)
+		return fmt.Errorf("%w: -D: this inventory has no disk parameters", control.ErrUsage)
 	}
 	templates, err := instance.Templates(a.storage, env.Store)
 	if err != nil {
 		return err
 	}
-	owner, before := "all groups", c.DiskParams
+	before := c.DiskParams
 	if group != "" {
 		g, _ := c.Group(group)
-		owner, before = "group "+group, g.DiskParams
+		before = g.DiskParams
 	}
 	for _, t := range templates {
 		merged := control.Merge(before[t.Name()], given[t.Name()])
 		if equalValues(before[t.Name()], merged) {
 			continue
 		}
+		job, err := inventory.ChangeDiskParams(t, group, before[t.Name()], merged)
+		if err != nil {
+			return err
+		}
 		blockMoved(plan, c, t, group, merged)
-		add(plan, "disk-parameters "+t.Name(), "store the disk parameters of "+t.Name(), paramSentence(owner, t, merged), func(ctx context.Context) error {
-			return inventory.SetDiskParams(ctx, group, t.Name(), merged)
-		})
+		add(plan, "disk-parameters "+t.Name(), "store the disk parameters of "+t.Name(), job.Text, job.Do)
 		plan.Note("running instances keep what they were started with: a change takes effect at the next start")
 	}
 	return nil
@@ -97,7 +98,7 @@ func blockMoved(plan *control.Plan, c control.Cluster, t control.DiskTemplate, g
 		if group != "" && g.Name != group || len(users) == 0 {
 			continue
 		}
-		before := control.Getter(control.ResolveDisk(t, c.DiskParams[t.Name()], g.DiskParams[t.Name()]))
+		before := control.Getter(c.ResolveDisk(t, g))
 		after := control.Getter(control.ResolveDisk(t, merged, g.DiskParams[t.Name()]))
 		if group != "" {
 			after = control.Getter(control.ResolveDisk(t, c.DiskParams[t.Name()], merged))
@@ -124,10 +125,6 @@ func instancesOf(c control.Cluster, group, template string) []string {
 	return users
 }
 
-func paramSentence(owner string, t control.DiskTemplate, values control.Values) string {
-	return "inventory: " + t.Name() + " of " + owner + ": " + control.OptionWords(t, values, "only what holds elsewhere")
-}
-
 // templateInfo is what holds for the disks of a template, for the output.
 type templateInfo struct {
 	Template string                `json:"template"`
@@ -137,7 +134,7 @@ type templateInfo struct {
 // templateInfos returns what holds for the disks of all templates, of a group or of the cluster; nothing where the inventory
 // has disk parameters of its own.
 func (a *app) templateInfos(env *control.Env, c control.Cluster, g control.Group) ([]templateInfo, error) {
-	if _, ok := env.Inventory.(control.InstanceInventory); !ok {
+	if _, ok := env.Inventory.(control.DiskParamInventory); !ok {
 		return []templateInfo{}, nil
 	}
 	templates, err := instance.Templates(a.storage, env.Store)
@@ -146,7 +143,7 @@ func (a *app) templateInfos(env *control.Env, c control.Cluster, g control.Group
 	}
 	infos := make([]templateInfo, len(templates))
 	for i, t := range templates {
-		infos[i] = templateInfo{t.Name(), control.ResolveDisk(t, c.DiskParams[t.Name()], g.DiskParams[t.Name()])}
+		infos[i] = templateInfo{t.Name(), c.ResolveDisk(t, g)}
 	}
 	return infos, nil
 }

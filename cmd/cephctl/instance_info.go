@@ -19,7 +19,8 @@ func newInstanceInfoCommand(a *app) *cobra.Command {
 		Use:   "info INSTANCE",
 		Short: "Show an instance and its disks",
 		Long: `Shows an instance, whether it runs and how, and what there is of its disks: access, KVM device path, image, who has it
-open and who has claimed it. Of an instance that runs it shows what it was started with.
+open and who has claimed it. Of an instance that runs it shows what it was started with, and what QEMU really has open. Of one of
+a Ganeti cluster it warns of what is not as it should be, and of what that release of Ganeti is known to do.
 ` + exitStatus,
 		Example:           `  cephctl instance info web1`,
 		Args:              arguments(1, 1, "the name of the instance"),
@@ -48,6 +49,9 @@ func writeInstance(w io.Writer, i *instance.Info) {
 	field(0, "uuid", "%s", i.UUID)
 	field(0, "node", "%s", i.Node)
 	field(0, "state", "%s", i.State)
+	if i.Status != "" {
+		field(0, "status", "%s, says Ganeti", i.Status)
+	}
 	if i.Problem != "" {
 		field(0, "problem", "%s", i.Problem)
 	}
@@ -61,18 +65,22 @@ func writeInstance(w io.Writer, i *instance.Info) {
 	}
 	fmt.Fprintln(w, "Disks:")
 	for n, d := range i.Specs {
-		fmt.Fprintf(w, "  disk/%d\n", n)
+		fmt.Fprintf(w, "  disk/%d\n", d.Index)
 		if n < len(i.Looks) {
 			writeDisk(field, d, i, n)
 		}
 	}
+	writeList(w, "Warnings:", i.Warnings)
 }
 
 // writeDisk writes what there is of a disk.
 func writeDisk(field func(int, string, string, ...any), d control.DiskSpec, i *instance.Info, n int) {
 	l := &i.Looks[n]
-	field(4, "access", "%s", l.Access)
-	field(4, "path", "%s", l.Path)
+	field(4, "access", "%s", accessText(l.Access, d.Params["access"], i.AccessSource))
+	field(4, "path", "%s", orDash(l.Path))
+	if l.Driver != "" {
+		field(4, "QEMU has", "%s, driver %s", l.Open, l.Driver)
+	}
 	field(4, "image", "%s", d.Image)
 	for _, name := range sortedKeys(d.Where) {
 		field(4, name, "%s", d.Where[name])
@@ -88,6 +96,10 @@ func writeDisk(field func(int, string, string, ...any), d control.DiskSpec, i *i
 		return
 	}
 	field(4, "watchers", "%s", orDash(strings.Join(l.Watchers, ", ")))
+	field(4, "mapped as", "%s", orDash(l.Mapped))
+	if i.Status != "" {
+		return // the inventory starts it, and claims nothing
+	}
 	claim := ""
 	if l.Claim != nil {
 		claim = l.Claim.String()
@@ -96,7 +108,14 @@ func writeDisk(field func(int, string, string, ...any), d control.DiskSpec, i *i
 		claim += " (which is dead)"
 	}
 	field(4, "claimed by", "%s", orDash(claim))
-	field(4, "mapped as", "%s", orDash(l.Mapped))
+}
+
+// accessText says what the access is, and what it is going to be at the next start when that differs.
+func accessText(now, next, source string) string {
+	if now == next {
+		return now + " (" + source + ")"
+	}
+	return now + ", and " + next + " (" + source + ") from the next start on"
 }
 
 func sortedKeys(m map[string]string) []string {

@@ -97,7 +97,7 @@ func runInstanceList(ctx context.Context, a *app, columns string) error {
 	if err != nil {
 		return err
 	}
-	infos, err := a.instances(env).List(ctx)
+	infos, err := a.instances(env).List(ctx, slices.Contains(heading, "IMAGES"))
 	if err != nil {
 		return err
 	}

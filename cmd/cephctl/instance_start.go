@@ -21,7 +21,7 @@ type instanceStartOptions struct {
 func newInstanceStartCommand(a *app) *cobra.Command {
 	opts := instanceStartOptions{}
 	cmd := &cobra.Command{
-		Use:   "start [--node NODE] [--map] [--allow-loopback] [--break-claim] INSTANCE",
+		Use:   "start [--access ACCESS] [--node NODE] [--map] [--allow-loopback] [--break-claim] INSTANCE",
 		Short: "Start an instance",
 		Long: `Starts an instance on its node, or with --node on another, where it stays. Its images are claimed first, so that
 nobody else starts anything with them; who was faster is named. It is started when QEMU answers and says that every disk
@@ -32,9 +32,13 @@ hang: that is refused, with the ways out, unless --allow-loopback is given. See 
 
 A claim that a dead guest has left is taken away when its node can tell that it is dead. When nobody can be asked,
 --break-claim keeps its client out of the cluster first: what that has not yet written is lost.
+
+With --access, the group of its node gets that access first: it holds for all of the group's instances from their next
+start on. An instance of a Ganeti cluster is started by Ganeti, on its node; then QEMU and the watchers of its images are
+asked whether each disk is open as it is to be.
 ` + exitStatus,
 		Example: `  cephctl instance start web1
-  cephctl instance start --plan web1
+  cephctl instance start --plan --access userspace web1
   cephctl instance start --node node2 --break-claim web1`,
 		Args:              arguments(1, 1, "the name of the instance"),
 		ValidArgsFunction: a.completeInstances,
@@ -42,6 +46,8 @@ A claim that a dead guest has left is taken away when its node can tell that it 
 			return runInstanceStart(cmd.Context(), a, opts, args[0])
 		},
 	}
+	cmd.Flags().StringVar(&opts.Access, "access", "", "userspace or kernelspace, for the group of its node (default: what holds there)")
+	completeValues(cmd, "access", "userspace", "kernelspace")
 	cmd.Flags().StringVar(&opts.Node, "node", "", "start it there, and keep it there (default: its node)")
 	cmd.Flags().BoolVar(&opts.Map, "map", false, "map the images as local block devices, too")
 	cmd.Flags().BoolVar(&opts.AllowLoopback, "allow-loopback", false, allowLoopbackHelp)
@@ -58,6 +64,21 @@ const (
 	breakClaimHelp    = "take claims away whose holders can't be asked, and keep their clients out of the cluster"
 )
 
+// checkAccess refuses what no disk template takes as access.
+func (a *app) checkAccess(access string) error {
+	if access == "" {
+		return nil
+	}
+	for _, t := range a.diskTemplates() {
+		if o, ok := control.FindOption(t, "access"); ok && o.Check != nil {
+			if err := o.Check(access); err != nil {
+				return fmt.Errorf("%w: --access %s: %w", control.ErrUsage, access, err)
+			}
+		}
+	}
+	return nil
+}
+
 // instanceStarted is what is told of an instance that has started.
 type instanceStarted struct {
 	*control.Plan
@@ -66,6 +87,9 @@ type instanceStarted struct {
 }
 
 func runInstanceStart(ctx context.Context, a *app, opts instanceStartOptions, name string) error {
+	if err := a.checkAccess(opts.Access); err != nil {
+		return err
+	}
 	var status kvm.Status
 	return a.changeWith(ctx, opts.changeOptions, func(env *control.Env) control.Change {
 		return a.instances(env).Start(name, opts.StartOptions, &status)

@@ -65,13 +65,20 @@ func keepsInstances(change control.Change, c control.Cluster, node string) contr
 		}
 		for _, i := range c.Instances {
 			if i.Node == node {
-				plan.Block(node, "node-has-instances", "start it elsewhere, where it stays: cephctl instance start --node NODE "+i.Name+
-					", or remove it: cephctl instance remove "+i.Name, "instance %s belongs to it", i.Name)
+				plan.Block(node, "node-has-instances", moveText(i), "instance %s belongs to it", i.Name)
 			}
 		}
 		return plan, nil
 	}
 	return change
+}
+
+// moveText says how an instance leaves its node.
+func moveText(i control.Instance) string {
+	if i.Status != "" { // it is Ganeti's
+		return "move it: gnt-instance migrate " + i.Name + ", or, if it does not run, gnt-instance failover " + i.Name
+	}
+	return "start it elsewhere, where it stays: cephctl instance start --node NODE " + i.Name + ", or remove it: cephctl instance remove " + i.Name
 }
 
 // removeNode removes a node that has nothing to do with storage, and the storage options that it has of its own.

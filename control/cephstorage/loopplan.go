@@ -63,7 +63,7 @@ func (s *Storage) PlanLoopback(ctx context.Context) (*LoopbackPlan, error) {
 	case v.ceph == nil:
 		return nil, fmt.Errorf("ask the Ceph cluster: %w", v.cephErr)
 	}
-	_, known := s.env.Inventory.(control.InstanceInventory)
+	_, known := s.env.Inventory.(control.DiskParamInventory)
 	m := &meeter{v: v, out: &LoopbackPlan{Known: known, Meetings: []Meeting{}, Moves: []Move{}}, acting: map[string]map[string]int{}}
 	m.stored = s.stored(ctx, m.out)
 	for _, g := range v.cluster.Groups {
@@ -107,7 +107,7 @@ func (s *Storage) stored(ctx context.Context, out *LoopbackPlan) map[string]int6
 func (s *Storage) meetGroup(ctx context.Context, m *meeter, g control.Group) error {
 	cluster := &m.v.cluster
 	template := Type{}.Disks(m.v.state.Options)
-	get := control.Getter(control.ResolveDisk(template, cluster.DiskParams[TemplateName], g.DiskParams[TemplateName]))
+	get := control.Getter(cluster.ResolveDisk(template, g))
 	one := func(param string) string { return strings.Join(get(param), "") }
 	access, cache := one(ParamAccess), one(ParamCache)
 	if !m.out.Known {
@@ -235,8 +235,11 @@ func (m *meeter) moves(g control.Group, p *poolInfo, users []string) {
 	if group == "" {
 		lacks = "a group of nodes without OSDs of the pool"
 	}
-	move("run the instances on nodes of another group", lacks, 0,
-		"cephctl storage add-client "+group, "cephctl instance start --node NODE INSTANCE    # each, after it was stopped")
+	elsewhere := "cephctl instance start --node NODE INSTANCE    # each, after it was stopped"
+	if m.v.cluster.Release != "" {
+		elsewhere = "gnt-instance migrate -n NODE INSTANCE    # each"
+	}
+	move("run the instances on nodes of another group", lacks, 0, "cephctl storage add-client "+group, elsewhere)
 }
 
 // free are the nodes with OSDs on which no instance of the group has a disk in the pool.

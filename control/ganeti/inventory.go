@@ -34,13 +34,9 @@ func New(site *Site, rapi *RAPI, runner control.Runner) *Inventory {
 
 // Cluster asks for all of it. Groups and nodes come in the order of their names.
 func (i *Inventory) Cluster(ctx context.Context) (control.Cluster, error) {
-	var (
-		groups    []group
-		nodes     []node
-		instances []instance
-	)
+	var a answers
 	all, ctx := errgroup.WithContext(ctx)
-	for what, into := range map[string]any{"groups": &groups, "nodes": &nodes, "instances": &instances} {
+	for what, into := range map[string]any{"info": &a.info, "groups": &a.groups, "nodes": &a.nodes, "instances": &a.instances} {
 		all.Go(func() error {
 			if err := i.rapi.get(ctx, "/2/"+what, url.Values{"bulk": {"1"}}, into); err != nil {
 				return fmt.Errorf("read Ganeti's %s: %w", what, err)
@@ -51,13 +47,28 @@ func (i *Inventory) Cluster(ctx context.Context) (control.Cluster, error) {
 	if err := all.Wait(); err != nil {
 		return control.Cluster{}, err
 	}
-	return cluster(i.site, groups, nodes, instances), nil
+	return a.cluster(i.site), nil
+}
+
+// answers are what Ganeti says of the cluster.
+type answers struct {
+	info      info
+	groups    []group
+	nodes     []node
+	instances []instance
+}
+
+type info struct {
+	Version    string     `json:"software_version"`
+	DiskParams diskParams `json:"diskparams"`
 }
 
 type group struct {
 	Name string   `json:"name"`
 	UUID string   `json:"uuid"`
 	Tags []string `json:"tags"`
+	// DiskParams are those of the group's own.
+	DiskParams diskParams `json:"custom_diskparams"`
 }
 
 type node struct {
@@ -68,27 +79,25 @@ type node struct {
 	Tags      []string `json:"tags"`
 }
 
-type instance struct {
-	PrimaryNode string `json:"pnode"`
-	Parameters  struct {
-		MaxMemoryMiB int64 `json:"maxmem"`
-	} `json:"beparams"`
-}
-
 // cluster is what Ganeti says, in the project's words.
-func cluster(site *Site, groups []group, nodes []node, instances []instance) control.Cluster {
+func (a *answers) cluster(site *Site) control.Cluster {
 	// Ganeti gives QEMU and rbd neither a user nor a key.
-	c := control.Cluster{Name: site.Cluster, Master: site.Master, AdminClients: true}
+	c := control.Cluster{
+		Name: site.Cluster, Master: site.Master, AdminClients: true,
+		Release: a.info.Version, DiskParams: a.info.DiskParams.values(), Preset: preset(),
+	}
 	names := make(map[string]string)
-	for _, g := range groups {
+	for _, g := range a.groups {
 		names[g.UUID] = g.Name
-		c.Groups = append(c.Groups, control.Group{Name: g.Name, Mark: mark(g.Tags)})
+		c.Groups = append(c.Groups, control.Group{Name: g.Name, Mark: mark(g.Tags), DiskParams: g.DiskParams.values()})
 	}
 	memory := make(map[string]int64)
-	for _, in := range instances {
+	for _, in := range a.instances {
 		memory[in.PrimaryNode] += in.Parameters.MaxMemoryMiB << 20
+		c.Instances = append(c.Instances, in.instance())
 	}
-	for _, n := range nodes {
+	a.placeImages(&c)
+	for _, n := range a.nodes {
 		c.Nodes = append(c.Nodes, control.Node{
 			Name: n.Name, Address: n.Address, Group: names[n.GroupUUID], Offline: n.Offline, Mark: mark(n.Tags),
 			InstanceMemoryBytes: memory[n.Name],
@@ -96,7 +105,28 @@ func cluster(site *Site, groups []group, nodes []node, instances []instance) con
 	}
 	slices.SortFunc(c.Groups, func(a, b control.Group) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(c.Nodes, func(a, b control.Node) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(c.Instances, func(a, b control.Instance) int { return cmp.Compare(a.Name, b.Name) })
 	return c
+}
+
+// placeImages says where the images of instances are: in the pool of the group of their node, which is where Ganeti looks
+// whenever it uses them.
+func (a *answers) placeImages(c *control.Cluster) {
+	pools := make(map[string][]string) // of nodes
+	groups := make(map[string]control.Values)
+	for _, g := range a.groups {
+		groups[g.UUID] = control.Merge(c.DiskParams[rbd], g.DiskParams.values()[rbd])
+	}
+	for _, n := range a.nodes {
+		pools[n.Name] = groups[n.GroupUUID][paramPool]
+	}
+	for i := range c.Instances {
+		for d := range c.Instances[i].Disks {
+			if pool := pools[c.Instances[i].Node]; len(pool) == 1 && c.Instances[i].Disks[d].Template == rbd {
+				c.Instances[i].Disks[d].Where = map[string]string{paramPool: pool[0]}
+			}
+		}
+	}
 }
 
 func mark(tags []string) string {

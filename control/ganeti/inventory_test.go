@@ -16,6 +16,7 @@ import (
 
 func TestCluster(t *testing.T) {
 	fake, _, i := newInventory(t)
+	fake.files["/2/info"] = sample(t, "info")
 	fake.files["/2/groups"] = sample(t, "groups_bulk")
 	fake.files["/2/nodes"] = sample(t, "nodes_bulk")
 	fake.files["/2/instances"] = sample(t, "instances_bulk")
@@ -23,9 +24,31 @@ func TestCluster(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	vms := map[string]string{"pool": "vms"}
 	want := control.Cluster{
 		Name: "cluster.lab", Master: "node1.lab", AdminClients: true,
-		Groups: []control.Group{{Name: "default"}, {Name: "storage"}},
+		Release:    "3.0.2",
+		DiskParams: map[string]control.Values{"rbd": {"access": {"userspace"}, "pool": {"vms"}}},
+		Preset:     preset(),
+		Groups: []control.Group{
+			{Name: "default"},
+			{Name: "storage", DiskParams: map[string]control.Values{"rbd": {"access": {"userspace"}, "pool": {"vms"}}}},
+		},
+		Instances: []control.Instance{
+			{
+				Name: "inst1.lab", UUID: "6cf23ad9-1d1e-460e-ad3b-298bfa75efa2", Node: "node2.lab", Status: "running", MemoryBytes: 64 << 20, VCPUs: 1,
+				Disks: []control.Disk{
+					{UUID: "f42e5100-476a-4674-ab6c-1aedf73dec53", Template: "rbd", Where: vms, SizeBytes: 144 << 20, Own: map[string]string{"cache": "writeback"}},
+					{UUID: "b3d7c340-57b1-48fe-b74d-c77d870a94b8", Template: "rbd", Where: vms, SizeBytes: 64 << 20, Own: map[string]string{"cache": "writeback"}},
+				},
+				NICs: []control.NIC{{UUID: "e7dd9d01-afb4-4edb-8259-7782fc1e4cb4", Mode: "bridged", Bridge: "br0", MAC: "aa:00:00:ec:6d:e8"}},
+			},
+			{
+				Name: "inst2.lab", UUID: "d8bd4d27-6203-4417-a80a-cccc2a3bde90", Node: "node2.lab", Status: "running", MemoryBytes: 64 << 20, VCPUs: 1,
+				Disks: []control.Disk{{UUID: "1cfbabe4-edd3-4742-9301-a7d18696cd99", Template: "rbd", Where: vms, SizeBytes: 64 << 20, Own: map[string]string{"cache": "writeback"}}},
+				NICs:  []control.NIC{{UUID: "7bb2ddf1-2ca2-41f9-a2bc-8abc0d4b2904", Mode: "bridged", Bridge: "br0", MAC: "aa:00:00:9b:94:9f"}},
+			},
+		},
 		Nodes: []control.Node{
 			{Name: "node1.lab", Address: "10.77.0.1", Group: "default"},
 			{Name: "node2.lab", Address: "10.77.0.2", Group: "default", InstanceMemoryBytes: 128 << 20},

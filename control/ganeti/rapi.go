@@ -86,42 +86,63 @@ func (r *RAPI) get(ctx context.Context, path string, query url.Values, into any)
 
 // change submits a job and returns when that has ended. An error that wraps a *JobError is the job's.
 func (r *RAPI) change(ctx context.Context, method, path string, query url.Values, body any) error {
+	_, err := r.submit(ctx, method, path, query, body)
+	return err
+}
+
+// result is change for a job of one operation, whose result is wanted.
+func (r *RAPI) result(ctx context.Context, method, path string, query url.Values, into any) error {
+	j, err := r.submit(ctx, method, path, query, nil)
+	if err != nil {
+		return err
+	}
+	if len(j.OpResults) != 1 {
+		return fmt.Errorf("read the result of Ganeti's job: it has %d", len(j.OpResults))
+	}
+	if err := json.Unmarshal(j.OpResults[0], into); err != nil {
+		return fmt.Errorf("read the result of Ganeti's job: %w", err)
+	}
+	return nil
+}
+
+// submit submits a job and returns it when it has ended well.
+func (r *RAPI) submit(ctx context.Context, method, path string, query url.Values, body any) (*job, error) {
 	if query == nil {
 		query = url.Values{}
 	}
 	query.Set("reason", Reason)
 	var id json.Number
 	if err := r.request(ctx, method, path, query, body, &id); err != nil {
-		return err
+		return nil, err
 	}
 	number, err := id.Int64()
 	if err != nil {
-		return fmt.Errorf("submit a job to Ganeti: its answer is no number: %w", err)
+		return nil, fmt.Errorf("submit a job to Ganeti: its answer is no number: %w", err)
 	}
 	return r.wait(ctx, int(number))
 }
 
-// wait looks at a job until it has ended.
-func (r *RAPI) wait(ctx context.Context, id int) error {
+// wait looks at a job until it has ended, and returns it when it has ended well.
+func (r *RAPI) wait(ctx context.Context, id int) (*job, error) {
 	for pause := r.pause; ; pause = min(2*pause, 2*time.Second) {
 		var j job
 		err := r.get(ctx, fmt.Sprintf("/2/jobs/%d", id), nil, &j)
 		switch {
 		case err != nil && ctx.Err() != nil:
-			return givenUp(ctx, id)
+			return nil, givenUp(ctx, id)
 		case err != nil:
-			return fmt.Errorf("wait for Ganeti's job %d: %w", id, err)
+			return nil, fmt.Errorf("wait for Ganeti's job %d: %w", id, err)
 		case j.Status == "success":
-			return nil
+			return &j, nil
 		case j.Status == "error", j.Status == "canceled":
-			return &JobError{ID: id, Status: j.Status, Reason: j.reason()}
+			return nil, &JobError{ID: id, Status: j.Status, Reason: j.reason()}
 		}
 		timer := time.NewTimer(pause)
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
-			return givenUp(ctx, id)
+			return nil, givenUp(ctx, id)
 		}
 	}
 }

@@ -70,7 +70,7 @@ func (h Handler) Handle(ctx context.Context, action string, payload json.RawMess
 
 func (h Handler) qemu(r *Request) *kvm.Host {
 	host := kvm.NewHost(h.Runner, r.dir())
-	host.Procfs, host.Dev = h.path("proc"), h.path("dev")
+	host.Procfs, host.Dev, host.Shared = h.path("proc"), h.path("dev"), r.Ganeti
 	return host
 }
 

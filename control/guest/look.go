@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
@@ -34,7 +35,7 @@ func (h Handler) look(ctx context.Context, r *Request) (*Look, error) {
 	if err != nil && !errors.Is(err, kvm.ErrNotRunning) {
 		l.Problem = err.Error()
 	}
-	if r.Start && l.Guest == nil {
+	if r.Start && l.Guest == nil && !r.Ganeti {
 		l.Blockers = h.lacks(ctx, r)
 		if l.Commands, err = h.commands(r); err != nil {
 			return nil, err
@@ -65,13 +66,30 @@ func (h Handler) asStarted(r *Request, l *Look) {
 	if err != nil {
 		return
 	}
+	asked := make([]string, len(l.Disks))
 	for i := range l.Disks {
-		if d, ok := started.ByUUID(r.Disks[i].UUID); ok {
-			l.Disks[i].Path, l.Disks[i].Access = d.URI, d.Access
+		uuid := r.Disks[i].UUID
+		d, ok := started.ByUUID(uuid)
+		if ok {
+			l.Disks[i].asStarted(d)
 		}
-		if cache := l.Guest.Cache(r.Disks[i].UUID); cache != "" {
-			l.Disks[i].Cache = cache
+		if drive, ok := l.Guest.Drive(uuid, d.DeviceID); ok {
+			l.Disks[i].Cache, l.Disks[i].Driver, l.Disks[i].Open = drive.Cache, drive.Driver, drive.Open
+			asked[i] = drive.Open
 		}
+	}
+	for _, drive := range l.Guest.Drives {
+		if r.Ganeti && drive.Open != "" && !slices.Contains(asked, drive.Open) {
+			l.Stray = append(l.Stray, drive.Open)
+		}
+	}
+}
+
+// asStarted says of a disk what its guest was started with. What is not opened as a URI is opened by a link to the device.
+func (l *DiskLook) asStarted(d kvm.Disk) {
+	l.Path, l.Access = cmp.Or(d.URI, d.Link), d.Access
+	if device, err := filepath.EvalSymlinks(d.Link); err == nil {
+		l.Mapped = cmp.Or(l.Mapped, device)
 	}
 }
 

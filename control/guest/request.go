@@ -33,6 +33,8 @@ type Request struct {
 	Start bool `json:"start,omitempty"`
 	// RunDir is where the files of guests are, usually /run/cephctl.
 	RunDir string `json:"run_dir"`
+	// Ganeti tells that these are guests of Ganeti's: they are looked at, and nothing else.
+	Ganeti bool `json:"ganeti,omitempty"`
 	// Claims on the disks, one on each, are to be proven dead.
 	Claims []control.Claim `json:"claims,omitempty"`
 	// Dead are the tokens of claims that their own node has proven dead, and Fence those whose clients are to be
@@ -53,16 +55,18 @@ type Look struct {
 	Disks   []DiskLook  `json:"disks"`
 	// Blockers are why it can't be started here.
 	Blockers []control.Blocker `json:"blockers,omitempty"`
+	// Stray are disks that the guest has and that are not asked about, by what QEMU has open.
+	Stray []string `json:"stray,omitempty"`
 	// Commands are what a start runs.
 	Commands []string `json:"commands,omitempty"`
 }
 
 // Lost returns the image that a guest which runs has no claim on any more: it was kept out, and has lost its disk. It is
-// empty as long as all is well.
+// empty as long as all is well, and of Ganeti's guests, which have no claims.
 func (l *Look) Lost(r *Request) string {
 	for i := range l.Disks {
 		d := &l.Disks[i]
-		if l.Guest != nil && d.Problem == nil && (d.Claim == nil || d.Claim.UUID != r.Instance.UUID || d.Claim.Host != l.Host) {
+		if l.Guest != nil && !r.Ganeti && d.Problem == nil && (d.Claim == nil || d.Claim.UUID != r.Instance.UUID || d.Claim.Host != l.Host) {
 			return r.Disks[i].Image
 		}
 	}
@@ -76,6 +80,10 @@ type DiskLook struct {
 	Path   string `json:"path"`
 	Access string `json:"access"`
 	Cache  string `json:"cache"`
+	// Driver is the block driver through which the guest that runs has it open, and Open what that has open, both as QEMU
+	// says; empty when QEMU has no such disk.
+	Driver string `json:"driver,omitempty"`
+	Open   string `json:"open,omitempty"`
 	// Dead tells that the holder of the claim was on this node and is proven dead.
 	Dead bool `json:"dead,omitempty"`
 	// Risk is what may come of it when it is opened here as it is to be, or nil.
@@ -92,7 +100,12 @@ type Stopped struct {
 }
 
 // dir is where the guest's files are.
-func (r *Request) dir() kvm.Dir { return kvm.CephctlDir(r.RunDir) }
+func (r *Request) dir() kvm.Dir {
+	if r.Ganeti {
+		return kvm.GanetiDir(r.RunDir)
+	}
+	return kvm.CephctlDir(r.RunDir)
+}
 
 func parseRequest(payload json.RawMessage) (*Request, error) {
 	var r Request

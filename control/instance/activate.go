@@ -27,6 +27,9 @@ func (s *Instances) Deactivate(name string) control.Change {
 
 func (s *Instances) changeDevices(kind, name, title, action string, opts ActivateOptions, devices any) control.Change {
 	return control.Change{Kind: kind, Target: name, Free: true, Plan: func(ctx context.Context, _ *control.Memory) (*control.Plan, error) {
+		if _, err := keeper(s.Env, "gnt-instance "+kind+" "+name); err != nil {
+			return nil, err
+		}
 		plan := &control.Plan{Title: title}
 		c, i, n, err := s.load(ctx, name, "")
 		if err != nil {
@@ -40,7 +43,7 @@ func (s *Instances) changeDevices(kind, name, title, action string, opts Activat
 		if err != nil {
 			return nil, err
 		}
-		blockDevices(plan, n, r, l, action, opts)
+		changesDevices(plan, n, r, l, action, opts)
 		wanted := slices.ContainsFunc(l.Disks, func(d guest.DiskLook) bool { return (d.Mapped == "") == (action == guest.ActionActivate) })
 		if len(plan.Blockers) > 0 || !wanted {
 			return plan, nil
@@ -57,8 +60,8 @@ func (s *Instances) changeDevices(kind, name, title, action string, opts Activat
 	}}
 }
 
-// blockDevices adds what stands in the way of a change of block devices.
-func blockDevices(plan *control.Plan, n control.Node, r *guest.Request, l *guest.Look, action string, opts ActivateOptions) {
+// changesDevices adds what stands in the way of a change of block devices.
+func changesDevices(plan *control.Plan, n control.Node, r *guest.Request, l *guest.Look, action string, opts ActivateOptions) {
 	if l.Guest != nil && action == guest.ActionDeactivate {
 		plan.Block(n.Name, "instance-running", "stop it first: cephctl instance stop "+r.Instance.Name, "instance %s runs there", r.Instance.Name)
 	}

@@ -24,7 +24,7 @@ func (s *Instances) Add(wanted control.Instance) control.Change {
 
 func (s *Instances) planAdd(ctx context.Context, wanted control.Instance, memory *control.Memory) (*control.Plan, error) {
 	plan := &control.Plan{Title: "add instance " + wanted.Name}
-	inventory, err := keeper(s.Env)
+	inventory, err := keeper(s.Env, "gnt-instance add -t rbd")
 	if err != nil {
 		return nil, err
 	}

@@ -1,5 +1,5 @@
 // Package instance plans what becomes of the instances that cephctl starts itself: on which node, with which disks, and that
-// nobody else writes to these.
+// nobody else writes to these. Those of Ganeti it has Ganeti start, and looks whether their disks are open as they are to be.
 package instance
 
 import (
@@ -53,10 +53,10 @@ type site struct {
 	templates []control.DiskTemplate
 }
 
-// site returns what the inventory knows, when it keeps instances, and the disk templates.
+// site returns what the inventory knows and the disk templates.
 func (s *Instances) site(ctx context.Context) (*site, error) {
-	if _, err := keeper(s.Env); err != nil {
-		return nil, err
+	if _, keeps := s.Env.Inventory.(control.InstanceInventory); !keeps && s.manager() == nil {
+		return nil, fmt.Errorf("%w: this inventory keeps no instances", control.ErrUsage)
 	}
 	c, err := s.Env.Inventory.Cluster(ctx)
 	if err != nil {
@@ -86,7 +86,7 @@ func (c *site) params(node string, d control.Disk) (map[string]string, error) {
 	n, _ := c.Node(node)
 	g, _ := c.Group(n.Group)
 	params := make(map[string]string)
-	for _, v := range control.ResolveDisk(t, c.DiskParams[t.Name()], g.DiskParams[t.Name()]) {
+	for _, v := range c.ResolveDisk(t, g) {
 		if len(v.Values) > 0 {
 			params[v.Name] = v.Values[0]
 		}
@@ -97,13 +97,21 @@ func (c *site) params(node string, d control.Disk) (map[string]string, error) {
 		}
 	}
 	maps.Copy(params, d.Where)
+	maps.Copy(params, d.Own)
 	return params, nil
 }
 
 // request returns what a node is asked about an instance.
 func (s *Instances) request(c *site, i control.Instance, mapped bool) (*guest.Request, error) {
 	r := &guest.Request{Instance: i, RunDir: s.runDir(), Disks: []control.DiskSpec{}}
+	m := s.manager()
+	if m != nil {
+		r.RunDir, r.Ganeti = m.RunDir(), true
+	}
 	for n, d := range i.Disks {
+		if _, err := c.template(d.Template); err != nil && m != nil {
+			continue // Ganeti has more kinds of disks
+		}
 		params, err := c.params(i.Node, d)
 		if err != nil {
 			return nil, err
@@ -132,11 +140,18 @@ func find(c *site, name, node string) (control.Instance, control.Node, error) {
 	return i, n, nil
 }
 
-// keeper returns the inventory as one that keeps instances.
-func keeper(env *control.Env) (control.InstanceInventory, error) {
+// manager returns the inventory when it starts and stops instances itself, or nil.
+func (s *Instances) manager() control.InstanceManager {
+	m, _ := s.Env.Inventory.(control.InstanceManager)
+	return m
+}
+
+// keeper returns the inventory as one whose instances cephctl starts itself. Else the error names the command of Ganeti's
+// that is to be used.
+func keeper(env *control.Env, instead string) (control.InstanceInventory, error) {
 	k, ok := env.Inventory.(control.InstanceInventory)
 	if !ok {
-		return nil, fmt.Errorf("%w: this inventory keeps no instances of cephctl's: use gnt-instance", control.ErrUsage)
+		return nil, fmt.Errorf("%w: Ganeti does that: %s", control.ErrUsage, instead)
 	}
 	return k, nil
 }

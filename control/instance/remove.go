@@ -33,7 +33,7 @@ func (s *Instances) Remove(name string, opts RemoveOptions) control.Change {
 
 func (s *Instances) planRemove(ctx context.Context, name string, opts RemoveOptions, memory *control.Memory) (*control.Plan, error) {
 	plan := &control.Plan{Title: "remove instance " + name}
-	inventory, err := keeper(s.Env)
+	inventory, err := keeper(s.Env, "gnt-instance remove "+name)
 	if err != nil {
 		return nil, err
 	}

@@ -17,6 +17,8 @@ import (
 type StartOptions struct {
 	// Node is where, from now on; the node of the instance when empty.
 	Node string
+	// Access is that of the disks from now on; what holds already when empty.
+	Access string
 	// Map asks for local block devices beside.
 	Map bool
 	// AllowLoopback takes the risk that the node hangs on its own OSDs.
@@ -36,6 +38,9 @@ func (s *Instances) Start(name string, opts StartOptions, result *kvm.Status) co
 }
 
 func (s *Instances) planStart(ctx context.Context, name string, opts StartOptions, result *kvm.Status) (*control.Plan, error) {
+	if m := s.manager(); m != nil {
+		return s.planManagedStart(ctx, m, name, opts, result)
+	}
 	c, err := s.site(ctx)
 	if err != nil {
 		return nil, err
@@ -46,6 +51,10 @@ func (s *Instances) planStart(ctx context.Context, name string, opts StartOption
 		return p.plan, err
 	}
 	if p.request, err = s.request(c, i, opts.Map); err != nil {
+		return nil, err
+	}
+	access, err := s.accessStep(p.plan, c, p.node, opts.Access, p.request)
+	if err != nil {
 		return nil, err
 	}
 	p.request.Start = true
@@ -59,7 +68,7 @@ func (s *Instances) planStart(ctx context.Context, name string, opts StartOption
 		return p.plan, nil
 	}
 	if l.Guest != nil {
-		p.plan.Note("instance %s runs already, on %s", name, p.node.Name)
+		runsAlready(p.plan, p.request, l, access, result)
 		return p.plan, nil
 	}
 	p.plan.Blockers = append(p.plan.Blockers, l.Blockers...)
@@ -67,6 +76,9 @@ func (s *Instances) planStart(ctx context.Context, name string, opts StartOption
 		p.checkDisk(ctx, d, &l.Disks[d])
 	}
 	if len(p.plan.Blockers) == 0 {
+		if access != nil {
+			p.plan.Steps = append(p.plan.Steps, *access)
+		}
 		p.plan.Steps = append(p.plan.Steps, s.startStep(p.node, p.request, l.Commands, moves, result))
 	}
 	return p.plan, nil
@@ -219,7 +231,7 @@ func (s *Instances) startStep(n control.Node, r *guest.Request, commands []strin
 		if !moves {
 			return s.call(ctx, n, guest.ActionStart, r, result, progress)
 		}
-		inventory, err := keeper(s.Env)
+		inventory, err := keeper(s.Env, "gnt-instance migrate -n "+n.Name+" "+r.Instance.Name)
 		if err != nil {
 			return err
 		}

@@ -111,7 +111,7 @@ func TestOtherInventory(t *testing.T) {
 			t.Errorf("%s: %v", change.Kind, err)
 		}
 	}
-	if _, err := s.List(t.Context()); !errors.Is(err, control.ErrUsage) {
+	if _, err := s.List(t.Context(), false); !errors.Is(err, control.ErrUsage) {
 		t.Errorf("list: %v", err)
 	}
 }

@@ -28,6 +28,9 @@ func (s *Instances) Stop(name string, opts StopOptions, result *guest.Stopped) c
 }
 
 func (s *Instances) planStop(ctx context.Context, name string, opts StopOptions, result *guest.Stopped) (*control.Plan, error) {
+	if m := s.manager(); m != nil {
+		return s.planManagedStop(ctx, m, name, opts, result)
+	}
 	plan := &control.Plan{Title: "stop instance " + name}
 	c, i, n, err := s.load(ctx, name, opts.Node)
 	if err != nil {

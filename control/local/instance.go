@@ -54,6 +54,18 @@ func (i *Inventory) MoveInstance(ctx context.Context, name, node string) error {
 	})
 }
 
+// ChangeDiskParams implements control.DiskParamInventory.
+func (i *Inventory) ChangeDiskParams(t control.DiskTemplate, group string, _, wanted control.Values) (control.Job, error) {
+	owner := "all groups"
+	if group != "" {
+		owner = "group " + group
+	}
+	return control.Job{
+		Text: "inventory: " + t.Name() + " of " + owner + ": " + control.OptionWords(t, wanted, "only what holds elsewhere"),
+		Do:   func(ctx context.Context) error { return i.SetDiskParams(ctx, group, t.Name(), wanted) },
+	}, nil
+}
+
 // SetDiskParams stores the disk parameters of a template for a group, or for the cluster when group is empty.
 func (i *Inventory) SetDiskParams(ctx context.Context, group, template string, params control.Values) error {
 	return i.change(ctx, func(c *control.Cluster) error {

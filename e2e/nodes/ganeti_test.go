@@ -46,6 +46,7 @@ func TestGaneti(t *testing.T) {
 	expect(t, s.master, "gnt-node list --no-headers -o tags; gnt-group list-tags default",
 		strings.TrimSuffix(strings.Repeat("distributed-storage:ceph\n", 4), "\n"))
 
+	t.Run("instances", s.testGanetiInstances)
 	t.Run("hooks", s.testHooks)
 	t.Run("failover", s.testFailover)
 }
@@ -73,7 +74,9 @@ func (s *site) ganeti() {
 	run(s.t, s.master, `gnt-cluster init --no-etc-hosts --master-netdev=eth0 --master-netmask=32 --enabled-hypervisors kvm \
 		-H kvm:kernel_path=,kvm_flag=disabled,serial_console=false,kvm_path=/usr/bin/qemu-system-x86_64 \
 		--nic-parameters mode=bridged,link=br0 --enabled-disk-templates rbd,file,diskless \
-		--file-storage-dir /srv/ganeti/file-storage -D rbd:access=userspace,pool=rbd cluster.lab 2>&1
+		--file-storage-dir /srv/ganeti/file-storage -D rbd:access=userspace,pool=rbd \
+		--ipolicy-bounds-specs min:cpu-count=1,disk-count=0,disk-size=16,memory-size=16,nic-count=0,spindle-use=1/max:cpu-count=8,disk-count=16,disk-size=1048576,memory-size=32768,nic-count=8,spindle-use=12 \
+		cluster.lab 2>&1
 		echo cephctl password write >/tmp/users
 		install -o root -g gnt-rapi -m 640 /tmp/users /var/lib/ganeti/rapi/users && rm /tmp/users
 		systemctl restart ganeti`)
