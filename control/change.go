@@ -128,10 +128,13 @@ func isSame(op *state.Operation, change Change) bool {
 	return op.Kind == change.Kind && op.Target == change.Target
 }
 
+// CasePending is the case of the one blocker of a plan that was not made, as another operation is under way.
+const CasePending = "operation-pending"
+
 // pending is the plan of a change that has to wait for another.
 func pending(change Change, op *state.Operation) *Plan {
 	plan := &Plan{Title: change.Command}
-	plan.Block("", "operation-pending", fmt.Sprintf("finish it with %q, or give it up with \"cephctl storage cancel\"", op.Command),
+	plan.Block("", CasePending, fmt.Sprintf("finish it with %q, or give it up with \"cephctl storage cancel\"", op.Command),
 		"another operation of %s was begun at %s and not finished", op.By, op.Started.Local().Format(time.DateTime))
 	return plan
 }

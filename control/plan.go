@@ -18,6 +18,8 @@ type Plan struct {
 	Steps []Step   `json:"steps"`
 	// Destroys says what is lost for good, when anything is. It asks for consent.
 	Destroys []string `json:"destroys,omitempty"`
+	// Down tells that nothing of what is to be taken away runs any more: whoever takes it away loses nothing by it.
+	Down bool `json:"-"`
 }
 
 // Blocker is a reason why a plan can't be carried out.

@@ -34,6 +34,8 @@ type config struct {
 	NodeTimeout time.Duration
 	LogFile     string
 	LogLevel    string
+	// HookInstances is what hooks do about instances: instancesWarn or instancesRefuse.
+	HookInstances string
 	// Unattended is the hidden flag of what hooks begin.
 	Unattended bool
 
@@ -85,6 +87,7 @@ func (c *config) register(f *pflag.FlagSet) {
 	f.StringVar(&c.Ganeti.Address, "ganeti.rapi", "127.0.0.1:5080", "host and port of Ganeti's remote API")
 	f.StringVar(&c.Ganeti.Credentials, "ganeti.rapi-user-file", "/etc/cephctl.rapi", "file with \"USER PASSWORD\" of a user of that API who may write; mode 0600")
 	f.StringVar(&c.Ganeti.Certificate, "ganeti.rapi-certificate", "", "certificate that the API has to show (default: rapi.pem in ganeti.dir)")
+	f.StringVar(&c.HookInstances, "hooks.instances", instancesWarn, "what gnt-instance add, start and migrate do when disks can't be opened, or the node may hang: warn or refuse")
 	f.StringVar(&c.SSHUser, "ssh.user", "root", "user on the other nodes")
 	f.StringVar(&c.SSHCommand, "ssh.command", "ssh", "program that reaches the other nodes")
 	f.StringVar(&c.SSHOptions, "ssh.options", "", "more options for ssh, for example \"-o Port=2222\"")
@@ -114,6 +117,8 @@ func (c *config) validate() error {
 		return fmt.Errorf("output %q: give %s", c.Output, either(outputs))
 	case !slices.Contains(inventories, c.Inventory):
 		return fmt.Errorf("inventory %q: give %s", c.Inventory, either(inventories))
+	case !slices.Contains(hookInstances, c.HookInstances):
+		return fmt.Errorf("hooks.instances %q: give %s", c.HookInstances, either(hookInstances))
 	case !filepath.IsAbs(c.StateDir):
 		return fmt.Errorf("state-dir %q: give an absolute path", c.StateDir)
 	case !filepath.IsAbs(c.RunDir):

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -57,20 +58,49 @@ func runGanetiHook(ctx context.Context, a *app, hook string) error {
 	defer cancel()
 	env, err := a.open(true)
 	if err != nil {
-		return a.endHook(event, vetoOf(nil, err))
+		return a.endHook(event, unable(event, err))
 	}
+	begun := a.now()
 	err = a.follow(ctx, env, event, st)
-	env.Log.Info("hook", "hook", hook, "op", event.OpCode, "node", event.Node, "group", event.Group, "error", err)
+	env.Log.Info("hook", "hook", hook, "op", event.OpCode, "node", event.Node, "group", event.Group, "instance", event.Instance,
+		"duration", a.now().Sub(begun), "error", err)
 	return a.endHook(event, err)
 }
 
-// endHook says why Ganeti may not go on, in the one line that it shows.
+// endHook says why Ganeti may not go on, or what its user should know, in the one line that it shows. What could only not
+// be looked at stops nothing where a no could do more harm.
 func (a *app) endHook(event hooks.Event, err error) error {
-	if no := veto(""); errors.As(err, &no) && event.MayRefuse() {
+	no := veto("")
+	switch {
+	case errors.As(err, &no) && event.Told():
 		fmt.Fprintln(a.out, hooks.Line(string(no)))
 		return errVeto
+	case err != nil && event.Before() && failsOpen(event):
+		toJournal(event.Hook + ": " + err.Error())
+		return nil
 	}
 	return err
+}
+
+// failsOpen tells whether Ganeti goes on where nobody can tell whether it may: an instance has to start, and what is
+// changed of the cluster may have nothing to do with storage.
+func failsOpen(event hooks.Event) bool {
+	return event.Instance != "" || isParams(event)
+}
+
+func isParams(event hooks.Event) bool {
+	return event.OpCode == opGroupModify || event.OpCode == opClusterModify
+}
+
+// unable is what becomes of a hook that can't do its work.
+func unable(event hooks.Event, err error) error {
+	switch {
+	case !event.Before() && isParams(event):
+		return notSeen(err)
+	case failsOpen(event):
+		return err
+	}
+	return vetoOf(nil, err)
 }
 
 // errVeto ends a hook that has said why.
@@ -78,19 +108,32 @@ var errVeto = errors.New("refused")
 
 // follow does what an event asks for. A veto is an error.
 func (a *app) follow(ctx context.Context, env *control.Env, event hooks.Event, st *state.State) error {
+	in := &outlined{}
+	if inventory, ok := env.Inventory.(outliner); ok && event.Hook != hooks.Watcher && event.Hook != "cluster-verify-post" {
+		in.outliner = inventory
+		env.Inventory = in
+	}
 	switch event.Hook {
 	case "node-modify-pre":
-		return a.beforeModify(ctx, env, event)
+		return a.beforeModify(ctx, env, event, st)
 	case "node-modify-post":
 		if event.Offline != nil && *event.Offline {
-			return a.afterOffline(ctx, env, event.Node)
+			return a.afterOffline(ctx, env, event.Node, st)
 		}
 	case "node-add-post":
-		return a.afterAdd(ctx, env, event.Node)
+		return a.afterAdd(ctx, env, event.Node, st)
 	case "node-remove-pre":
-		return a.beforeNode(ctx, env, event.Node, nodeRemove)
+		return a.beforeNode(ctx, env, event.Node, nodeRemove, st)
 	case "group-remove-pre", "group-rename-pre":
-		return beforeGroup(ctx, env, event)
+		return beforeGroup(ctx, in, event, st)
+	case "group-modify-pre", "cluster-modify-pre":
+		return a.beforeParams(ctx, in, event)
+	case "group-modify-post", "cluster-modify-post":
+		return afterParams(ctx, in, event)
+	case "instance-add-pre", "instance-start-pre", "instance-migrate-pre":
+		return a.beforeInstance(ctx, env, in, event)
+	case "instance-add-post", "instance-start-post", "instance-migrate-post":
+		return a.afterInstance(event)
 	case "config-update-post":
 		if event.OpCode == "OP_GROUP_ASSIGN_NODES" {
 			return logMoved(ctx, env)
@@ -142,12 +185,12 @@ func isStorageSite(st *state.State) bool {
 }
 
 // beforeModify judges what becomes of a node's flag offline.
-func (a *app) beforeModify(ctx context.Context, env *control.Env, event hooks.Event) error {
+func (a *app) beforeModify(ctx context.Context, env *control.Env, event hooks.Event, st *state.State) error {
 	switch {
 	case event.Offline == nil:
 		return nil
 	case *event.Offline:
-		return a.beforeNode(ctx, env, event.Node, nodeOffline)
+		return a.beforeNode(ctx, env, event.Node, nodeOffline, st)
 	}
 	plan, err := env.Preview(ctx, setOnline(env, event.Node))
 	return vetoOf(plan, err)
@@ -155,19 +198,24 @@ func (a *app) beforeModify(ctx context.Context, env *control.Env, event hooks.Ev
 
 // beforeNode refuses what cephctl itself would refuse to do with a node of a storage group. A node whose daemons are down
 // already may always go offline.
-func (a *app) beforeNode(ctx context.Context, env *control.Env, name string, kind changeKind) error {
+func (a *app) beforeNode(ctx context.Context, env *control.Env, name string, kind changeKind, st *state.State) error {
 	c, err := env.Inventory.Cluster(ctx)
 	if err != nil {
 		return cannotTell(name+" may go", err, "it may")
 	}
 	n, ok := c.Node(name)
-	storage := storageMark(c, n)
+	storage := storageOfNode(c, n, st)
 	if !ok || storage == "" {
 		return nil
 	}
 	plan, err := env.Preview(ctx, a.changeNode(env, nodeChange{kind: kind, storage: storage, node: n}))
 	refused := vetoOf(plan, err)
-	if refused == nil || kind != nodeOffline {
+	switch {
+	case refused == nil, kind != nodeOffline:
+		return refused
+	case plan != nil && plan.Down:
+		return nil
+	case err != nil, plan.Blockers[0].Case != control.CasePending:
 		return refused
 	}
 	if down, err := clusterOf(env).IsDown(ctx, name); err == nil && down {
@@ -202,19 +250,19 @@ func cannotTell(what string, err error, given string) veto {
 }
 
 // afterOffline takes the daemons of a node away that has gone offline.
-func (a *app) afterOffline(ctx context.Context, env *control.Env, name string) error {
+func (a *app) afterOffline(ctx context.Context, env *control.Env, name string, st *state.State) error {
 	c, err := env.Inventory.Cluster(ctx)
 	if err != nil {
 		return err
 	}
-	if n, ok := c.Node(name); !ok || storageMark(c, n) == "" {
+	if n, ok := c.Node(name); !ok || storageOfNode(c, n, st) == "" {
 		return nil
 	}
 	return goOffline(ctx, env, name)
 }
 
 // afterAdd gives a node that has come, or come back, the hooks, and in the storage group its daemons.
-func (a *app) afterAdd(ctx context.Context, env *control.Env, name string) error {
+func (a *app) afterAdd(ctx context.Context, env *control.Env, name string, st *state.State) error {
 	c, err := env.Inventory.Cluster(ctx)
 	if err != nil {
 		return err
@@ -223,7 +271,7 @@ func (a *app) afterAdd(ctx context.Context, env *control.Env, name string) error
 		return err
 	}
 	n, ok := c.Node(name)
-	if g, _ := c.Group(n.Group); !ok || g.Mark == "" {
+	if !ok || storageOfGroup(c, n.Group, st) == "" {
 		return nil
 	}
 	return goReadd(ctx, env, name)
@@ -257,15 +305,34 @@ func later(ctx context.Context, env *control.Env, name string, args ...string) e
 }
 
 // beforeGroup keeps the storage group, and its name.
-func beforeGroup(ctx context.Context, env *control.Env, event hooks.Event) error {
-	c, err := env.Inventory.Cluster(ctx)
+func beforeGroup(ctx context.Context, in *outlined, event hooks.Event, st *state.State) error {
+	o, err := in.Outline(ctx)
 	if err != nil {
 		return cannotTell(event.Group+" is the storage group", err, "it is not")
 	}
-	if g, ok := c.Group(event.Group); ok && g.Mark != "" {
+	if g, ok := o.Group(event.Group); ok && storageOfGroup(o.Cluster, g.Name, st) != "" {
 		return veto("cephctl: group " + g.Name + " is the storage group: take the storage cluster down first: cephctl storage destroy")
 	}
 	return nil
+}
+
+// storageOfGroup returns the storage type of a group: as it is marked, or else as cephctl remembers, as anybody can take
+// marks away.
+func storageOfGroup(c control.Cluster, name string, st *state.State) string {
+	if g, _ := c.Group(name); g.Mark != "" {
+		return g.Mark
+	}
+	for storage, known := range st.Storage {
+		if known.Group == name && name != "" {
+			return storage
+		}
+	}
+	return ""
+}
+
+// storageOfNode returns the storage type that a node has to do with, like storageOfGroup.
+func storageOfNode(c control.Cluster, n control.Node, st *state.State) string {
+	return cmp.Or(n.Mark, storageOfGroup(c, n.Group, st))
 }
 
 // logMoved writes down which nodes are where they should not be after gnt-group assign-nodes, which no hook can refuse.

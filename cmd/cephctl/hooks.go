@@ -33,8 +33,10 @@ func newHooksInstallCommand(a *app) *cobra.Command {
 		Short: "Let Ganeti's own commands take care of the storage cluster",
 		Long: `Puts a script into Ganeti's folders of hooks, on every node or on one. From then on gnt-node modify -O yes takes a
 node's daemons away and is refused where that would lose quorum or data, gnt-node add makes a node of the storage group
-a member of the storage cluster, gnt-node remove is refused while a node carries daemons, and gnt-cluster verify tells
-what cephctl cluster verify finds. What takes long goes on in the background: see cephctl storage status.
+a member of the storage cluster, gnt-node remove is refused while a node carries daemons, gnt-group and gnt-cluster modify
+where instances would lose their disks, and gnt-cluster verify tells what cephctl cluster verify finds. gnt-instance add,
+start and migrate warn where disks can't be opened, or refuse: see hooks.instances. What takes long goes on in the
+background: see cephctl storage status.
 ` + exitStatus,
 		Example: `  cephctl hooks install --plan
   cephctl hooks install`,

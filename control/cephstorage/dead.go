@@ -143,11 +143,17 @@ func (s *Storage) IsDown(ctx context.Context, name string) (bool, error) {
 		return false, fmt.Errorf("node %s: %w", name, control.ErrUnknown)
 	case v.ceph == nil:
 		return false, v.cephErr
-	case n.err != nil:
-		n.facts.Host = v.ceph.hostAt(n.Address)
 	}
-	b := &builder{Storage: s, v: v}
-	return len(v.ceph.alive(b.leavingOf(n))) == 0, nil
+	return (&builder{Storage: s, v: v}).isDown(n), nil
+}
+
+// isDown tells whether the cluster lives without the mon and the OSDs of a node already.
+func (b *builder) isDown(n *nodeView) bool {
+	known := *n
+	if n.err != nil {
+		known.facts.Host = b.v.ceph.hostAt(n.Address)
+	}
+	return len(b.v.ceph.alive(b.leavingOf(&known))) == 0
 }
 
 // proveDead adds the reasons why a node is not dead.

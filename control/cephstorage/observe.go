@@ -59,9 +59,21 @@ type cephView struct {
 // observe looks at the inventory, at the nodes that are chosen, and at the cluster. Further nodes are treated as if they
 // were in the inventory. Only what makes any plan impossible is an error.
 func (s *Storage) observe(ctx context.Context, choose func(control.Node, state.Storage) bool, further ...newcomer) (*view, error) {
+	v := &view{nodes: map[string]*nodeView{}}
+	jobs, ctx := errgroup.WithContext(ctx)
+	jobs.Go(func() error {
+		v.ceph, v.cephErr = s.observeCeph(ctx)
+		return nil
+	})
+	jobs.Go(func() error { return s.observeInventory(ctx, v, choose, further) })
+	return v, jobs.Wait()
+}
+
+// observeInventory looks at the inventory, and at the nodes of it that are chosen.
+func (s *Storage) observeInventory(ctx context.Context, v *view, choose func(control.Node, state.Storage) bool, further []newcomer) error {
 	cluster, err := s.env.Inventory.Cluster(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("read the inventory: %w", err)
+		return fmt.Errorf("read the inventory: %w", err)
 	}
 	for _, n := range further {
 		if _, ok := cluster.Node(n.Name); !ok {
@@ -72,9 +84,9 @@ func (s *Storage) observe(ctx context.Context, choose func(control.Node, state.S
 	slices.SortFunc(cluster.Nodes, func(a, b control.Node) int { return cmp.Compare(a.Name, b.Name) })
 	st, err := s.env.Store.Load()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	v := &view{cluster: cluster, nodes: map[string]*nodeView{}}
+	v.cluster = cluster
 	if own := st.Storage[Name]; own != nil {
 		v.state = *own
 	}
@@ -93,13 +105,7 @@ func (s *Storage) observe(ctx context.Context, choose func(control.Node, state.S
 	if v.master = v.nodes[master.Name]; v.master == nil {
 		v.master = &nodeView{Node: master}
 	}
-	jobs, jobCtx := errgroup.WithContext(ctx)
-	jobs.Go(func() error { return s.observeNodes(jobCtx, v) })
-	jobs.Go(func() error {
-		v.ceph, v.cephErr = s.observeCeph(jobCtx)
-		return nil
-	})
-	return v, jobs.Wait()
+	return s.observeNodes(ctx, v)
 }
 
 // masterOf returns the node that this runs on, or one that stands for this host.
@@ -149,39 +155,16 @@ func (s *Storage) observeCeph(ctx context.Context) (*cephView, error) {
 		return nil, errNoCluster
 	}
 	c := &cephView{}
-	// One command first: when the mons do not answer, one has to be waited for and not six.
-	if err := ask(ctx, s, &c.quorum, "quorum_status"); err != nil {
+	err := s.askAll(ctx, about(&c.quorum, "quorum_status"), about(&c.health, "health", "detail"), about(&c.mgrs, "mgr", "dump"),
+		about(&c.osds, "osd", "dump"), about(&c.tree, "osd", "tree"), about(&c.rules, "osd", "crush", "rule", "dump"),
+		about(&c.config, "config", "dump"))
+	if err != nil {
 		if _, e := os.Stat(s.path(defaultKeyring)); errors.Is(e, fs.ErrNotExist) {
 			return nil, errNoKey
 		}
 		return nil, err
 	}
-	jobs, ctx := errgroup.WithContext(ctx)
-	jobs.SetLimit(3)
-	jobs.Go(func() error { return ask(ctx, s, &c.health, "health", "detail") })
-	jobs.Go(func() error { return ask(ctx, s, &c.mgrs, "mgr", "dump") })
-	jobs.Go(func() error { return ask(ctx, s, &c.osds, "osd", "dump") })
-	jobs.Go(func() error { return ask(ctx, s, &c.tree, "osd", "tree") })
-	jobs.Go(func() error { return ask(ctx, s, &c.rules, "osd", "crush", "rule", "dump") })
-	jobs.Go(func() error { return ask(ctx, s, &c.config, "config", "dump") })
-	if err := jobs.Wait(); err != nil {
-		return nil, err
-	}
 	return c, nil
-}
-
-// ask runs a command of Ceph's and decodes its answer.
-func ask[T any](ctx context.Context, s *Storage, answer *T, args ...string) error {
-	out, err := s.ceph(ctx, append(args, "-f", "json")...)
-	if err != nil {
-		return err
-	}
-	parsed, err := parse[T](strings.Join(append([]string{"ceph"}, args...), " "), out)
-	if err != nil {
-		return err
-	}
-	*answer = *parsed
-	return nil
 }
 
 // members returns the nodes of a group that were observed, in the order of their names.

@@ -51,6 +51,7 @@ func (s *Storage) planOffline(ctx context.Context, name string, opts OfflineOpti
 	if n.Offline && n.Mark == "" && len(leaving.facts.Daemons) == 0 {
 		return plan, nil
 	}
+	plan.Down = v.ceph != nil && b.isDown(leaving)
 	b.takeAway(ctx, leaving, opts, memory)
 	return plan, nil
 }
@@ -174,8 +175,13 @@ func (b *builder) checkLeave(ctx context.Context, l *leaving, opts OfflineOption
 	if len(l.osds) == 0 {
 		return
 	}
+	lack := b.cannotHeal(l)
+	usage := func() *usage { return nil }
+	if lack == "" && !begun { // data that is on its way counts twice
+		usage = b.askUsage(ctx)
+	}
 	b.checkStop(ctx, l, opts)
-	if lack := b.cannotHeal(l); lack != "" {
+	if lack != "" {
 		if !opts.NoDrain {
 			b.plan.Block(l.Name, "cannot-drain", "add a node first, or stop its OSDs and keep their data: --no-drain", "its data has nowhere to go: %s", lack)
 			return
@@ -183,8 +189,8 @@ func (b *builder) checkLeave(ctx context.Context, l *leaving, opts OfflineOption
 		b.plan.Note("%s: the OSDs of %s are stopped and stay in the cluster with their data; \"cephctl node add --readd %s\" starts them again", lack, l.Name, l.Name)
 		return
 	}
-	if !begun { // data that is on its way counts twice
-		b.checkSpace(ctx, l)
+	if df := usage(); df != nil {
+		b.checkSpace(l, df)
 	}
 }
 
@@ -279,17 +285,31 @@ func (b *builder) domainOf(p *poolInfo) string {
 // maxFull is how full the remaining OSDs may get, the ratio from which on Ceph warns.
 const maxFull = 0.85
 
+// usage is the answer to `ceph osd df -f json`, or why there is none.
+type usage struct {
+	Nodes []struct {
+		ID   int     `json:"id"`
+		KB   float64 `json:"kb"`
+		Used float64 `json:"kb_used"`
+	} `json:"nodes"`
+	err error
+}
+
+// askUsage asks how full the OSDs are, while other questions are asked.
+func (b *builder) askUsage(ctx context.Context) func() *usage {
+	answer := make(chan *usage, 1)
+	go func() {
+		var u usage
+		u.err = ask(ctx, b.Storage, &u, "osd", "df")
+		answer <- &u
+	}()
+	return func() *usage { return <-answer }
+}
+
 // checkSpace looks whether the data fits on the OSDs that stay.
-func (b *builder) checkSpace(ctx context.Context, l *leaving) {
-	var df struct {
-		Nodes []struct {
-			ID   int     `json:"id"`
-			KB   float64 `json:"kb"`
-			Used float64 `json:"kb_used"`
-		} `json:"nodes"`
-	}
-	if err := ask(ctx, b.Storage, &df, "osd", "df"); err != nil {
-		b.plan.Block("", "no-answer", "see whether a mgr is active", "can't tell whether the data fits: %v", err)
+func (b *builder) checkSpace(l *leaving, df *usage) {
+	if df.err != nil {
+		b.plan.Block("", "no-answer", "see whether a mgr is active", "can't tell whether the data fits: %v", df.err)
 		return
 	}
 	used, room := 0.0, 0.0

@@ -130,7 +130,7 @@ func (b *builder) checkDrain(ctx context.Context, r *replacement, begun bool) {
 		checkHealth(b.plan, &b.v.ceph.health, causedByLeaving...)
 	} else {
 		checkHealth(b.plan, &b.v.ceph.health)
-		b.checkSpace(ctx, r.leaving)
+		b.checkSpace(r.leaving, b.askUsage(ctx)())
 	}
 	b.checkFlags()
 	if lack := b.cannotHeal(r.leaving); lack != "" {

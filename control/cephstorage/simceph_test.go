@@ -17,7 +17,7 @@ type simRunner struct{ *sim }
 
 var _ control.Runner = simRunner{}
 
-func (s simRunner) Run(ctx context.Context, _ []byte, argv ...string) ([]byte, error) {
+func (s simRunner) Run(ctx context.Context, stdin []byte, argv ...string) ([]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.dead {
@@ -26,8 +26,26 @@ func (s simRunner) Run(ctx context.Context, _ []byte, argv ...string) ([]byte, e
 	if ctx.Err() != nil {
 		return nil, &run.Error{Argv: argv, Code: -1, Err: context.Cause(ctx)}
 	}
+	if len(argv) == len(cephCommand("-f", "json")) && argv[0] == "ceph" && len(stdin) > 0 {
+		return s.answerAll(strings.Split(strings.TrimSpace(string(stdin)), "\n"))
+	}
 	out, err := s.answer(argv)
 	return []byte(out), err
+}
+
+// answerAll answers what one process asks. It ends well also where a command does not, unless the mons do not answer.
+func (s *sim) answerAll(lines []string) ([]byte, error) {
+	var all strings.Builder
+	for i, line := range lines {
+		out, err := s.answer(append(cephCommand(strings.Fields(line)...), "-f", "json"))
+		if i == 0 && err != nil {
+			return nil, err
+		}
+		if err == nil {
+			all.WriteString("\n" + out + "\n")
+		}
+	}
+	return []byte(all.String()), nil
 }
 
 func (s *sim) answer(argv []string) (string, error) {

@@ -33,7 +33,7 @@ var _ interface {
 // Lock implements agent.Locker: what changes an instance waits for what else does.
 func (h Handler) Lock(action string, payload json.RawMessage) string {
 	r, err := parseRequest(payload)
-	if err != nil || action == ActionLook || action == ActionProve {
+	if err != nil || action == ActionLook || action == ActionCheck || action == ActionProve {
 		return "" // Handle tells about the error
 	}
 	return r.lockFile()
@@ -48,6 +48,8 @@ func (h Handler) Handle(ctx context.Context, action string, payload json.RawMess
 	switch action {
 	case ActionLook:
 		return h.look(ctx, r)
+	case ActionCheck:
+		return h.check(ctx, r)
 	case ActionProve:
 		return h.prove(ctx, r)
 	case ActionStart:

@@ -12,16 +12,22 @@ type Event struct {
 	Hook string
 	// OpCode is Ganeti's name of the operation, for example "OP_NODE_SET_PARAMS"; Watcher has none.
 	OpCode string
-	// Node and Group are those that it is about, if any, by Ganeti's names.
+	// Node and Group are those that it is about, if any, by Ganeti's names; of an instance, the node on which it is to run.
 	Node  string
 	Group string
+	// Instance is the name of the instance that it is about, if any, Template the disk template of its disks, and Image the
+	// name of the first of them that there is already.
+	Instance, Template, Image string
 	// Offline is what becomes of the node's flag, or nil when it stays as it is.
 	Offline *bool
 }
 
-// MayRefuse tells whether Ganeti takes a failure for a no, or tells it its user at least.
-func (e *Event) MayRefuse() bool {
-	return strings.HasSuffix(e.Hook, "-pre") || e.Hook == "cluster-verify-post"
+// Before tells whether Ganeti has not done it yet, and takes a failure for a no.
+func (e *Event) Before() bool { return strings.HasSuffix(e.Hook, "-pre") }
+
+// Told tells whether Ganeti tells its user what the hook says when it fails, be it as a no or as a warning.
+func (e *Event) Told() bool {
+	return e.Hook != Watcher && e.Hook != "config-update-post"
 }
 
 // ReadEvent reads what Ganeti says to a hook in its environment, "GANETI_OP_CODE=OP_NODE_ADD" and so on. The error says
@@ -44,6 +50,12 @@ func ReadEvent(hook string, environment []string) (Event, error) {
 		event.Node = told["NODE_NAME"]
 		if event.Node == "" { // node-modify has none
 			event.Node = told["OP_TARGET"]
+		}
+	case strings.HasPrefix(hook, "instance-"):
+		event.Instance, event.Template, event.Node = told["INSTANCE_NAME"], told["INSTANCE_DISK_TEMPLATE"], told["INSTANCE_PRIMARY"]
+		event.Image = told["INSTANCE_DISK0_ID"]
+		if node := told["NEW_PRIMARY"]; node != "" {
+			event.Node = node
 		}
 	case hook == "group-rename-pre" && event.Group == "":
 		event.Group = told["OLD_NAME"]

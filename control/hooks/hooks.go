@@ -28,8 +28,11 @@ const Watcher = "watcher"
 
 // folders are those below Dir in which a script of cephctl's lies.
 var folders = []string{
-	"cluster-verify-post.d", "config-update-post.d", "group-remove-pre.d", "group-rename-pre.d", "node-add-post.d",
-	"node-modify-pre.d", "node-modify-post.d", "node-remove-pre.d", Watcher,
+	"cluster-modify-pre.d", "cluster-modify-post.d", "cluster-verify-post.d", "config-update-post.d",
+	"group-modify-pre.d", "group-modify-post.d", "group-remove-pre.d", "group-rename-pre.d",
+	"instance-add-pre.d", "instance-add-post.d", "instance-migrate-pre.d", "instance-migrate-post.d",
+	"instance-start-pre.d", "instance-start-post.d",
+	"node-add-post.d", "node-modify-pre.d", "node-modify-post.d", "node-remove-pre.d", Watcher,
 }
 
 // script is the name of the script. Ganeti passes over names with a dot.

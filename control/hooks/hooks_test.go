@@ -110,6 +110,14 @@ func TestReadEvent(t *testing.T) {
 		"removed": {"group-remove-pre", "GANETI_GROUP_NAME=storage", Event{Hook: "group-remove-pre", Group: "storage"}},
 		"renamed": {"group-rename-pre", "GANETI_OLD_NAME=storage GANETI_NEW_NAME=st2", Event{Hook: "group-rename-pre", Group: "storage"}},
 		"watcher": {"watcher", "", Event{Hook: "watcher"}},
+		"started": {
+			"instance-start-pre", "GANETI_INSTANCE_NAME=web1 GANETI_INSTANCE_PRIMARY=node2 GANETI_INSTANCE_DISK_TEMPLATE=rbd GANETI_INSTANCE_DISK0_ID=i",
+			Event{Hook: "instance-start-pre", Node: "node2", Instance: "web1", Template: "rbd", Image: "i"},
+		},
+		"migrated": {
+			"instance-migrate-post", "GANETI_INSTANCE_NAME=web1 GANETI_INSTANCE_PRIMARY=node2 GANETI_NEW_PRIMARY=node3",
+			Event{Hook: "instance-migrate-post", Node: "node3", Instance: "web1"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := ReadEvent(c.hook, strings.Fields(c.environment))
@@ -120,6 +128,19 @@ func TestReadEvent(t *testing.T) {
 	}
 	if _, err := ReadEvent("node-modify-pre.d", nil); err == nil || err.Error() != `no hook is called "node-modify-pre.d"` {
 		t.Errorf("of a folder: %v", err)
+	}
+}
+
+// TestTold tells what Ganeti takes for a no from what it only tells.
+func TestTold(t *testing.T) {
+	for hook, want := range map[string][2]bool{
+		"node-modify-pre": {true, true}, "group-modify-post": {false, true}, "cluster-verify-post": {false, true},
+		"config-update-post": {false, false}, Watcher: {false, false},
+	} {
+		e := Event{Hook: hook}
+		if got := [2]bool{e.Before(), e.Told()}; got != want {
+			t.Errorf("%s: got %v, want %v", hook, got, want)
+		}
 	}
 }
 
