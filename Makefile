@@ -50,7 +50,7 @@ e2e: nodes-test
 # Makes OSDs on logical volumes in a virtual machine, and kills cephctl at each of its steps, on a cluster of its own each
 # time. Takes an hour and more.
 e2e-long: nodes-test
-	$(NODES_TEST) CI=true TEST_LONG=1 ../../$(BIN)/nodes.test -test.v -test.parallel 3 -test.timeout 6h -test.run 'TestVolumes$$|TestInterruptedAlone$$'
+	$(NODES_TEST) CI=true TEST_LONG=1 ../../$(BIN)/nodes.test -test.v -test.parallel 3 -test.timeout 6h -test.run 'TestVolumes$$|TestInterruptedAlone$$|TestKernel(space|Speed)$$'
 
 NODES_TEST = cd e2e/nodes && $(SUDO) env TEST_CEPHCTL=../../$(BIN)/cephctl-faults TEST_EXPORTER=../../$(BIN)/exporter
 
