@@ -45,13 +45,14 @@ test: setup
 
 # The tests on nodes, as root. The first time, this makes the folder that the nodes are overlays of.
 e2e: nodes-test
-	$(NODES_TEST) CI=true ../../$(BIN)/nodes.test -test.v -test.parallel 3 -test.timeout 40m
+	$(NODES_TEST) CI=true ../../$(BIN)/nodes.test -test.v -test.parallel 3 -test.timeout 60m
 
-# Makes OSDs on logical volumes in a virtual machine, and kills cephctl at each of its steps, on a cluster of its own each
-# time. Takes an hour and more.
+# Virtual machines, many live migrations, and cephctl killed at each of its steps, on a cluster of its own each time. Takes
+# an hour and more.
 e2e-long: nodes-test
-	$(NODES_TEST) CI=true TEST_LONG=1 ../../$(BIN)/nodes.test -test.v -test.parallel 3 -test.timeout 6h -test.run 'TestVolumes$$|TestInterruptedAlone$$|TestGaneti$$/^instances$$'
+	$(NODES_TEST) CI=true TEST_LONG=1 ../../$(BIN)/nodes.test -test.v -test.parallel 3 -test.timeout 6h -test.run '$(LONG)'
 
+LONG       = TestVolumes$$|TestKernel(space|Speed)$$|TestInterruptedAlone$$|TestGaneti$$/^instances$$
 NODES_TEST = cd e2e/nodes && $(SUDO) env TEST_CEPHCTL=../../$(BIN)/cephctl-faults TEST_EXPORTER=../../$(BIN)/exporter
 
 nodes-test:

@@ -3,7 +3,7 @@
 import mmap, os, random, re, subprocess, sys, time
 
 image, device = sys.argv[1:]
-RUNS = (("4 KiB random", "rand", 4096, 400), ("1 MiB sequential", "seq", 1 << 20, 48))
+RUNS = (("4 KiB random", "rand", 4096, 200), ("1 MiB sequential", "seq", 1 << 20, 32))
 
 
 def busy():

@@ -14,6 +14,7 @@ import (
 // carries the storage cluster, and whose kernel can't. The guests have no operating system, as they run in a machine that is
 // virtual itself.
 func TestKernelspace(t *testing.T) {
+	onlyLong(t, "ten minutes on a busy machine")
 	t.Parallel() // most of the time, the virtual machine is waited for
 	lab.RequireVM(t)
 	s := newKernelSite(t)
@@ -151,7 +152,7 @@ func (s *kernelSite) watchers(image string) []string {
 
 // testKernelStart wants the image open by the kernel of the virtual machine alone, and what its guest has written in the image.
 func testKernelStart(s *kernelSite) {
-	r := s.do("instance", "start", "--plan", "k1.lab", "-o", "json")
+	r := s.cephctl("instance", "start", "--plan", "k1.lab", "-o", "json")
 	if !strings.Contains(r.stdout, `device map --options noshare`) {
 		s.t.Errorf("the plan does not say that the image is mapped: %s", r.stdout)
 	}
