@@ -14,10 +14,13 @@ LAB_PACKAGES="ceph-common ceph-mon ceph-mgr ceph-osd
 # Ceph's other daemons, and an sshd that the tests run as their own child: no part of the demo runs them.
 TEST_PACKAGES="ceph-mds radosgw rbd-mirror
 	openssh-client openssh-server"
-# Nodes: containers and virtual machines, and what makes and connects them.
-NODE_PACKAGES="openssh-client systemd-container debootstrap debian-archive-keyring iproute2 util-linux e2fsprogs"
+# Nodes: containers and virtual machines, and what makes and connects them. What maps images without krbd is copied into
+# them, and the alerts of their exporters go to a real Alertmanager.
+NODE_PACKAGES="openssh-client systemd-container debootstrap debian-archive-keyring iproute2 util-linux e2fsprogs
+	rbd-nbd prometheus-alertmanager"
 # What these packages would start at the next boot. Prometheus' port is also the demo's.
 SERVICES="ceph-crash.service ceph.target prometheus.service rbdmap.service
+	prometheus-alertmanager.service
 	ceph-mds.target ceph-radosgw.target radosgw.service ceph-rbd-mirror.target
 	ssh.service ssh.socket"
 MIN_GO_MINOR=21

@@ -190,6 +190,27 @@ BACKOFFS
 	}
 }
 
+// What a real kernel says of an OSD that hangs, and when the cluster has marked it down.
+func TestParseRequestsOfKernel(t *testing.T) {
+	for file, osd := range map[string]int{"osdc-hangs": 0, "osdc-down": -1} {
+		text, err := os.ReadFile(filepath.Join("testdata/linux/6.1", file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]int{}
+		for _, q := range parseRequests(string(text)) {
+			for _, image := range []string{"10a3151a0189", "109592a18075"} { // the first is in a namespace
+				if q.of(image) && q.osd == osd {
+					got[image]++
+				}
+			}
+		}
+		if diff := cmp.Diff(map[string]int{"10a3151a0189": 1, "109592a18075": 5}, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", file, diff)
+		}
+	}
+}
+
 func TestRequestOfImage(t *testing.T) {
 	for object, want := range map[string]bool{
 		"rbd_data.10a6.0000000000000012":   true,

@@ -372,6 +372,29 @@ func TestReaderRequests(t *testing.T) {
 	}
 }
 
+// An OSD that hangs is marked down: who waited for it waits for none now, and is stuck all the same. Who never did does
+// not count.
+func TestReaderRequestsOfOSDThatIsDown(t *testing.T) {
+	n := newTestNode(t)
+	n.judged(t)
+	const osdc = "sys/kernel/debug/ceph/5d7bc8ea-6a3c-4c3d-9d6b-0c1c8a9f7e21.client4235/osdc"
+	text, err := os.ReadFile(n.path(osdc))
+	if err != nil {
+		t.Fatal(err)
+	}
+	down := strings.NewReplacer("osd1\t", "osd-1\t", "osd4\t", "osd-1\t").Replace(string(text))
+	n.set(t, osdc, down)
+	n.clock = n.clock.Add(StuckAfter)
+	for range 2 {
+		if m := n.reader.Read(t.Context()).Mappings[2]; m.InFlight != 1 || m.Oldest != StuckAfter {
+			t.Errorf("%d in flight, %s old, want 1 and %s", m.InFlight, m.Oldest, StuckAfter)
+		}
+	}
+	if got := n.judged(t)["rbd2"]; got != "page_cache critical" {
+		t.Errorf("its OSD is down: %s", got)
+	}
+}
+
 // Without debugfs, a device on which nothing ends counts.
 func TestReaderRequestsOfDevice(t *testing.T) {
 	n := newTestNode(t)

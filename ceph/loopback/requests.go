@@ -17,7 +17,9 @@ type request struct {
 
 // parseRequests takes osdc of debugfs: below "REQUESTS n homeless n" a line each, as
 // "7035 osd1 2.7a1ef1a4 2.4 [1,0]/1 [1,0]/1 e45 rbd_data.10a6f2a2b3c4.0000000000000012 0x400024 1 write", until the
-// next heading. Lines of another form are left out.
+// next heading. In a namespace the object is "tenant/rbd_data...", and a request that no OSD takes is for "osd-1". Lines
+// of another form are left out, and so is what keeps the watch of an image alive: it also does so for an idle one, and
+// nobody's data wait for it.
 func parseRequests(text string) []request {
 	var requests []request
 	for line := range strings.Lines(text) {
@@ -25,7 +27,7 @@ func parseRequests(text string) []request {
 			break
 		}
 		fields := strings.Fields(line)
-		if len(fields) < 8 {
+		if len(fields) < 8 || fields[len(fields)-1] == "watch-ping" {
 			continue
 		}
 		name, isOSD := strings.CutPrefix(fields[1], "osd")
@@ -33,7 +35,8 @@ func parseRequests(text string) []request {
 		if _, idErr := strconv.ParseUint(fields[0], 10, 64); !isOSD || err != nil || idErr != nil {
 			continue
 		}
-		requests = append(requests, request{id: fields[0], osd: osd, object: fields[7]})
+		object := fields[7][strings.LastIndex(fields[7], "/")+1:]
+		requests = append(requests, request{id: fields[0], osd: osd, object: object})
 	}
 	return requests
 }
@@ -112,11 +115,13 @@ func (r *Reader) requestsOfDevice(m *Mapping) {
 
 func (r *Reader) requestsOfImage(m *Mapping, client string, requests []request, osds []OSD, seen map[string]time.Time) {
 	for _, q := range requests {
-		if !q.of(m.ImageID) || !isHere(q.osd, m.FSID, osds) {
-			continue
-		}
 		key := client + " " + q.id
 		since, ok := r.requests[key]
+		// An OSD here that hangs is marked down some day. Who waited for it and has no other waits on.
+		waits := ok && q.osd < 0
+		if !q.of(m.ImageID) || !waits && !isHere(q.osd, m.FSID, osds) {
+			continue
+		}
 		if !ok {
 			since = r.opts.Now()
 		}
