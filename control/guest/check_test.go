@@ -26,7 +26,9 @@ func (l *locked) Look(_ context.Context, d control.DiskSpec) (control.ImageState
 	return control.ImageState{}, l.look
 }
 
-func (l *locked) Risk(context.Context, control.DiskSpec) (*control.DiskRisk, error) { return l.risk, nil }
+func (l *locked) Risk(context.Context, control.DiskSpec) (*control.DiskRisk, error) {
+	return l.risk, nil
+}
 
 // TestCheck tells what keeps disks from being opened, or what may come of it, whatever there is of their images.
 func TestCheck(t *testing.T) {
