@@ -293,7 +293,7 @@ func later(ctx context.Context, env *control.Env, name string, args ...string) e
 	if err != nil {
 		return fmt.Errorf("find this program: %w", err)
 	}
-	unit := "cephctl-" + name + ".service"
+	unit := unitPrefix + name + ".service"
 	if _, err := env.Runner.Run(ctx, nil, "systemctl", "is-active", "--quiet", unit); err == nil {
 		return nil
 	}

@@ -13,8 +13,8 @@ func newStorageStatusCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "status",
 		Short: "Show the storage cluster on one screen",
-		Long: `Shows health and quorum, every daemon of every node with its device and state, what was begun and not finished, and
-what cephctl would do next. Where cephctl has not made the cluster, it shows the one that this host is configured for.
+		Long: `Shows health and quorum, every daemon of every node with its device and state, what works in the background or was
+begun and not finished, and what cephctl would do next. Where cephctl has not made the cluster, it shows the one that this host is configured for.
 ` + exitStatus,
 		Example: `  cephctl storage status`,
 		Args:    rules().NoArguments,
@@ -31,10 +31,22 @@ func runStorageStatus(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	return a.print(status, func(w io.Writer) { a.writeStatus(w, status) })
+	out := &statusOutput{storageStatus: status}
+	if site, err := a.config.site(); err == nil && site != nil { // hooks are Ganeti's
+		if out.Background, err = background(ctx, env.Runner); err != nil {
+			return err
+		}
+	}
+	return a.print(out, func(w io.Writer) { a.writeStatus(w, out) })
 }
 
-func (a *app) writeStatus(w io.Writer, s *storageStatus) {
+// statusOutput is the output of storage status.
+type statusOutput struct {
+	*storageStatus
+	Background []backgroundUnit `json:"background,omitempty"`
+}
+
+func (a *app) writeStatus(w io.Writer, s *statusOutput) {
 	colour := a.terminalOut && colours()
 	word := func(text string) string {
 		if colour {
@@ -74,7 +86,10 @@ func (a *app) writeStatus(w io.Writer, s *storageStatus) {
 	a.writeNext(w, s)
 }
 
-func (a *app) writeNext(w io.Writer, s *storageStatus) {
+func (a *app) writeNext(w io.Writer, s *statusOutput) {
+	for _, u := range s.Background {
+		fmt.Fprintf(w, "\nin the background: %s (%s): %s\n", u.Unit, u.State, u.Command)
+	}
 	if s.Operation != "" {
 		fmt.Fprintf(w, "\nbegun and not finished: %s\n", s.Operation)
 	}

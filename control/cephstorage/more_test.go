@@ -266,6 +266,39 @@ func TestVerify(t *testing.T) {
 	}
 }
 
+// TestVerifyMarks finds marks that somebody has taken away, and the cure gives them back.
+func TestVerifyMarks(t *testing.T) {
+	s := grown(t, 3)
+	release, err := s.env.Store.Lock(t.Context(), "by hand")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range []error{
+		s.env.Inventory.MarkGroup(t.Context(), "default", ""), s.env.Inventory.MarkNode(t.Context(), "node2", ""),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	release()
+	found, err := s.storage().Verify(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []Finding{
+		{"", SeverityError, "group default is the storage group and has lost its mark", initCommand("default")},
+		{"node2", SeverityError, "carries daemons of the storage cluster and has lost its mark", initCommand("default")},
+	} {
+		if !slices.Contains(found, want) {
+			t.Errorf("want %+v in %+v", want, found)
+		}
+	}
+	s.must(s.init())
+	if found, err = s.storage().Verify(t.Context()); err != nil || len(found) > 0 {
+		t.Errorf("of a mended cluster: %+v, %v", found, err)
+	}
+}
+
 // TestVerifyOffline finds daemons that somebody has started on a node that is offline, and none on one that is off.
 func TestVerifyOffline(t *testing.T) {
 	s := grown(t, 4)

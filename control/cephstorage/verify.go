@@ -52,7 +52,7 @@ func (s *Storage) Verify(ctx context.Context) ([]Finding, error) {
 		}
 		for _, step := range plan.Steps {
 			if step.ID != "settle" {
-				f.add(step.Node, SeverityWarning, "cephctl storage init-distributed-storage -s "+Name+" "+v.state.Group, "not done yet: %s", step.Title)
+				f.add(step.Node, SeverityWarning, initCommand(v.state.Group), "not done yet: %s", step.Title)
 			}
 		}
 	}
@@ -94,6 +94,9 @@ func (s *Storage) verifyCluster(f *findings, v *view) {
 	}
 	if n := len(c.quorum.names()); n%2 == 0 {
 		f.add("", SeverityWarning, "add a node to the storage group", "%d mons: one that is lost stops the cluster like with %d", n, n-1)
+	}
+	if g, ok := v.cluster.Group(v.state.Group); ok && g.Mark != Name && !v.state.Initialised.IsZero() {
+		f.add("", SeverityError, initCommand(g.Name), "group %s is the storage group and has lost its mark", g.Name)
 	}
 	if len(c.mgrs.names()) < 2 {
 		f.add("", SeverityWarning, "add a node to the storage group", "no mgr stands by")
@@ -149,6 +152,11 @@ func verifyOffline(f *findings, v *view, n *nodeView) {
 	}
 }
 
+// initCommand is what gives a group and its nodes what they lack.
+func initCommand(group string) string {
+	return "cephctl storage init-distributed-storage -s " + Name + " " + group
+}
+
 // enabling is the command that has a daemon start at a boot.
 func enabling(d node.DaemonFacts) string {
 	if d.Role == node.RoleOSD && d.Backend == node.BackendLVM {
@@ -160,6 +168,8 @@ func enabling(d node.DaemonFacts) string {
 func (s *Storage) verifyMarks(f *findings, v *view, n *nodeView) {
 	isMember := v.state.Group != "" && n.Group == v.state.Group && !v.state.Initialised.IsZero()
 	switch {
+	case isMember && n.Mark != Name && v.state.ID != "" && ours(n.facts.Daemons, v.state.ID):
+		f.add(n.Name, SeverityError, initCommand(n.Group), "carries daemons of the storage cluster and has lost its mark")
 	case isMember && n.Mark != Name:
 		f.add(n.Name, SeverityError, "cephctl node add --readd "+n.Name, "is in the storage group and not enabled for it")
 	case !isMember && n.Mark != "":
