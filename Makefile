@@ -47,12 +47,12 @@ test: setup
 e2e: nodes-test
 	$(NODES_TEST) CI=true ../../$(BIN)/nodes.test -test.v -test.parallel 3 -test.timeout 60m
 
-# Virtual machines, many live migrations, and cephctl killed at each of its steps, on a cluster of its own each time. Takes
+# Virtual machines, twenty live migrations, and cephctl killed at each of its steps, on a cluster of its own each time. Takes
 # an hour and more.
 e2e-long: nodes-test
 	$(NODES_TEST) CI=true TEST_LONG=1 ../../$(BIN)/nodes.test -test.v -test.parallel 3 -test.timeout 6h -test.run '$(LONG)'
 
-LONG       = TestVolumes$$|TestKernel(space|Speed)$$|TestInterruptedAlone$$|TestGaneti$$/^instances$$
+LONG       = TestVolumes$$|TestKernel(space|Speed)$$|TestLoopbackKernel$$|TestInterruptedAlone$$|TestGaneti$$/^instances$$
 NODES_TEST = cd e2e/nodes && $(SUDO) env TEST_CEPHCTL=../../$(BIN)/cephctl-faults TEST_EXPORTER=../../$(BIN)/exporter
 
 nodes-test:

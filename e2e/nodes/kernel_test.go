@@ -160,7 +160,7 @@ func testKernelStart(s *kernelSite) {
 	address := s.wantKernel()
 	info := s.do("instance", "info", "k1.lab").stdout
 	for _, want := range []string{
-		"state           running\n", "access      kernelspace\n", "path        /dev/rbd0\n", "image       " + kernelImage + "\n", "size        2 MiB\n",
+		"state           running\n", "access      kernelspace (group)\n", "path        /dev/rbd0\n", "image       " + kernelImage + "\n", "size        2 MiB\n",
 		"watchers    " + address + "\n", "claimed by  instance k1.lab on node2 ", "mapped as   /dev/rbd0\n",
 	} {
 		if !strings.Contains(info, want) {
