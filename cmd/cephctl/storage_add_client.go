@@ -11,8 +11,8 @@ func newStorageAddClientCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "add-client GROUP",
 		Short: "Let the nodes of another group use the storage cluster",
-		Long: `Gives the online nodes of a group the configuration of the storage cluster and the key of instances, and nothing else: no
-daemon of it runs there, so that their kernels can map its images without the loopback risk. The group is remembered, and
+		Long: `Gives the online nodes of a group the configuration of the storage cluster and the keys of instances and of the
+exporter, and nothing else: no daemon of it runs there, so that their kernels can map its images without the loopback risk. The group is remembered, and
 "cephctl cluster verify" finds nodes that come to it later: run this again then.
 
 Nothing is overwritten: a node with a configuration of another cluster stops the plan.

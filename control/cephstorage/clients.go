@@ -12,7 +12,7 @@ import (
 )
 
 // AddClient returns the change that makes the online nodes of a group clients of the storage cluster: they get its
-// ceph.conf and the key of instances, and run nothing of it.
+// ceph.conf and the keys of instances and the exporter, and run nothing of it.
 func (s *Storage) AddClient(group, command string) control.Change {
 	return control.Change{
 		Kind: "add-client", Target: group, Command: command,
@@ -80,8 +80,11 @@ func (s *Storage) clientSteps(plan *control.Plan, v *view, group string, members
 		}
 		known := object
 		known.Keyrings = shownKeyrings(keys)
-		step := s.initStep(n.Node, "client "+n.Name, "write ceph.conf and the keyring of instances", known,
-			[]string{cephLine(authGet(instanceEntity, instanceCaps(options.Pool))) + "    # sent to the node"},
+		step := s.initStep(n.Node, "client "+n.Name, "write ceph.conf and the keyrings of instances and the exporter", known,
+			[]string{
+				cephLine(authGet(exporterEntity, exporterCaps)) + "    # sent to the node",
+				cephLine(authGet(instanceEntity, instanceCaps(options.Pool))) + "    # sent to the node",
+			},
 			func(ctx context.Context) (node.Object, error) { return s.withKeyrings(ctx, object, keys) })
 		step.Together = "client"
 		plan.Steps = append(plan.Steps, step)
@@ -118,14 +121,14 @@ func (v *view) clientConf(options settings) string {
 
 // clientKeys are the keys that a client has, with their caps, as those of members are.
 func (v *view) clientKeys(options settings) map[string][]string {
-	keys := map[string][]string{instanceEntity: instanceCaps(options.Pool)}
+	keys := map[string][]string{exporterEntity: exporterCaps, instanceEntity: instanceCaps(options.Pool)}
 	if v.cluster.AdminClients {
 		keys[adminEntity] = nil
 	}
 	return keys
 }
 
-// isClient tells whether a node has the ceph.conf that it should have, and the keys of instances.
+// isClient tells whether a node has the ceph.conf that it should have, and the keys of instances and the exporter.
 func (n *nodeView) isClient(content string, keys map[string][]string) bool {
 	return n.facts.Conf != nil && n.facts.Conf.SHA256 == checksum(content) && n.hasKeyrings(keys)
 }
@@ -146,7 +149,7 @@ func (s *Storage) verifyClient(f *findings, v *view, n *nodeView) {
 		f.add(n.Name, SeverityError, "nothing is overwritten; if that cluster is gone, move the file away, then "+cure,
 			"is in the client group %s, and its %s is of another cluster (fsid %s)", n.Group, defaultConfig, n.facts.Conf.FSID)
 	case !n.isClient(v.clientConf(options), v.clientKeys(options)):
-		f.add(n.Name, SeverityWarning, cure, "is in the client group %s, and its ceph.conf or the keyring of instances is not as it should be", n.Group)
+		f.add(n.Name, SeverityWarning, cure, "is in the client group %s, and its ceph.conf or a keyring is not as it should be", n.Group)
 	}
 }
 
@@ -156,7 +159,7 @@ func (b *builder) destroyClients() {
 		for _, n := range b.v.members(group) {
 			switch {
 			case n.err != nil:
-				b.plan.Note("%s does not answer: its ceph.conf and keyring of instances are left on it", n.Name)
+				b.plan.Note("%s does not answer: its ceph.conf and keyrings are left on it", n.Name)
 			case n.facts.Conf != nil && n.facts.Conf.FSID == b.g.fsid:
 				b.step(b.removeStep(n, "destroy client "+n.Name, "remove ceph.conf and the keyrings", node.Removal{FSID: b.g.fsid, Everything: true}))
 			}

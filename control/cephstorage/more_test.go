@@ -121,7 +121,7 @@ func TestPoolOnGroup(t *testing.T) {
 	equal(t, "classes", []string{"on-near", "hdd"}, []string{s.osd(0).Class, s.osd(9).Class})
 }
 
-// Clients get ceph.conf and one key, and run nothing; verify finds those that do not have them.
+// Clients get ceph.conf and the keys of instances and the exporter, and run nothing; verify finds those that do not have them.
 func TestAddClient(t *testing.T) {
 	s := grown(t, 3)
 	s.compute(4, 5)
@@ -131,7 +131,7 @@ func TestAddClient(t *testing.T) {
 	}
 	s.nothing(addClient(s))
 	n := s.nodes["node4"]
-	if len(n.Keyrings) != 1 || !strings.Contains(n.Keyrings["ceph.client.instances.keyring"], "client.instances") || len(n.Daemons) > 0 || !strings.Contains(n.Conf, s.fsid) {
+	if len(n.Keyrings) != 2 || n.Keyrings["ceph.client.ceph-ganeti-exporter.keyring"] == "" || !strings.Contains(n.Keyrings["ceph.client.instances.keyring"], "client.instances") || len(n.Daemons) > 0 || !strings.Contains(n.Conf, s.fsid) {
 		t.Errorf("node4 has keyrings %v, daemons %v, and ceph.conf %s", n.Keyrings, n.Daemons, n.Conf)
 	}
 	equal(t, "clients", []string{"compute"}, s.load().Storage[Name].Clients)
@@ -155,7 +155,7 @@ func TestAddClient(t *testing.T) {
 	s.nodes["node6"].Conf = "fsid = " + otherFSID
 	delete(n.Keyrings, "ceph.client.instances.keyring")
 	equal(t, "found", []string{
-		"warning node4: is in the client group compute, and its ceph.conf or the keyring of instances is not as it should be: cephctl storage add-client compute",
+		"warning node4: is in the client group compute, and its ceph.conf or a keyring is not as it should be: cephctl storage add-client compute",
 		"error node5: is in the client group compute and has no /etc/ceph/ceph.conf: cephctl storage add-client compute",
 		"error node6: is in the client group compute, and its /etc/ceph/ceph.conf is of another cluster (fsid " + otherFSID + "): " +
 			"nothing is overwritten; if that cluster is gone, move the file away, then cephctl storage add-client compute",

@@ -198,7 +198,7 @@ func testKernelMetrics(s *kernelSite) {
 	}
 	s.awaitMetrics("http://"+s.vm.Address+":19283/metrics", "a kernelspace instance",
 		`qemu_up{ganeti_instance="k1.lab"} 1`, `access="kernelspace",driver="host_device"`, `pool="rbd",image=`+string(image)+`} 1`,
-		`krbd_mapped_info{device="rbd0",pool="rbd"`, `krbd_writes_total{device="rbd0",pool="rbd",namespace="",image=`+string(image),
+		`krbd_mapped_info{device="rbd0",pool="rbd"`, `krbd_write_operations_total{device="rbd0",pool="rbd",image=`+string(image),
 	)
 }
 
