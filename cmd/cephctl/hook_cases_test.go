@@ -167,6 +167,7 @@ var hookCases = []hookCase{
 	{"a group without instances", "gnt-group modify -D rbd:pool=fast spare", atJob(setsPool(opGroupModify, "spare", `{"pool": "fast"}`)), "group-modify-pre", "OP_CODE=OP_GROUP_SET_PARAMS GROUP_NAME=spare", passes, ""},
 	{"the job of another group runs", "gnt-group modify --alloc-policy=last_resort spare", atJob(setsPool(opGroupModify, "default", `{"pool": "fast"}`)), "group-modify-pre", "OP_CODE=OP_GROUP_SET_PARAMS GROUP_NAME=spare", passes, ""},
 	{"another pool under instances", "gnt-cluster modify -D rbd:pool=fast", atJob(setsPool(opClusterModify, "", `{"pool": "fast"}`)), "cluster-modify-pre", clusterAll, vetoes, poolLine},
+	{"a pool of that name, under instances", "gnt-cluster modify -D rbd:pool=default", atJob(setsPool(opClusterModify, "", `{"pool": "default"}`)), "cluster-modify-pre", clusterAll, vetoes, poolLine},
 	{"their group has a pool of its own", "gnt-cluster modify -D rbd:pool=fast", func(s *hookSite) {
 		s.groups["default"] = `{"rbd": {"pool": "rbd"}}`
 		s.job = setsPool(opClusterModify, "", `{"pool": "fast"}`)
@@ -203,6 +204,10 @@ var hookCases = []hookCase{
 	{"the watcher starts it, with `hooks.instances: refuse`", "ganeti-watcher", func(s *hookSite) {
 		refuses(s)
 		s.job = `{"OP_ID": "OP_INSTANCE_STARTUP", "instance_name": "web1.lab", "reason": [["gnt:watcher", "Restarting instance web1.lab", 1]]}`
+	}, "instance-start-pre", startWeb1, passes, ""},
+	{"cephctl starts it, which has looked itself, with `hooks.instances: refuse`", "cephctl instance start --allow-loopback web1.lab", func(s *hookSite) {
+		refuses(s)
+		s.job = `{"OP_ID": "OP_INSTANCE_STARTUP", "instance_name": "web1.lab", "reason": [["gnt:user", "cephctl", 1]]}`
 	}, "instance-start-pre", startWeb1, passes, ""},
 	{"the node does not answer, with `hooks.instances: refuse`", startCommand, func(s *hookSite) { refuses(s); s.said = nil }, "instance-start-pre", startWeb1, passes, ""},
 	{"Ganeti's remote API is down, with `hooks.instances: refuse`", startCommand, func(s *hookSite) { refuses(s); rapiDown(s) }, "instance-start-pre", startWeb1, passes, ""},

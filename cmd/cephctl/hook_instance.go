@@ -43,7 +43,7 @@ func (a *app) beforeInstance(ctx context.Context, env *control.Env, in *outlined
 	if err != nil || len(found) == 0 {
 		return err
 	}
-	if a.config.HookInstances == instancesRefuse && !restarted(ctx, in, event) {
+	if a.config.HookInstances == instancesRefuse && !decided(ctx, in, event) {
 		return vetoBy(found)
 	}
 	return a.warn(event.Instance, vetoBy(found).Error())
@@ -112,10 +112,13 @@ func wrongParams(t control.DiskTemplate, o *ganeti.Outline, g ganeti.OutlineGrou
 	return wrong
 }
 
-// restarted tells whether Ganeti's watcher starts the instance. It is what is assumed when nobody can tell.
-func restarted(ctx context.Context, in *outlined, event hooks.Event) bool {
+// decided tells whether Ganeti's watcher starts the instance, or cephctl, which has looked itself and may have been told to
+// take the risk. It is what is assumed when nobody can tell.
+func decided(ctx context.Context, in *outlined, event hooks.Event) bool {
 	ops, err := in.Running(ctx, event.OpCode)
-	return err != nil || slices.ContainsFunc(ops, func(op ganeti.Op) bool { return op.Instance == event.Instance && op.ByWatcher() })
+	return err != nil || slices.ContainsFunc(ops, func(op ganeti.Op) bool {
+		return op.Instance == event.Instance && (op.ByWatcher() || op.ByCephctl())
+	})
 }
 
 // warn writes a warning into the journal, and keeps it for the hook that is called when the instance runs.

@@ -63,7 +63,7 @@ func (a *app) movedBy(o *ganeti.Outline, op ganeti.Op, event hooks.Event) []cont
 					continue
 				}
 				users := o.InstancesOf(g.Name, t.Name())
-				if len(users) > 0 && becomes(o, t.Name(), option.Name, value) != o.Param(g, t.Name(), option.Name) {
+				if len(users) > 0 && becomes(o, only != "", t.Name(), option.Name, value) != o.Param(g, t.Name(), option.Name) {
 					moved = append(moved, inUse(option.Name, t.Name(), g.Name, users))
 				}
 			}
@@ -72,10 +72,11 @@ func (a *app) movedBy(o *ganeti.Outline, op ganeti.Op, event hooks.Event) []cont
 	return moved
 }
 
-// becomes is the new value of a disk parameter. With "default", a group takes that of the cluster.
-func becomes(o *ganeti.Outline, template, name string, value json.RawMessage) string {
+// becomes is the new value of a disk parameter. With "default", a group takes that of the cluster; for the cluster, that is a
+// value like any other.
+func becomes(o *ganeti.Outline, ofGroup bool, template, name string, value json.RawMessage) string {
 	var text string
-	if json.Unmarshal(value, &text) != nil || text == "default" {
+	if json.Unmarshal(value, &text) != nil || ofGroup && text == "default" {
 		return o.DiskParams.Text(template, name)
 	}
 	return text

@@ -34,7 +34,7 @@ func runStorageStatus(ctx context.Context, a *app) error {
 	out := &statusOutput{storageStatus: status}
 	if site, err := a.config.site(); err == nil && site != nil { // hooks are Ganeti's
 		if out.Background, err = background(ctx, env.Runner); err != nil {
-			return err
+			out.BackgroundProblem = err.Error()
 		}
 	}
 	return a.print(out, func(w io.Writer) { a.writeStatus(w, out) })
@@ -44,6 +44,8 @@ func runStorageStatus(ctx context.Context, a *app) error {
 type statusOutput struct {
 	*storageStatus
 	Background []backgroundUnit `json:"background,omitempty"`
+	// BackgroundProblem is why nobody can tell.
+	BackgroundProblem string `json:"background_problem,omitempty"`
 }
 
 func (a *app) writeStatus(w io.Writer, s *statusOutput) {
@@ -89,6 +91,9 @@ func (a *app) writeStatus(w io.Writer, s *statusOutput) {
 func (a *app) writeNext(w io.Writer, s *statusOutput) {
 	for _, u := range s.Background {
 		fmt.Fprintf(w, "\nin the background: %s (%s): %s\n", u.Unit, u.State, u.Command)
+	}
+	if s.BackgroundProblem != "" {
+		fmt.Fprintf(w, "\nin the background: not known: %s\n", s.BackgroundProblem)
 	}
 	if s.Operation != "" {
 		fmt.Fprintf(w, "\nbegun and not finished: %s\n", s.Operation)

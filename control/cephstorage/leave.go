@@ -164,9 +164,16 @@ func (b *builder) stopOSDs(l *leaving) {
 	}
 	step := b.removeStep(l.nodeView, "stop "+l.Name, "stop "+names(up), node.Removal{FSID: b.g.fsid, Daemons: daemons(up)})
 	step.Commands = append([]string{cephLine(append([]string{"osd", "ok-to-stop"}, numbers(up)...))}, step.Commands...)
-	step.Check = func(ctx context.Context) error { return b.okToStop(ctx, up) }
+	step.Check = func(ctx context.Context) error {
+		return b.poll(ctx, stopTimeout, func(string) {}, func(ctx context.Context) (string, error) {
+			return notYet(b.okToStop(ctx, up))
+		})
+	}
 	b.step(step)
 }
+
+// stopTimeout is what placement groups have to become active again that have just been moved.
+const stopTimeout = 2 * time.Minute
 
 // waitSafe waits for as long as it takes until nothing needs the OSDs any more. EAGAIN is not a yes.
 func (b *builder) waitSafe(l *leaving) control.Step {

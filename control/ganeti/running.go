@@ -23,6 +23,11 @@ func (o *Op) ByWatcher() bool {
 	return slices.ContainsFunc(o.Reason, func(r [3]any) bool { return r[0] == "gnt:watcher" })
 }
 
+// ByCephctl tells whether it is a job of ours.
+func (o *Op) ByCephctl() bool {
+	return slices.ContainsFunc(o.Reason, func(r [3]any) bool { return r[1] == Reason })
+}
+
 // Running returns the operations with a code, for example "OP_GROUP_SET_PARAMS", that jobs are at. It is where a hook finds
 // what its environment lacks.
 func (i *Inventory) Running(ctx context.Context, code string) ([]Op, error) {

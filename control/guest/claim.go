@@ -83,16 +83,20 @@ func (h Handler) isDead(ctx context.Context, r *Request, c *control.Claim, d con
 	if now, err := kvm.ReadProcess(h.path("proc"), n); err == nil && now.String() == c.Agent {
 		return false, nil
 	}
+	host, err := h.disk(d)
+	if err != nil {
+		return false, err
+	}
 	if c.Devices {
-		host, err := h.disk(d)
-		if err != nil {
-			return false, err
-		}
 		_, own, err := host.Watchers(ctx, d)
 		return err == nil && own == "", err
 	}
-	lives, err := h.qemu(r).Lives(c.UUID)
-	return err == nil && !lives, err
+	if lives, err := h.qemu(r).Lives(c.UUID); err != nil || lives {
+		return false, err
+	}
+	// Where the cluster does not answer, what is mounted can't write either, and is kept out like all that is left.
+	state, err := host.Look(ctx, d)
+	return err != nil || !state.InUse, nil
 }
 
 // prove says of those claims whose holders were on this host whether these are proven dead, by their tokens.

@@ -88,6 +88,9 @@ func (h Handler) asStarted(r *Request, l *Look) {
 // asStarted says of a disk what its guest was started with. What is not opened as a URI is opened by a link to the device.
 func (l *DiskLook) asStarted(d kvm.Disk) {
 	l.Path, l.Access = cmp.Or(d.URI, d.Link), d.Access
+	if d.Link == "" {
+		return
+	}
 	if device, err := filepath.EvalSymlinks(d.Link); err == nil {
 		l.Mapped = cmp.Or(l.Mapped, device)
 	}

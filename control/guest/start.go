@@ -28,7 +28,7 @@ func (h Handler) start(ctx context.Context, r *Request, progress func(string)) (
 	if err != nil {
 		return nil, err
 	}
-	s := &starting{Handler: h, r: r, me: me}
+	s := &starting{Handler: h, r: r, me: me, mapped: map[int]bool{}}
 	status, err := s.start(ctx, progress)
 	if err == nil {
 		return status, nil
@@ -44,8 +44,9 @@ type starting struct {
 	r       *Request
 	me      control.Claim
 	claimed []control.DiskSpec
-	mapped  []control.DiskSpec
-	runs    bool
+	// mapped are the indexes of those that may be mapped as block devices.
+	mapped map[int]bool
+	runs   bool
 }
 
 func (s *starting) start(ctx context.Context, progress func(string)) (*kvm.Status, error) {
@@ -61,11 +62,11 @@ func (s *starting) start(ctx context.Context, progress func(string)) (*kvm.Statu
 			return nil, err
 		}
 		open, err := host.Open(ctx, d)
+		if open.Mapped != "" || err != nil { // which may have mapped it all the same
+			s.mapped[d.Index] = true
+		}
 		if err != nil {
 			return nil, fmt.Errorf("disk %d: %w", d.Index, err)
-		}
-		if open.Mapped != "" {
-			s.mapped = append(s.mapped, d)
 		}
 		config.Drives = append(config.Drives, drive(d, open))
 	}
@@ -124,16 +125,12 @@ func (s *starting) undo(ctx context.Context) error {
 			return err // it may still write: the claim has to stay
 		}
 	}
-	for _, d := range s.mapped {
-		host, err := s.disk(d)
-		if err == nil {
-			err = host.Close(ctx, d)
-		}
-		errs = append(errs, err)
-	}
 	for _, d := range s.claimed {
 		host, err := s.disk(d)
-		if err == nil {
+		if err == nil && s.mapped[d.Index] {
+			err = host.Close(ctx, d)
+		}
+		if err == nil { // a block device that stays may still write
 			err = host.Release(ctx, d, s.me.Token)
 		}
 		errs = append(errs, err)

@@ -149,7 +149,12 @@ func (s *Instances) planGiveBack(plan *control.Plan, n control.Node, r *guest.Re
 	plan.Steps = append(plan.Steps, control.Step{
 		ID: "left", Node: n.Name, Title: "give back what is left of it", Commands: []string{"give back its claims and block devices"},
 		Do: func(ctx context.Context, progress func(string)) error {
-			return s.call(ctx, n, guest.ActionStop, r, nil, progress)
+			var stopped guest.Stopped
+			err := s.call(ctx, n, guest.ActionStop, r, &stopped, progress)
+			if err == nil && len(stopped.Left) > 0 {
+				err = errors.New(strings.Join(stopped.Left, "; "))
+			}
+			return err
 		},
 	})
 }
