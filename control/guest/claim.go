@@ -95,8 +95,10 @@ func (h Handler) isDead(ctx context.Context, r *Request, c *control.Claim, d con
 		return false, err
 	}
 	// Where the cluster does not answer, what is mounted can't write either, and is kept out like all that is left.
-	state, err := host.Look(ctx, d)
-	return err != nil || !state.InUse, nil
+	if state, err := host.Look(ctx, d); err == nil {
+		return !state.InUse, nil
+	}
+	return true, nil
 }
 
 // prove says of those claims whose holders were on this host whether these are proven dead, by their tokens.

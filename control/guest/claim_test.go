@@ -18,6 +18,8 @@ import (
 
 // shelf is a storage of one image.
 type shelf struct {
+	// closes is what comes of closing a disk.
+	closes error
 	control.DiskHost
 	state control.ImageState
 	// log is what was done to it.
@@ -150,6 +152,10 @@ func TestClaim(t *testing.T) {
 		{
 			name: "the holder is dead, and its block device is still here", log: []string{"fence a", "release", "claim"},
 			state: control.ImageState{Claim: claimOf(t, nil), Clients: []string{"a", "k"}, Watchers: []string{"a", "k"}, Mapped: "/dev/shelf0", MappedBy: "k"},
+		},
+		{
+			name: "the holder is dead, and its block device is mounted here", err: "is claimed by instance web",
+			state: control.ImageState{Claim: claimOf(t, nil), Clients: []string{"k"}, Watchers: []string{"k"}, Mapped: "/dev/shelf0", MappedBy: "k", InUse: true},
 		},
 		{
 			name: "a holder elsewhere that is to be fenced, and a block device here", request: Request{Fence: []string{"T"}}, log: []string{"fence a", "release", "claim"},

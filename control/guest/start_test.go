@@ -30,7 +30,7 @@ func (s *shelf) Open(_ context.Context, d control.DiskSpec) (control.OpenDisk, e
 
 func (s *shelf) Close(context.Context, control.DiskSpec) error {
 	s.log = append(s.log, "close")
-	return nil
+	return s.closes
 }
 
 // A start that fails gives back what it has taken, in reverse, and says what QEMU has said.
@@ -42,6 +42,7 @@ func TestStartIsUndone(t *testing.T) {
 		memory string
 		want   string
 		log    []string
+		closes error
 	}{
 		{
 			name: "QEMU does not start", qemu: controltest.Answer{Code: 1, Stderr: "Unknown driver 'shelf'"}, want: "Unknown driver 'shelf'",
@@ -52,6 +53,10 @@ func TestStartIsUndone(t *testing.T) {
 			log: []string{"claim", "open", "close", "release"},
 		},
 		{
+			name: "with a block device that stays", mapped: true, closes: errors.New("device is busy"),
+			qemu: controltest.Answer{Code: 1, Stderr: "Unknown driver 'shelf'"}, want: "device is busy", log: []string{"claim", "open", "close"},
+		},
+		{
 			name: "QEMU tells a secret", qemu: controltest.Answer{Code: 1, Stderr: "malformed key sesame"}, want: "malformed key (key)",
 			log: []string{"claim", "open", "release"},
 		},
@@ -59,7 +64,7 @@ func TestStartIsUndone(t *testing.T) {
 		{name: "no memory", memory: "MemAvailable: 1024 kB\n", want: "has 1 MiB of memory free"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			s := &shelf{}
+			s := &shelf{closes: test.closes}
 			h := handler(t, s)
 			test.qemu.Command = "qemu-system-x86_64"
 			h.Runner = controltest.NewRunner(t, test.qemu, controltest.Answer{Command: "qemu-system-x86_64 -version"})
@@ -89,8 +94,8 @@ func TestStartIsUndone(t *testing.T) {
 			if diff := cmp.Diff(test.log, s.log); diff != "" {
 				t.Errorf("done (-want +got):\n%s", diff)
 			}
-			if s.state.Claim != nil {
-				t.Error("the claim is still there")
+			if kept := s.state.Claim != nil; kept != (test.closes != nil) {
+				t.Errorf("the claim is still there: %t", kept)
 			}
 			if files, err := filepath.Glob(filepath.Join(h.Root, "run/kvm/*/web1*")); len(files) > 0 || err != nil {
 				t.Errorf("there are still %v, %v", files, err)
