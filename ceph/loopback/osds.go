@@ -56,6 +56,7 @@ func (r *Reader) readOSDs(ctx context.Context, f *Facts) {
 // keepOSDs puts in the OSDs that run. One that does not answer has the pools that it named last.
 func (r *Reader) keepOSDs(f *Facts, asked []askedOSD) {
 	kept := make(map[string]osdState, len(asked))
+	r.hanging = nil
 	for _, a := range asked {
 		last := r.osds[a.path]
 		switch {
@@ -65,6 +66,9 @@ func (r *Reader) keepOSDs(f *Facts, asked []askedOSD) {
 			a.osd = last.OSD
 		case a.err != nil:
 			f.miss(SourceOSDs, fmt.Errorf("ask osd.%d which pools it serves: %w", a.osd.ID, a.err))
+		}
+		if a.err != nil {
+			r.hanging = append(r.hanging, a.osd)
 		}
 		kept[a.path] = osdState{a.osd, a.socket}
 		f.Node.OSDs = append(f.Node.OSDs, a.osd)

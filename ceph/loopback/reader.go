@@ -100,6 +100,7 @@ type Reader struct {
 	devices   map[string]*deviceState
 	processes processes
 	requests  map[string]time.Time // when each was seen first
+	hanging   []OSD                // those that did not answer the last time
 	buf       []byte
 }
 

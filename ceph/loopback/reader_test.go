@@ -395,6 +395,35 @@ func TestReaderRequestsOfOSDThatIsDown(t *testing.T) {
 	}
 }
 
+// Who begins to wait when the OSD that hangs is marked down already waits for it as well; where all OSDs answer, the one that
+// is down is elsewhere.
+func TestReaderRequestsForOSDThatHangs(t *testing.T) {
+	for _, hangs := range []bool{true, false} {
+		n := newTestNode(t)
+		n.move(t, "rbd2", "60") // nothing is in flight
+		n.judged(t)
+		const osdc = "sys/kernel/debug/ceph/5d7bc8ea-6a3c-4c3d-9d6b-0c1c8a9f7e21.client4235/osdc"
+		text, err := os.ReadFile(n.path(osdc))
+		if err != nil {
+			t.Fatal(err)
+		}
+		n.set(t, osdc, strings.Replace(string(text), "osd1\t", "osd-1\t", 1))
+		n.set(t, "sys/devices/rbd/2/block/rbd2/stat", "1 0 8 1 60 0 4 9 1 30 30\n")
+		if hangs {
+			n.osd.SetFault(asoktest.HangBeforeAnswer)
+		}
+		n.judged(t)
+		n.clock = n.clock.Add(StuckAfter)
+		want := 0
+		if hangs {
+			want = 1
+		}
+		if m := n.reader.Read(t.Context()).Mappings[2]; m.InFlight != want || hangs && m.Oldest != StuckAfter {
+			t.Errorf("an OSD hangs: %t: %d in flight, %s old", hangs, m.InFlight, m.Oldest)
+		}
+	}
+}
+
 // Without debugfs, a device on which nothing ends counts.
 func TestReaderRequestsOfDevice(t *testing.T) {
 	n := newTestNode(t)

@@ -3,6 +3,7 @@ package loopback
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -117,8 +118,9 @@ func (r *Reader) requestsOfImage(m *Mapping, client string, requests []request, 
 	for _, q := range requests {
 		key := client + " " + q.id
 		since, ok := r.requests[key]
-		// An OSD here that hangs is marked down some day. Who waited for it and has no other waits on.
-		waits := ok && q.osd < 0
+		// An OSD here that hangs is marked down some day. Who waited for it and has no other waits on, and who comes then
+		// waits as well.
+		waits := q.osd < 0 && (ok || r.hangs(m))
 		if !q.of(m.ImageID) || !waits && !isHere(q.osd, m.FSID, osds) {
 			continue
 		}
@@ -129,6 +131,13 @@ func (r *Reader) requestsOfImage(m *Mapping, client string, requests []request, 
 		m.InFlight++
 		m.Oldest = max(m.Oldest, r.opts.Now().Sub(since))
 	}
+}
+
+// hangs tells whether an OSD of this node does not answer that has, for all that is known, a part of an image's pool.
+func (r *Reader) hangs(m *Mapping) bool {
+	return slices.ContainsFunc(r.hanging, func(o OSD) bool {
+		return (o.FSID == "" || m.FSID == "" || o.FSID == m.FSID) && (!o.Known() || m.PoolID == 0 || slices.Contains(o.Pools, m.PoolID))
+	})
 }
 
 func isHere(id int, fsid string, osds []OSD) bool {
