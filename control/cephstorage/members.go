@@ -1,6 +1,7 @@
 package cephstorage
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -185,7 +186,11 @@ func (s *Storage) planRemove(ctx context.Context, name string, opts RemoveOption
 	}
 	memory.Keep("removing", yes)
 	b := &builder{Storage: s, v: v, plan: plan}
-	if why := b.carries(n); why != "" {
+	switch why := b.carries(n); {
+	case why == "" && !opts.Force && v.ceph == nil && n.err != nil && n.Group == v.state.Group && !v.state.Initialised.IsZero():
+		plan.Block(name, "no-answer", "bring one of them back, or if it is gone for good: cephctl node remove --force "+name,
+			"is in the storage group, and neither it nor the Ceph cluster tells what it carries: %v", v.cephErr)
+	case why != "":
 		if opts.Force {
 			plan.Note("warning: %s is part of distributed storage (%s); it is removed from the inventory all the same, and what runs on it goes on", name, why)
 		} else {
@@ -198,17 +203,20 @@ func (s *Storage) planRemove(ctx context.Context, name string, opts RemoveOption
 
 // carries says what makes a node part of the storage cluster, or nothing.
 func (b *builder) carries(n *nodeView) string {
-	c := b.v.ceph
+	c, host := b.v.ceph, n.host()
+	if c != nil && n.err != nil {
+		host = cmp.Or(c.hostAt(n.Address), host)
+	}
 	own := keep(n.facts.Daemons, func(d node.DaemonFacts) bool { return b.v.state.ID != "" && (d.FSID == "" || d.FSID == b.v.state.ID) })
 	switch {
 	case len(own) > 0:
 		return "it carries " + daemonNames(own)
 	case n.Mark != "":
 		return "it is marked for " + n.Mark
-	case c != nil && len(c.tree.osdsOf(n.host())) > 0:
-		return "the cluster has " + names(c.tree.osdsOf(n.host())) + " on it"
-	case c != nil && slices.Contains(c.quorum.names(), n.host()) && n.Group == b.v.state.Group:
-		return "the cluster has mon." + n.host() + " on it"
+	case c != nil && len(c.tree.osdsOf(host)) > 0:
+		return "the cluster has " + names(c.tree.osdsOf(host)) + " on it"
+	case c != nil && slices.Contains(c.quorum.names(), host) && n.Group == b.v.state.Group:
+		return "the cluster has mon." + host + " on it"
 	}
 	return ""
 }

@@ -197,6 +197,14 @@ var refusals = []refusal{
 	{"no-answer", 4, true, fails("osd df"), offline2, []string{
 		"can't tell whether the data fits: run ceph: exit status 1: timed out: see whether a mgr is active",
 	}},
+	{"no-answer", 3, true, func(s *sim) {
+		silent(s)
+		down("node3")(s)
+		s.locked(func() error { return s.env.Inventory.MarkNode(s.t.Context(), "node3", "") }) // its mark is lost
+	}, func(s *sim) control.Change { return s.storage().RemoveNode("node3", "remove", RemoveOptions{}) }, []string{
+		"node3: is in the storage group, and neither it nor the Ceph cluster tells what it carries: run ceph: exit status 1: timed out: " +
+			"bring one of them back, or if it is gone for good: cephctl node remove --force node3",
+	}},
 	{"last-node", 1, true, nil, func(s *sim) control.Change { return s.offline("node1") }, []string{
 		"node1: is the last node of the storage cluster: to give the whole storage cluster up: cephctl storage destroy",
 	}},
