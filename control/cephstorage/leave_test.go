@@ -387,6 +387,20 @@ func TestSettleGivenUp(t *testing.T) {
 	s.must(s.init())
 }
 
+// A node that somebody has moved out of the group takes its daemons along, and goes like a member.
+func TestOfflineOfNodeThatWasMoved(t *testing.T) {
+	s := grown(t, 4)
+	otherGroup(s)
+	s.locked(func() error { return s.env.Inventory.AssignNodes(t.Context(), "other", "node2") })
+	s.must(s.offline("node2"))
+	got := s.snapshot()
+	equal(t, "OSDs", []string{"osd.0", "osd.2", "osd.3"}, got.Up)
+	equal(t, "quorum", []string{"node1", "node3", "node4"}, got.Quorum)
+	equal(t, "marks", " offline", s.marks()["node2"])
+	equal(t, "daemons", 0, len(s.nodes["node2"].Daemons))
+	s.nothing(s.offline("node2"))
+}
+
 // A pool that keeps no copy to spare can't miss the node's OSDs, until their data has moved.
 func TestOfflineWithoutSpareCopy(t *testing.T) {
 	s := grown(t, 4)

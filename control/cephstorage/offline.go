@@ -31,7 +31,7 @@ func (s *Storage) Offline(name, command string, opts OfflineOptions) control.Cha
 func (s *Storage) planOffline(ctx context.Context, name string, opts OfflineOptions, memory *control.Memory) (*control.Plan, error) {
 	plan := &control.Plan{Title: "take " + name + " offline"}
 	v, err := s.observe(ctx, func(n control.Node, st state.Storage) bool {
-		return n.Group == st.Group && (!n.Offline || n.Name == name)
+		return n.Name == name && !st.Initialised.IsZero() || n.Group == st.Group && !n.Offline
 	})
 	if err != nil {
 		return nil, err
@@ -41,13 +41,14 @@ func (s *Storage) planOffline(ctx context.Context, name string, opts OfflineOpti
 		return nil, fmt.Errorf("node %s: %w: see \"cephctl node list\"", name, control.ErrUnknown)
 	}
 	b := &builder{Storage: s, v: v, plan: plan}
-	if v.nodes[name] == nil || v.state.Initialised.IsZero() {
+	leaving := v.nodes[name]
+	// One that somebody has moved to another group goes like a member as long as it carries daemons.
+	if v.state.Initialised.IsZero() || n.Group != v.state.Group && b.carries(leaving) == "" {
 		if !n.Offline {
 			b.step(b.setOffline(n, ""))
 		}
 		return plan, nil
 	}
-	leaving := v.nodes[name]
 	if n.Offline && n.Mark == "" && len(leaving.facts.Daemons) == 0 {
 		return plan, nil
 	}
