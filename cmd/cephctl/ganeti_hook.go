@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -314,25 +313,6 @@ func beforeGroup(ctx context.Context, in *outlined, event hooks.Event, st *state
 		return veto("cephctl: group " + g.Name + " is the storage group: take the storage cluster down first: cephctl storage destroy")
 	}
 	return nil
-}
-
-// storageOfGroup returns the storage type of a group: as it is marked, or else as cephctl remembers, as anybody can take
-// marks away.
-func storageOfGroup(c control.Cluster, name string, st *state.State) string {
-	if g, _ := c.Group(name); g.Mark != "" {
-		return g.Mark
-	}
-	for storage, known := range st.Storage {
-		if known.Group == name && name != "" {
-			return storage
-		}
-	}
-	return ""
-}
-
-// storageOfNode returns the storage type that a node has to do with, like storageOfGroup.
-func storageOfNode(c control.Cluster, n control.Node, st *state.State) string {
-	return cmp.Or(n.Mark, storageOfGroup(c, n.Group, st))
 }
 
 // logMoved writes down which nodes are where they should not be after gnt-group assign-nodes, which no hook can refuse.

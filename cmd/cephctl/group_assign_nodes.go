@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/state"
 )
 
 func newGroupAssignNodesCommand(a *app) *cobra.Command {
@@ -29,7 +31,7 @@ when it carries no daemons any more.
 }
 
 func runGroupAssignNodes(ctx context.Context, a *app, opts changeOptions, group string, nodes []string) error {
-	c, _, err := a.cluster(ctx)
+	c, env, err := a.cluster(ctx)
 	if err != nil {
 		return err
 	}
@@ -37,14 +39,18 @@ func runGroupAssignNodes(ctx context.Context, a *app, opts changeOptions, group 
 	if err != nil {
 		return err
 	}
-	storage := to.Mark
+	st, err := env.Store.Load()
+	if err != nil {
+		return err
+	}
+	storage := storageOfGroup(c, to.Name, st)
 	for _, name := range nodes {
 		n, err := findNode(c, name)
 		if err != nil {
 			return err
 		}
 		if storage == "" {
-			storage = storageMark(c, n)
+			storage = storageOfNode(c, n, st)
 		}
 	}
 	return a.change(ctx, opts, func(env *control.Env) control.Change {
@@ -55,13 +61,23 @@ func runGroupAssignNodes(ctx context.Context, a *app, opts changeOptions, group 
 	})
 }
 
-// storageMark returns the storage type that a node or its group is enabled for, or nothing.
-func storageMark(c control.Cluster, n control.Node) string {
-	if n.Mark != "" {
-		return n.Mark
+// storageOfGroup returns the storage type of a group: as it is marked, or else as cephctl remembers, as anybody can take
+// marks away.
+func storageOfGroup(c control.Cluster, name string, st *state.State) string {
+	if g, _ := c.Group(name); g.Mark != "" {
+		return g.Mark
 	}
-	g, _ := c.Group(n.Group)
-	return g.Mark
+	for storage, known := range st.Storage {
+		if known.Group == name && name != "" {
+			return storage
+		}
+	}
+	return ""
+}
+
+// storageOfNode returns the storage type that a node has to do with, like storageOfGroup.
+func storageOfNode(c control.Cluster, n control.Node, st *state.State) string {
+	return cmp.Or(n.Mark, storageOfGroup(c, n.Group, st))
 }
 
 // assignNodes moves nodes that have nothing to do with storage.

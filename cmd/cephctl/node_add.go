@@ -48,12 +48,12 @@ func runNodeAdd(ctx context.Context, a *app, opts nodeAddOptions, name string) e
 	if err != nil {
 		return err
 	}
-	c, _, err := a.cluster(ctx)
+	c, env, err := a.cluster(ctx)
 	if err != nil {
 		return err
 	}
 	if opts.readd {
-		return runNodeReadd(ctx, a, opts, c, name)
+		return runNodeReadd(ctx, a, opts, env, c, name)
 	}
 	group, err := opts.groupOf(c)
 	if err != nil {
@@ -131,13 +131,17 @@ func (a *app) addNode(env *control.Env, node control.Node, options map[string]co
 	})
 }
 
-func runNodeReadd(ctx context.Context, a *app, opts nodeAddOptions, c control.Cluster, name string) error {
+func runNodeReadd(ctx context.Context, a *app, opts nodeAddOptions, env *control.Env, c control.Cluster, name string) error {
 	n, err := findNode(c, name)
 	if err != nil {
 		return err
 	}
+	st, err := env.Store.Load()
+	if err != nil {
+		return err
+	}
 	return a.change(ctx, opts.changeOptions, func(env *control.Env) control.Change {
-		if storage := storageMark(c, n); storage != "" {
+		if storage := storageOfNode(c, n, st); storage != "" {
 			return a.changeNode(env, nodeChange{kind: nodeReadd, storage: storage, node: n})
 		}
 		return setOffline(env, "node-readd", name, false)

@@ -48,7 +48,7 @@ func runNodeModify(ctx context.Context, a *app, opts nodeModifyOptions, name str
 	if err != nil {
 		return err
 	}
-	c, _, err := a.cluster(ctx)
+	c, env, err := a.cluster(ctx)
 	if err != nil {
 		return err
 	}
@@ -56,8 +56,12 @@ func runNodeModify(ctx context.Context, a *app, opts nodeModifyOptions, name str
 	if err != nil {
 		return err
 	}
+	st, err := env.Store.Load()
+	if err != nil {
+		return err
+	}
 	return a.change(ctx, opts.changeOptions, func(env *control.Env) control.Change {
-		storage := storageMark(c, n)
+		storage := storageOfNode(c, n, st)
 		switch {
 		case len(given) > 0:
 			return a.nodeOptions(env, name, given)
@@ -116,7 +120,11 @@ func setOnline(env *control.Env, name string) control.Change {
 		if err != nil {
 			return nil, err
 		}
-		if n, _ := c.Node(name); storageMark(c, n) != "" {
+		st, err := env.Store.Load()
+		if err != nil {
+			return nil, err
+		}
+		if n, _ := c.Node(name); storageOfNode(c, n, st) != "" {
 			plan.Block(name, "node-online", "cephctl node add --readd "+name, "a node of the storage group comes back with its daemons")
 		}
 		return plan, nil

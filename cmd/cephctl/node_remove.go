@@ -41,14 +41,18 @@ func runNodeRemove(ctx context.Context, a *app, opts nodeRemoveOptions, name str
 	if opts.force && opts.dead {
 		return fmt.Errorf("%w: give one of --force and --dead", control.ErrUsage)
 	}
-	c, _, err := a.cluster(ctx)
+	c, env, err := a.cluster(ctx)
+	if err != nil {
+		return err
+	}
+	st, err := env.Store.Load()
 	if err != nil {
 		return err
 	}
 	n, known := c.Node(name)
 	return a.change(ctx, opts.changeOptions, func(env *control.Env) control.Change {
 		change := removeNode(env, name)
-		if storage := storageMark(c, n); known && storage != "" {
+		if storage := storageOfNode(c, n, st); known && storage != "" {
 			change = a.changeNode(env, nodeChange{kind: nodeRemove, storage: storage, node: n, force: opts.force, dead: opts.dead})
 		}
 		return keepsInstances(change, c, name)

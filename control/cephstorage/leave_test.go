@@ -401,6 +401,19 @@ func TestOfflineOfNodeThatWasMoved(t *testing.T) {
 	s.nothing(s.offline("node2"))
 }
 
+// Whoever takes the marks away makes no other of the storage group.
+func TestReaddWithoutMarks(t *testing.T) {
+	s := grown(t, 4)
+	s.locked(func() error {
+		return errors.Join(s.env.Inventory.MarkGroup(t.Context(), "default", ""), s.env.Inventory.MarkNode(t.Context(), "node2", ""))
+	})
+	s.must(s.offline("node2"))
+	equal(t, "daemons", 0, len(s.nodes["node2"].Daemons))
+	s.must(s.readd("node2"))
+	equal(t, "OSDs", 4, len(s.snapshot().Up))
+	equal(t, "marks", "ceph", s.marks()["node2"])
+}
+
 // A pool that keeps no copy to spare can't miss the node's OSDs, until their data has moved.
 func TestOfflineWithoutSpareCopy(t *testing.T) {
 	s := grown(t, 4)

@@ -118,7 +118,8 @@ func (s *Storage) planReadd(ctx context.Context, name string, memory *control.Me
 // join plans how a node becomes what its group is: a member of the storage cluster, or just online.
 func (b *builder) join(n *nodeView, memory *control.Memory) error {
 	g, _ := b.v.cluster.Group(n.Group)
-	if g.Mark != Name {
+	// Anybody can take the mark of a group away.
+	if isStorage := b.v.state.Group == g.Name && !b.v.state.Initialised.IsZero(); g.Mark != Name && !isStorage {
 		if n.Offline {
 			b.step(b.setOnline(n.Node))
 		}
