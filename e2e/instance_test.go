@@ -322,7 +322,7 @@ func (s *site) testData() {
 	s.do("instance", "start", "data.lab")
 	s.verified("data.lab")
 	out := s.do("instance", "info", "data.lab")
-	for _, want := range []string{"access      userspace\n", "path        rbd:vms/data.lab\n", "claimed by  instance data.lab on ", "state           running\n"} {
+	for _, want := range []string{"access      userspace (default)\n", "path        rbd:vms/data.lab\n", "claimed by  instance data.lab on ", "state           running\n"} {
 		if !strings.Contains(out, want) {
 			s.t.Errorf("info lacks %q", want)
 		}

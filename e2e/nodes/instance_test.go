@@ -27,7 +27,7 @@ func testInstance(s *site) {
 	s.nothingToDo("instance", "start", "guest1.lab")
 	wantNone()
 	info := s.do("instance", "info", "guest1.lab").stdout
-	for _, want := range []string{"node            node2\n", "state           running\n", "access      userspace\n", "path        rbd:rbd/guest1\n", "claimed by  instance guest1.lab on node2 "} {
+	for _, want := range []string{"node            node2\n", "state           running\n", "access      userspace (default)\n", "path        rbd:rbd/guest1\n", "claimed by  instance guest1.lab on node2 "} {
 		if !strings.Contains(info, want) {
 			s.t.Errorf("instance info lacks %q:\n%s", want, info)
 		}
