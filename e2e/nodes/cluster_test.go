@@ -153,7 +153,7 @@ func testFourthNode(s *site) {
 	s.do("node", "modify", "--offline=yes", "node4")
 	s.do("group", "assign-nodes", "default", "node4")
 	s.refused([]string{"node-online"}, "node", "modify", "--offline=no", "node4")
-	expect(s.t, node, "ls /etc/ceph; pgrep -l ceph || true", "ceph.client.instances.keyring\nceph.conf\nrbdmap")
+	expect(s.t, node, "ls /etc/ceph; pgrep -l ceph || true", "ceph.client.ceph-ganeti-exporter.keyring\nceph.client.instances.keyring\nceph.conf\nrbdmap")
 	s.do("node", "add", "--readd", "node4")
 	s.wantCluster(3, 4)
 	s.wantMarks("node1", "node2", "node3", "node4")

@@ -110,7 +110,7 @@ func testClient(s *site, group, name string) {
 	s.do("storage", "add-client", group)
 	s.nothingToDo("storage", "add-client", group)
 	expect(s.t, node, "ls /etc/ceph; stat -c '%a %U' /etc/ceph/*.keyring; pgrep -l ceph- || true; ls /var/lib/ceph/osd /var/lib/ceph/mon",
-		"ceph.client.instances.keyring\nceph.conf\nrbdmap\n600 root\n/var/lib/ceph/mon:\n\n/var/lib/ceph/osd:")
+		"ceph.client.ceph-ganeti-exporter.keyring\nceph.client.instances.keyring\nceph.conf\nrbdmap\n600 root\n600 root\n/var/lib/ceph/mon:\n\n/var/lib/ceph/osd:")
 	expect(s.t, node, "timeout 60 ceph -s --id instances -f json | grep -o '\"fsid\":\"[^\"]*'", `"fsid":"`+run(s.t, s.master, "ceph fsid"))
 	expect(s.t, node, "timeout 60 rbd --id instances ls rbd", "known")
 	// The key is for the images of one pool, and for nothing else.
