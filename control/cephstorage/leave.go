@@ -165,15 +165,15 @@ func (b *builder) stopOSDs(l *leaving) {
 	step := b.removeStep(l.nodeView, "stop "+l.Name, "stop "+names(up), node.Removal{FSID: b.g.fsid, Daemons: daemons(up)})
 	step.Commands = append([]string{cephLine(append([]string{"osd", "ok-to-stop"}, numbers(up)...))}, step.Commands...)
 	step.Check = func(ctx context.Context) error {
-		return b.poll(ctx, stopTimeout, func(string) {}, func(ctx context.Context) (string, error) {
-			return notYet(b.okToStop(ctx, up))
-		})
+		return b.settled(ctx, func(ctx context.Context) error { return b.okToStop(ctx, up) })
 	}
 	b.step(step)
 }
 
-// stopTimeout is what placement groups have to become active again that have just been moved.
-const stopTimeout = 2 * time.Minute
+// settled asks the mons until they say yes. Where data has just moved, or an OSD has stopped, they say no for some seconds.
+func (s *Storage) settled(ctx context.Context, ask func(context.Context) error) error {
+	return s.poll(ctx, s.Settle, func(string) {}, func(ctx context.Context) (string, error) { return notYet(ask(ctx)) })
+}
 
 // waitSafe waits for as long as it takes until nothing needs the OSDs any more. EAGAIN is not a yes.
 func (b *builder) waitSafe(l *leaving) control.Step {
@@ -240,11 +240,10 @@ func (b *builder) purge(l *leaving) {
 	step := b.cephStep(b.v, "purge "+l.Name, "take "+names(l.osds)+" out of the cluster", commands...)
 	ids := l.osds
 	step.Check = func(ctx context.Context) error {
-		lack, err := notYet(b.safeToDestroy(ctx, ids))
-		if err == nil && lack != "" {
-			err = fmt.Errorf("it is no longer safe: %s", lack)
+		if err := b.settled(ctx, func(ctx context.Context) error { return b.safeToDestroy(ctx, ids) }); err != nil {
+			return fmt.Errorf("it is no longer safe: %w", err)
 		}
-		return err
+		return nil
 	}
 	b.step(step)
 }

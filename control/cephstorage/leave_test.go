@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/node"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
@@ -122,19 +123,20 @@ func TestDrainOutlivesErrors(t *testing.T) {
 // TestLateNo is told by the cluster, when it is about to purge, that it is no longer safe.
 func TestLateNo(t *testing.T) {
 	s := grown(t, 4)
+	s.settle = 50 * time.Millisecond
 	s.intercept = func(line string) (string, error, bool) {
 		if strings.HasPrefix(line, "osd safe-to-destroy") && !s.isUp("osd.1") {
 			return "", failure(11, "Error EAGAIN: cannot draw any conclusions"), true
 		}
 		return "", nil, false
 	}
-	if _, err := s.try(s.offline("node2")); err == nil || !strings.Contains(err.Error(), "no longer safe: cannot draw any conclusions") {
+	if _, err := s.try(s.offline("node2")); err == nil || !strings.Contains(err.Error(), "no longer safe: wait (cannot draw any conclusions)") {
 		t.Errorf("want that it is no longer safe, got %v", err)
 	}
 	if s.osd(1) == nil {
 		t.Error("the OSD was purged all the same")
 	}
-	s.intercept = nil
+	s.intercept, s.settle = nil, time.Minute
 	s.must(s.offline("node2"))
 }
 

@@ -1,6 +1,7 @@
 package cephstorage
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -24,6 +25,8 @@ type sim struct {
 	t    testing.TB
 	root string
 	mu   sync.Mutex
+	// settle is how long what is waited for may take, or nothing for a minute.
+	settle time.Duration
 
 	nodes  map[string]*simNode
 	fsid   string
@@ -193,7 +196,7 @@ func (s *sim) locked(change func() error) {
 
 func (s *sim) storage() *Storage {
 	st := New(s.env)
-	st.Root, st.Poll, st.Settle = s.root, time.Microsecond, time.Minute
+	st.Root, st.Poll, st.Settle = s.root, time.Microsecond, cmp.Or(s.settle, time.Minute)
 	return st
 }
 
