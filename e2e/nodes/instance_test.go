@@ -2,7 +2,6 @@ package nodes
 
 import (
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -17,10 +16,7 @@ import (
 func testInstance(s *site) {
 	testInstanceRefused(s)
 	node := s.Node("node2")
-	if err := s.master.WriteFile(s.t.Context(), "/root/boot", lab.BootSector(8, true), 0o600); err != nil {
-		s.t.Fatal(err)
-	}
-	run(s.t, s.master, fmt.Sprintf("truncate -s %d /root/boot; rbd import --no-progress /root/boot rbd/guest1", lab.BootImageSize(8)))
+	s.importBoot("rbd/guest1", 8, true)
 	wantNone := s.watchArguments()
 	s.do("instance", "add", "--node", "node2", "--memory", "32M", "--disk", "image=guest1", "--disk", "size=16M", "guest1.lab")
 	s.do("instance", "start", "guest1.lab")

@@ -61,10 +61,7 @@ func newKernelSite(t *testing.T) *kernelSite {
 	booted := make(chan error, 1)
 	go func() {
 		var err error
-		s.vm, err = s.AddVM(t.Context(), "node2", lab.VM{})
-		if err == nil {
-			err = s.vm.CopyFile(t.Context(), buildCephctl(t), "/usr/sbin/cephctl", 0o755)
-		}
+		s.vm, err = s.addVM("node2", lab.VM{})
 		booted <- err
 	}()
 	s.do("cluster", "init", "--name", "lab", "-S", "ceph:mons=1,size=2,min_size=1,osd_backend=raw,osd_memory_target=1G,host_reserve=512M")
@@ -78,22 +75,13 @@ func newKernelSite(t *testing.T) *kernelSite {
 	s.do("node", "add", "--group", "compute", "--address", s.vm.Address, "node2")
 	s.do("storage", "add-client", "compute")
 	s.do("group", "modify", "-D", "rbd:access=kernelspace,cache=none", "compute")
-	s.importBoot(kernelQuoted)
+	s.importBoot(kernelQuoted, bootMiB, false)
 	s.do("instance", "add", "--node", "node2", "--memory", "16M", "--disk", kernelDisk, "k1.lab")
 	return s
 }
 
 // bootMiB is what the guests write.
 const bootMiB = 1
-
-// importBoot makes an image whose boot sector writes that and halts. The name is quoted.
-func (s *kernelSite) importBoot(image string) {
-	s.t.Helper()
-	if err := s.master.WriteFile(s.t.Context(), "/root/boot", lab.BootSector(bootMiB, false), 0o600); err != nil {
-		s.t.Fatal(err)
-	}
-	run(s.t, s.master, fmt.Sprintf("truncate -s %d /root/boot; rbd import --no-progress /root/boot %s", lab.BootImageSize(bootMiB), image))
-}
 
 // testKernelRefused wants what can't be done refused, with nothing left of it: on a kernel without the module, and an
 // image that the kernel does not know all features of, which shows when the module is loaded.
@@ -238,7 +226,7 @@ func testKernelDevices(s *kernelSite) {
 	s.do("instance", "deactivate-disks", "k1.lab")
 	s.nothingToDo("instance", "deactivate-disks", "k1.lab")
 	s.wantFree(kernelImage)
-	s.importBoot("'rbd/new'")
+	s.importBoot("'rbd/new'", bootMiB, false)
 	run(s.t, s.master, "rbd rm --no-progress "+kernelQuoted+"; rbd rename rbd/new "+kernelQuoted)
 }
 

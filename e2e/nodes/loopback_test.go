@@ -56,10 +56,7 @@ func newLoopbackSite(t *testing.T) *loopbackSite {
 	t.Helper()
 	k := &loopbackSite{site: newSite(t, 2, 1), devices: map[string]string{}}
 	var err error
-	if k.vm, err = k.AddVM(t.Context(), "node3", lab.VM{MemoryMiB: 1280}); err != nil {
-		t.Fatal(err)
-	}
-	if err := k.vm.CopyFile(t.Context(), buildCephctl(t), "/usr/sbin/cephctl", 0o755); err != nil {
+	if k.vm, err = k.addVM("node3", lab.VM{MemoryMiB: 1280}); err != nil {
 		t.Fatal(err)
 	}
 	k.addDisks(k.vm, 1)

@@ -43,6 +43,25 @@ func newSite(t *testing.T, count, disks int) *site {
 	return s
 }
 
+// addVM adds a virtual machine with cephctl to the nodes. It may be called beside the test.
+func (s *site) addVM(name string, vm lab.VM) (*lab.Node, error) {
+	node, err := s.AddVM(s.t.Context(), name, vm)
+	if err == nil {
+		err = node.CopyFile(s.t.Context(), buildCephctl(s.t), "/usr/sbin/cephctl", 0o755)
+	}
+	return node, err
+}
+
+// importBoot makes an image from which a guest boots that writes size MiB, and halts or, when steady, goes on. The name is
+// quoted where the shell wants it.
+func (s *site) importBoot(image string, size int, steady bool) {
+	s.t.Helper()
+	if err := s.master.WriteFile(s.t.Context(), "/root/boot", lab.BootSector(size, steady), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+	run(s.t, s.master, fmt.Sprintf("truncate -s %d /root/boot; rbd import --no-progress /root/boot %s", lab.BootImageSize(size), image))
+}
+
 func (s *site) addDisks(node *lab.Node, count int) {
 	s.t.Helper()
 	for range count {

@@ -68,10 +68,7 @@ func newVolumesSite(t *testing.T) *volumesSite {
 	t.Helper()
 	s := &volumesSite{site: newSite(t, 2, 1)}
 	var err error
-	if s.vm, err = s.AddVM(t.Context(), "node3", lab.VM{MemoryMiB: 3072}); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.vm.CopyFile(t.Context(), buildCephctl(t), "/usr/sbin/cephctl", 0o755); err != nil {
+	if s.vm, err = s.addVM("node3", lab.VM{MemoryMiB: 3072}); err != nil {
 		t.Fatal(err)
 	}
 	s.addDisks(s.vm, 3)
