@@ -150,8 +150,11 @@ type ImageState struct {
 }
 
 // Strangers are the addresses of the clients that have the image open, but for the local block device's.
-func (s *ImageState) Strangers() []string {
-	return slices.DeleteFunc(slices.Clone(s.Watchers), func(w string) bool { return w == s.MappedBy })
+func (s *ImageState) Strangers() []string { return Strangers(s.Watchers, s.MappedBy) }
+
+// Strangers are clients but for the one behind the block device of this node.
+func Strangers(clients []string, own string) []string {
+	return slices.DeleteFunc(slices.Clone(clients), func(c string) bool { return c == own })
 }
 
 // Claim is who may write to an image.

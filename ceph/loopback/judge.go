@@ -82,7 +82,7 @@ func (n Node) serves(m Mapping) (truth, []int) {
 	}
 	osds := []int{}
 	for _, o := range n.OSDs {
-		if o.FSID != "" && m.FSID != "" && o.FSID != m.FSID {
+		if !o.mayBeOf(m.FSID) {
 			continue
 		}
 		switch {

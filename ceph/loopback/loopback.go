@@ -127,6 +127,9 @@ type OSD struct {
 // Known tells whether the OSD has said what it serves.
 func (o OSD) Known() bool { return !o.Asked.IsZero() }
 
+// mayBeOf tells whether the OSD is of a cluster, for all that is known.
+func (o OSD) mayBeOf(fsid string) bool { return o.FSID == "" || fsid == "" || o.FSID == fsid }
+
 // Share is how much of a pool the OSDs of this node have.
 type Share struct {
 	// PGs is how many placement groups the pool has, Primary of how many the primary is here, and Any of how many any

@@ -3,7 +3,6 @@ package loopback
 import (
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -135,14 +134,13 @@ func (r *Reader) requestsOfImage(m *Mapping, client string, requests []request, 
 
 // hangs tells whether an OSD of this node does not answer that has, for all that is known, a part of an image's pool.
 func (r *Reader) hangs(m *Mapping) bool {
-	return slices.ContainsFunc(r.hanging, func(o OSD) bool {
-		return (o.FSID == "" || m.FSID == "" || o.FSID == m.FSID) && (!o.Known() || m.PoolID == 0 || slices.Contains(o.Pools, m.PoolID))
-	})
+	here, _ := Node{OSDs: r.hanging, OSDsKnown: true}.serves(*m)
+	return here != no
 }
 
 func isHere(id int, fsid string, osds []OSD) bool {
 	for _, o := range osds {
-		if o.ID == id && (o.FSID == "" || fsid == "" || o.FSID == fsid) {
+		if o.ID == id && o.mayBeOf(fsid) {
 			return true
 		}
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/run"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/state"
 )
 
 // app is what all commands share.
@@ -102,4 +103,14 @@ func (a *app) cluster(ctx context.Context) (control.Cluster, *control.Env, error
 	}
 	c, err := env.Inventory.Cluster(ctx)
 	return c, env, err
+}
+
+// remembered reads the inventory, and what cephctl remembers beside it.
+func (a *app) remembered(ctx context.Context) (control.Cluster, *state.State, error) {
+	c, env, err := a.cluster(ctx)
+	if err != nil {
+		return c, nil, err
+	}
+	st, err := env.Store.Load()
+	return c, st, err
 }

@@ -105,10 +105,17 @@ func blockMoved(plan *control.Plan, c control.Cluster, t control.DiskTemplate, g
 		}
 		for _, o := range t.Options() {
 			if o.Fixed && !slices.Equal(before(o.Name), after(o.Name)) {
-				plan.Block("", "disk-parameter-in-use", "remove them first, or leave it as it is",
-					"%s of %s says where the disks of instances of group %s are: %s", o.Name, t.Name(), g.Name, strings.Join(users, ", "))
+				plan.Blockers = append(plan.Blockers, movesDisks(o.Name, t.Name(), g.Name, users))
 			}
 		}
+	}
+}
+
+// movesDisks says that a disk parameter can't change: these instances of a group would be looked for elsewhere.
+func movesDisks(name, template, group string, users []string) control.Blocker {
+	return control.Blocker{
+		Case: "disk-parameter-in-use", Cure: "remove them first, or leave it as it is",
+		Text: fmt.Sprintf("%s of %s says where the disks of instances of group %s are: %s", name, template, group, strings.Join(users, ", ")),
 	}
 }
 

@@ -31,15 +31,11 @@ when it carries no daemons any more.
 }
 
 func runGroupAssignNodes(ctx context.Context, a *app, opts changeOptions, group string, nodes []string) error {
-	c, env, err := a.cluster(ctx)
+	c, st, err := a.remembered(ctx)
 	if err != nil {
 		return err
 	}
 	to, err := findGroup(c, group)
-	if err != nil {
-		return err
-	}
-	st, err := env.Store.Load()
 	if err != nil {
 		return err
 	}

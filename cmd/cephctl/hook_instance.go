@@ -86,8 +86,8 @@ func (a *app) lookAtDisks(ctx context.Context, env *control.Env, in *outlined, e
 
 // templateOf returns the disk template of a storage type by its name, or false.
 func (a *app) templateOf(name string) (control.DiskTemplate, bool) {
-	for _, s := range a.storage {
-		if t := s.Disks(nil); t.Name() == name {
+	for _, t := range a.diskTemplates() {
+		if t.Name() == name {
 			return t, true
 		}
 	}
@@ -95,7 +95,7 @@ func (a *app) templateOf(name string) (control.DiskTemplate, bool) {
 }
 
 // wrongParams lists disk parameters of a group that are none: Ganeti takes any text.
-func wrongParams(t control.DiskTemplate, o *ganeti.Outline, g ganeti.OutlineGroup) []control.Blocker {
+func wrongParams(t control.DiskTemplate, o *ganeti.Outline, g ganeti.Group) []control.Blocker {
 	var wrong []control.Blocker
 	params := o.Disk(t, g)
 	for _, option := range t.Options() {

@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"fmt"
-	"strings"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/ganeti"
@@ -50,8 +48,7 @@ func (a *app) movedBy(o *ganeti.Outline, op ganeti.Op, event hooks.Event) []cont
 		only = g.Name
 	}
 	var moved []control.Blocker
-	for _, s := range a.storage {
-		t := s.Disks(nil)
+	for _, t := range a.diskTemplates() {
 		for _, option := range t.Options() {
 			value, given := op.DiskParams[t.Name()][option.Name]
 			if !option.Fixed || !given {
@@ -64,7 +61,7 @@ func (a *app) movedBy(o *ganeti.Outline, op ganeti.Op, event hooks.Event) []cont
 				}
 				users := o.InstancesOf(g.Name, t.Name())
 				if len(users) > 0 && becomes(o, only != "", t.Name(), option.Name, value) != o.Param(g, t.Name(), option.Name) {
-					moved = append(moved, inUse(option.Name, t.Name(), g.Name, users))
+					moved = append(moved, movesDisks(option.Name, t.Name(), g.Name, users))
 				}
 			}
 		}
@@ -80,14 +77,6 @@ func becomes(o *ganeti.Outline, ofGroup bool, template, name string, value json.
 		return o.DiskParams.Text(template, name)
 	}
 	return text
-}
-
-// inUse says that a disk parameter can't change.
-func inUse(name, template, group string, users []string) control.Blocker {
-	return control.Blocker{
-		Case: "disk-parameter-in-use", Cure: "remove them first, or leave it as it is",
-		Text: fmt.Sprintf("%s of %s says where the disks of instances of group %s are: %s", name, template, group, strings.Join(users, ", ")),
-	}
 }
 
 // afterParams tells that nobody has looked at what was changed.

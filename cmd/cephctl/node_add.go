@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/state"
 )
 
 // nodeAddOptions are the flags of node add.
@@ -48,12 +49,12 @@ func runNodeAdd(ctx context.Context, a *app, opts nodeAddOptions, name string) e
 	if err != nil {
 		return err
 	}
-	c, env, err := a.cluster(ctx)
+	c, st, err := a.remembered(ctx)
 	if err != nil {
 		return err
 	}
 	if opts.readd {
-		return runNodeReadd(ctx, a, opts, env, c, name)
+		return runNodeReadd(ctx, a, opts, c, st, name)
 	}
 	group, err := opts.groupOf(c)
 	if err != nil {
@@ -131,12 +132,8 @@ func (a *app) addNode(env *control.Env, node control.Node, options map[string]co
 	})
 }
 
-func runNodeReadd(ctx context.Context, a *app, opts nodeAddOptions, env *control.Env, c control.Cluster, name string) error {
+func runNodeReadd(ctx context.Context, a *app, opts nodeAddOptions, c control.Cluster, st *state.State, name string) error {
 	n, err := findNode(c, name)
-	if err != nil {
-		return err
-	}
-	st, err := env.Store.Load()
 	if err != nil {
 		return err
 	}

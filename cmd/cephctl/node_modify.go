@@ -48,15 +48,11 @@ func runNodeModify(ctx context.Context, a *app, opts nodeModifyOptions, name str
 	if err != nil {
 		return err
 	}
-	c, env, err := a.cluster(ctx)
+	c, st, err := a.remembered(ctx)
 	if err != nil {
 		return err
 	}
 	n, err := findNode(c, name)
-	if err != nil {
-		return err
-	}
-	st, err := env.Store.Load()
 	if err != nil {
 		return err
 	}

@@ -41,11 +41,7 @@ func runNodeRemove(ctx context.Context, a *app, opts nodeRemoveOptions, name str
 	if opts.force && opts.dead {
 		return fmt.Errorf("%w: give one of --force and --dead", control.ErrUsage)
 	}
-	c, env, err := a.cluster(ctx)
-	if err != nil {
-		return err
-	}
-	st, err := env.Store.Load()
+	c, st, err := a.remembered(ctx)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package ganeti
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -30,17 +31,30 @@ func preset() map[string]map[string]string {
 	}}
 }
 
-// diskParams are disk parameters as Ganeti has them, by template.
-type diskParams map[string]map[string]any
+// DiskParams are disk parameters as Ganeti keeps them, by disk template and name.
+type DiskParams map[string]map[string]json.RawMessage
+
+// Text returns the value of a parameter that is a text, or "".
+func (p DiskParams) Text(template, name string) string {
+	var text string
+	if json.Unmarshal(p[template][name], &text) != nil {
+		return ""
+	}
+	return text
+}
 
 // values returns those that cephctl knows.
-func (p diskParams) values() map[string]control.Values {
+func (p DiskParams) values() map[string]control.Values {
 	var all map[string]control.Values
 	for template, names := range settable {
 		values := make(control.Values)
 		for _, name := range names {
-			if value, ok := p[template][name].(string); ok {
-				values[name] = []string{value}
+			var value any // null is no text
+			if err := json.Unmarshal(p[template][name], &value); err != nil {
+				continue
+			}
+			if text, ok := value.(string); ok {
+				values[name] = []string{text}
 			}
 		}
 		if len(values) > 0 {

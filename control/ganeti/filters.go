@@ -23,7 +23,7 @@ const (
 
 // Guard has Ganeti reject jobs that assign nodes to a group, but for those of cephctl.
 func (i *Inventory) Guard(ctx context.Context, name string) error {
-	var g group
+	var g Group
 	if err := i.get(ctx, groupPath(name), &g); err != nil {
 		return err
 	}
@@ -89,7 +89,7 @@ func (i *Inventory) Guarded(ctx context.Context) ([]string, error) {
 }
 
 // groupsAndFilters returns all groups, and the UUIDs of all job filters.
-func (i *Inventory) groupsAndFilters(ctx context.Context) (groups []group, filters map[string]bool, err error) {
+func (i *Inventory) groupsAndFilters(ctx context.Context) (groups []Group, filters map[string]bool, err error) {
 	if err := i.rapi.get(ctx, "/2/groups", url.Values{"bulk": {"1"}}, &groups); err != nil {
 		return nil, nil, fmt.Errorf("read Ganeti's groups: %w", err)
 	}

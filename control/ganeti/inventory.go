@@ -53,22 +53,14 @@ func (i *Inventory) Cluster(ctx context.Context) (control.Cluster, error) {
 // answers are what Ganeti says of the cluster.
 type answers struct {
 	info      info
-	groups    []group
+	groups    []Group
 	nodes     []node
 	instances []instance
 }
 
 type info struct {
 	Version    string     `json:"software_version"`
-	DiskParams diskParams `json:"diskparams"`
-}
-
-type group struct {
-	Name string   `json:"name"`
-	UUID string   `json:"uuid"`
-	Tags []string `json:"tags"`
-	// DiskParams are those of the group's own.
-	DiskParams diskParams `json:"custom_diskparams"`
+	DiskParams DiskParams `json:"diskparams"`
 }
 
 type node struct {
@@ -81,23 +73,35 @@ type node struct {
 
 // cluster is what Ganeti says, in the project's words.
 func (a *answers) cluster(site *Site) control.Cluster {
-	// Ganeti gives QEMU and rbd neither a user nor a key.
-	c := control.Cluster{
-		Name: site.Cluster, Master: site.Master, AdminClients: true,
-		Release: a.info.Version, DiskParams: a.info.DiskParams.values(), Preset: preset(),
-	}
-	names := make(map[string]string)
-	for _, g := range a.groups {
-		names[g.UUID] = g.Name
-		c.Groups = append(c.Groups, control.Group{Name: g.Name, Mark: mark(g.Tags), DiskParams: g.DiskParams.values()})
-	}
 	memory := make(map[string]int64)
 	for _, in := range a.instances {
 		memory[in.PrimaryNode] += in.Parameters.MaxMemoryMiB << 20
+	}
+	c := newCluster(site, a.groups, a.nodes, memory)
+	c.Release, c.DiskParams, c.Preset = a.info.Version, a.info.DiskParams.values(), preset()
+	for _, g := range a.groups {
+		at := slices.IndexFunc(c.Groups, func(known control.Group) bool { return known.Name == g.Name })
+		c.Groups[at].DiskParams = g.DiskParams.values()
+	}
+	for _, in := range a.instances {
 		c.Instances = append(c.Instances, in.instance())
 	}
 	a.placeImages(&c)
-	for _, n := range a.nodes {
+	slices.SortFunc(c.Instances, func(a, b control.Instance) int { return cmp.Compare(a.Name, b.Name) })
+	return c
+}
+
+// newCluster is what Ganeti says of groups, but for their disk parameters, and of nodes, in the order of their names. Memory
+// is what the instances of nodes may use at most, in bytes.
+func newCluster(site *Site, groups []Group, nodes []node, memory map[string]int64) control.Cluster {
+	// Ganeti gives QEMU and rbd neither a user nor a key.
+	c := control.Cluster{Name: site.Cluster, Master: site.Master, AdminClients: true}
+	names := make(map[string]string)
+	for _, g := range groups {
+		names[g.UUID] = g.Name
+		c.Groups = append(c.Groups, control.Group{Name: g.Name, Mark: mark(g.Tags)})
+	}
+	for _, n := range nodes {
 		c.Nodes = append(c.Nodes, control.Node{
 			Name: n.Name, Address: n.Address, Group: names[n.GroupUUID], Offline: n.Offline, Mark: mark(n.Tags),
 			InstanceMemoryBytes: memory[n.Name],
@@ -105,7 +109,6 @@ func (a *answers) cluster(site *Site) control.Cluster {
 	}
 	slices.SortFunc(c.Groups, func(a, b control.Group) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(c.Nodes, func(a, b control.Node) int { return cmp.Compare(a.Name, b.Name) })
-	slices.SortFunc(c.Instances, func(a, b control.Instance) int { return cmp.Compare(a.Name, b.Name) })
 	return c
 }
 

@@ -63,7 +63,8 @@ func (h Handler) boot() (string, error) {
 }
 
 // isDead tells whether the holder of a claim on a disk is proven dead: it was on this host, and neither the QEMU lives that it
-// was made for, nor the process that was to start one, nor the block device. To its own instance that device gives way.
+// was made for, nor the process that was to start one, nor the block device that it was made for, and nothing of the image is
+// mounted. To its own instance the block device gives way.
 func (h Handler) isDead(ctx context.Context, r *Request, c *control.Claim, d control.DiskSpec) (bool, error) {
 	if here, err := h.wasHere(c); err != nil || !here {
 		return false, err
@@ -167,8 +168,8 @@ func (h Handler) takeAway(ctx context.Context, r *Request, host control.DiskHost
 	case fence && len(state.Strangers()) > 0:
 		return fmt.Errorf("disk %d: client %s, which was gone, is there again", d.Index, strings.Join(state.Strangers(), ", "))
 	}
-	clients := strangers(state.Clients, state.MappedBy) // kept out, this node would have a block device that only fails
-	if !fence {                                         // only those that are left: what is dead writes nothing
+	clients := control.Strangers(state.Clients, state.MappedBy) // kept out, this node would have a block device that only fails
+	if !fence {                                                 // only those that are left: what is dead writes nothing
 		clients = slices.DeleteFunc(clients, func(c string) bool { return !slices.Contains(state.Watchers, c) })
 	}
 	if err := host.Fence(ctx, d, clients); err != nil {
@@ -201,7 +202,7 @@ func (h Handler) awaitAlone(ctx context.Context, host control.DiskHost, d contro
 		if err != nil {
 			return err
 		}
-		others := strangers(all, own)
+		others := control.Strangers(all, own)
 		if len(others) == 0 {
 			return nil
 		}
@@ -211,9 +212,4 @@ func (h Handler) awaitAlone(ctx context.Context, host control.DiskHost, d contro
 			return fmt.Errorf("disk %d: image %s is open elsewhere, by client %s", d.Index, d.Image, strings.Join(others, ", "))
 		}
 	}
-}
-
-// strangers are clients but for the one behind the block device of this node.
-func strangers(clients []string, own string) []string {
-	return slices.DeleteFunc(slices.Clone(clients), func(c string) bool { return c == own })
 }

@@ -3,6 +3,7 @@ package instance
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/guest"
@@ -78,11 +79,21 @@ func changesDevices(plan *control.Plan, n control.Node, r *guest.Request, l *gue
 				deviceInUse(plan, n, d, image, found)
 			}
 		case !found.Exists:
-			plan.Block(n.Name, "disk-no-image", "see \"cephctl instance info "+r.Instance.Name+"\"", "disk %d: there is no image %s", d, image)
+			noImage(plan, n, r, d, image)
 		case found.Claim != nil && !found.Dead && (l.Guest == nil || found.Claim.UUID != r.Instance.UUID):
 			plan.Block(n.Name, "image-claimed", "stop it there first", "disk %d: image %s is claimed by %s", d, image, found.Claim)
 		}
 	}
+}
+
+// noImage adds that a disk of an instance has no image.
+func noImage(plan *control.Plan, n control.Node, r *guest.Request, d int, image string) {
+	plan.Block(n.Name, "disk-no-image", "see \"cephctl instance info "+r.Instance.Name+"\"", "disk %d: there is no image %s", d, image)
+}
+
+// imageInUse adds that others have an image open.
+func imageInUse(plan *control.Plan, n control.Node, d int, image string, others []string) {
+	plan.Block(n.Name, "image-in-use", "end that first", "disk %d: image %s is open elsewhere, by client %s", d, image, strings.Join(others, ", "))
 }
 
 // deviceInUse adds that something is made of a block device.

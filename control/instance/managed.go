@@ -101,16 +101,16 @@ func (s *Instances) managed(ctx context.Context, m control.InstanceManager, titl
 
 // checkDisk adds what an image and those who have it open say against a start.
 func (p *managedPlan) checkDisk(d int, found *guest.DiskLook, opts StartOptions) {
-	node, spec := p.node.Name, &p.request.Disks[d]
+	spec := &p.request.Disks[d]
 	checkRisk(p.plan, p.node, spec.Index, found, opts.AllowLoopback, nil, nil)
-	others := slices.DeleteFunc(slices.Clone(found.Watchers), func(w string) bool { return w == found.MappedBy })
+	others := found.Strangers()
 	switch {
 	case found.Problem != nil:
 		p.plan.Blockers = append(p.plan.Blockers, *found.Problem)
 	case !found.Exists:
-		p.plan.Block(node, "disk-no-image", "see \"cephctl instance info "+p.request.Instance.Name+"\"", "disk %d: there is no image %s", spec.Index, spec.Image)
+		noImage(p.plan, p.node, p.request, spec.Index, spec.Image)
 	case len(others) > 0:
-		p.plan.Block(node, "image-in-use", "end that first", "disk %d: image %s is open elsewhere, by client %s", spec.Index, spec.Image, strings.Join(others, ", "))
+		imageInUse(p.plan, p.node, spec.Index, spec.Image, others)
 	}
 }
 
@@ -161,7 +161,10 @@ func verify(r *guest.Request, l *guest.Look) error {
 // notOpen says in what a disk of a guest that runs is not open as it is to be, or nothing.
 func notOpen(d control.DiskSpec, l *guest.DiskLook) string {
 	userspace := d.Params[paramAccess] == accessUserspace
-	clients := slices.DeleteFunc(slices.Clone(l.Watchers), func(w string) bool { return userspace && w == l.MappedBy })
+	clients := l.Watchers
+	if userspace {
+		clients = l.Strangers()
+	}
 	switch {
 	case l.Driver == "":
 		return "QEMU has no such disk"

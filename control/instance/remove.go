@@ -171,7 +171,7 @@ func (s *Instances) planRemoveImages(plan *control.Plan, n control.Node, r *gues
 		case found.Problem != nil:
 			plan.Blockers = append(plan.Blockers, *found.Problem)
 		case len(found.Strangers()) > 0:
-			plan.Block(n.Name, "image-in-use", "end that first", "disk %d: image %s is open elsewhere, by client %s", i, d.Image, strings.Join(found.Strangers(), ", "))
+			imageInUse(plan, n, i, d.Image, found.Strangers())
 		case found.Claim != nil && found.Claim.UUID != r.Instance.UUID && !found.Dead:
 			plan.Block(n.Name, "image-claimed", "leave out --images", "disk %d: image %s is claimed by %s", i, d.Image, found.Claim)
 		case found.Exists:

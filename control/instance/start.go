@@ -131,7 +131,7 @@ func (p *startPlan) blockRunning(ctx context.Context, i control.Instance, node s
 // checkDisk adds what the image of a disk and those who have it say against a start, and to the request whose claims may
 // be taken away.
 func (p *startPlan) checkDisk(ctx context.Context, d int, found *guest.DiskLook) {
-	node, image := p.node.Name, p.request.Disks[d].Image
+	image := p.request.Disks[d].Image
 	p.checkRisk(d, found)
 	others := slices.DeleteFunc(found.Strangers(), func(w string) bool {
 		return found.Claim != nil && slices.Contains(found.Clients, w)
@@ -140,11 +140,11 @@ func (p *startPlan) checkDisk(ctx context.Context, d int, found *guest.DiskLook)
 	case found.Problem != nil:
 		p.plan.Blockers = append(p.plan.Blockers, *found.Problem)
 	case !found.Exists:
-		p.plan.Block(node, "disk-no-image", "see \"cephctl instance info "+p.request.Instance.Name+"\"", "disk %d: there is no image %s", d, image)
+		noImage(p.plan, p.node, p.request, d, image)
 	case found.InUse:
 		deviceInUse(p.plan, p.node, d, image, found)
 	case len(others) > 0:
-		p.plan.Block(node, "image-in-use", "end that first", "disk %d: image %s is open elsewhere, by client %s", d, image, strings.Join(others, ", "))
+		imageInUse(p.plan, p.node, d, image, others)
 	case found.Claim != nil && !found.Dead:
 		p.checkClaim(ctx, d, found)
 	}
