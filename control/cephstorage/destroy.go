@@ -99,12 +99,11 @@ func (b *builder) destroy() {
 		}
 		removal := node.Removal{FSID: b.g.fsid, Data: true, Everything: true}
 		for _, d := range n.facts.Daemons {
-			// One that is half made does not say whose it is; ceph.conf does.
-			if d.FSID == b.g.fsid || d.FSID == "" && n.facts.Conf != nil && n.facts.Conf.FSID == b.g.fsid {
+			if n.isOf(d, b.g.fsid) {
 				removal.Daemons = append(removal.Daemons, d.Daemon)
 			}
 		}
-		removal.HalfMade = b.halfMade(n, removal.Daemons)
+		removal.HalfMade = b.halfMade(n, b.g.fsid, removal.Daemons)
 		if len(removal.Daemons)+len(removal.HalfMade) > 0 || n.facts.Conf != nil && n.facts.Conf.FSID == b.g.fsid {
 			step := b.removeStep(n, "destroy "+n.Name, "remove all daemons and their data", removal)
 			step.Together = "destroy"
@@ -128,7 +127,7 @@ func (b *builder) destroy() {
 }
 
 // halfMade returns the OSDs on the devices of a node that are ours and none of its daemons: making them was broken off.
-func (b *builder) halfMade(n *nodeView, daemons []node.Daemon) []node.OSD {
+func (b *builder) halfMade(n *nodeView, fsid string, daemons []node.Daemon) []node.OSD {
 	options, err := b.v.optionsOf(n.Name)
 	if err != nil {
 		return nil // then there was never one
@@ -138,8 +137,11 @@ func (b *builder) halfMade(n *nodeView, daemons []node.Daemon) []node.OSD {
 		if d.OSD == nil || slices.Contains(daemons, node.Daemon{Role: node.RoleOSD, ID: strconv.Itoa(d.OSD.ID)}) {
 			continue
 		}
+		if slices.ContainsFunc(n.facts.Daemons, func(f node.DaemonFacts) bool { return f.FSID != "" && f.UUID == d.OSD.UUID }) {
+			continue // what its label or tags say of its number is not so
+		}
 		known := b.v.ceph != nil && b.v.ceph.osds.byUUID(d.OSD.UUID) != nil
-		if d.OSD.FSID == b.g.fsid || d.OSD.FSID == "" && known {
+		if d.OSD.FSID == fsid || d.OSD.FSID == "" && known {
 			osds = append(osds, node.OSD{ID: d.OSD.ID, UUID: d.OSD.UUID, Device: d.Path, Backend: options.Backend})
 		}
 	}

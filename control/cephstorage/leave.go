@@ -122,9 +122,15 @@ func (b *builder) removeOSDs(l *leaving, opts OfflineOptions) (kept bool) {
 			return true
 		}
 		b.empty(l, opts)
-		b.purge(l)
 	}
-	if all := append(slices.Clone(l.osds), l.stale...); len(all) > 0 {
+	if all := slices.Concat(l.osds, l.unborn); len(all) > 0 {
+		b.purge(l, all)
+	}
+	if len(l.halfMade) > 0 {
+		b.step(b.removeStep(l.nodeView, "remove half made "+l.Name, "wipe the disks of OSDs that are half made",
+			node.Removal{FSID: b.g.fsid, Data: true, HalfMade: l.halfMade}))
+	}
+	if all := slices.Concat(l.osds, l.stale); len(all) > 0 {
 		b.removeDaemons(l, "osds "+l.Name, "remove the data of "+names(all), daemons(all)...)
 	}
 	if b.v.ceph.tree.hasHost(l.host()) {
@@ -232,13 +238,12 @@ func reason(err error) string {
 }
 
 // purge takes OSDs out of the cluster: the map, the CRUSH map, and their keys.
-func (b *builder) purge(l *leaving) {
+func (b *builder) purge(l *leaving, ids []int) {
 	var commands [][]string
-	for _, id := range l.osds {
+	for _, id := range ids {
 		commands = append(commands, []string{"osd", "purge", strconv.Itoa(id), "--yes-i-really-mean-it"})
 	}
-	step := b.cephStep(b.v, "purge "+l.Name, "take "+names(l.osds)+" out of the cluster", commands...)
-	ids := l.osds
+	step := b.cephStep(b.v, "purge "+l.Name, "take "+names(ids)+" out of the cluster", commands...)
 	step.Check = func(ctx context.Context) error {
 		if err := b.settled(ctx, func(ctx context.Context) error { return b.safeToDestroy(ctx, ids) }); err != nil {
 			return fmt.Errorf("it is no longer safe: %w", err)

@@ -304,6 +304,27 @@ func TestDestroyHalfMade(t *testing.T) {
 	}
 }
 
+// TestOfflineHalfMade wants a node that leaves to leave no OSD behind that was never made to the end, and no number of
+// one in the map.
+func TestOfflineHalfMade(t *testing.T) {
+	s := grown(t, 4)
+	s.setCluster(OptionDisk, "/dev/sdb", "/dev/sdc", "/dev/sdd")
+	s.osds = append(s.osds, &simOSD{ID: 9, UUID: "known"})
+	disks := s.nodes["node4"].Disks
+	disks["/dev/sdc"].osd = &node.DeviceOSD{ID: -1, UUID: "known"}
+	disks["/dev/sdd"].osd = &node.DeviceOSD{ID: 9, UUID: "known", FSID: otherFSID}
+	s.must(s.offline("node4"))
+	if disks["/dev/sdb"].osd != nil || disks["/dev/sdc"].osd != nil {
+		t.Error("an OSD of ours is left on a disk")
+	}
+	if disks["/dev/sdd"].osd == nil {
+		t.Error("what is another cluster's was wiped")
+	}
+	if s.osd(9) != nil {
+		t.Error("the map still has the number of the OSD that was half made")
+	}
+}
+
 // TestDestroyHalf takes down what an init has made that was given up.
 func TestDestroyHalf(t *testing.T) {
 	s := newSim(t, 3, nil)

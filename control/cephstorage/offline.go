@@ -76,14 +76,22 @@ func (n *nodeView) runsAnything() bool {
 	return slices.ContainsFunc(n.facts.Daemons, func(d node.DaemonFacts) bool { return d.Active == "active" })
 }
 
+// isOf tells whether a daemon of the node is of a cluster. One that is half made does not say whose it is; ceph.conf does.
+func (n *nodeView) isOf(d node.DaemonFacts, fsid string) bool {
+	return d.FSID == fsid || d.FSID == "" && n.facts.Conf != nil && n.facts.Conf.FSID == fsid
+}
+
 // leaving is what goes with a node.
 type leaving struct {
 	*nodeView
 	// osds are its OSDs in the map; stale those that only the node still has.
 	osds  []int
 	stale []int
-	mon   bool
-	mgr   bool
+	// halfMade are those that never became daemons; unborn are the numbers of these that the map knows.
+	halfMade []node.OSD
+	unborn   []int
+	mon      bool
+	mgr      bool
 }
 
 // takeAway plans how a node leaves: what it runs is replaced on the others first, and then stopped and removed.
@@ -141,7 +149,7 @@ func (b *builder) leavingOf(n *nodeView) *leaving {
 	l := &leaving{nodeView: n, osds: c.tree.osdsOf(n.host()), mon: slices.Contains(c.quorum.names(), n.host()), mgr: slices.Contains(c.mgrs.names(), n.host())}
 	for _, d := range n.facts.Daemons {
 		id, err := strconv.Atoi(d.ID)
-		if d.Role != node.RoleOSD || err != nil || d.FSID != b.v.state.ID || slices.Contains(l.osds, id) {
+		if d.Role != node.RoleOSD || err != nil || !n.isOf(d, b.v.state.ID) || slices.Contains(l.osds, id) {
 			continue
 		}
 		if c.osds.osd(id) != nil && c.osds.osd(id).UUID == d.UUID {
@@ -151,6 +159,12 @@ func (b *builder) leavingOf(n *nodeView) *leaving {
 		}
 	}
 	slices.Sort(l.osds)
+	l.halfMade = b.halfMade(n, b.v.state.ID, daemons(slices.Concat(l.osds, l.stale)))
+	for _, osd := range l.halfMade {
+		if known := c.osds.byUUID(osd.UUID); known != nil && !slices.Contains(l.osds, known.ID) {
+			l.unborn = append(l.unborn, known.ID)
+		}
+	}
 	return l
 }
 
