@@ -94,6 +94,10 @@ var hookCases = []hookCase{
 		"the node is not to be reached, and its daemons are down", offlineCommand, blocked("node-unreachable", "reach node2.lab: unreachable", "", true),
 		"node-modify-pre", offlineNode2, passes, "",
 	},
+	{
+		"the node is not to be reached, and Ceph knows none of its daemons", offlineCommand, blocked("node-unreachable", "reach node2.lab: unreachable", "if it is gone for good: cephctl node remove --dead node2.lab", false),
+		"node-modify-pre", offlineNode2, vetoes, "cephctl: node2.lab: reach node2.lab: unreachable: if it is gone for good: cephctl node remove --dead node2.lab",
+	},
 	{"cephctl itself takes the node offline", offlineCommand, func(s *hookSite) {
 		blocked("health", "the cluster is not well", "", false)(s)
 		s.st.Operation = &state.Operation{Kind: kindOffline, Target: "node2.lab"}

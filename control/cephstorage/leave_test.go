@@ -423,3 +423,47 @@ func TestOfflineWithoutSpareCopy(t *testing.T) {
 	s.must(s.offline("node2"))
 	equal(t, "OSDs", []string{"osd.0", "osd.2", "osd.3"}, s.snapshot().Up)
 }
+
+// A node may always go when its mon and its OSDs are down. When the cluster knows none of one that does not answer, nobody
+// can tell.
+func TestIsDown(t *testing.T) {
+	gone := func(s *sim) { s.nodes["node2"].down = true }
+	cut := func(s *sim) { s.nodes["node2"].broken = control.ErrUnreachable }
+	elsewhere := func(s *sim) { // for the cluster
+		s.nodes["node2"].address = "10.9.0.2"
+		s.mons[1].Addresses = strings.ReplaceAll(s.mons[1].Addresses, "10.0.0.2", "10.9.0.2")
+	}
+	for name, c := range map[string]struct {
+		host string
+		set  []func(*sim)
+		want bool
+	}{
+		"up":                            {"node2", nil, false},
+		"dead":                          {"node2", []func(*sim){gone}, true},
+		"dead, with another host name":  {"rack7", []func(*sim){gone}, true},
+		"cut off, and up":               {"node2", []func(*sim){cut}, false},
+		"dead, with another address":    {"node2", []func(*sim){gone, elsewhere}, true},
+		"dead, with another of both":    {"rack7", []func(*sim){gone, elsewhere}, false},
+		"cut off, with another of both": {"rack7", []func(*sim){cut, elsewhere}, false},
+		"cut off, its OSD in no bucket of its own": {"node2", []func(*sim){cut, func(s *sim) {
+			s.nodes["node2"].Daemons["mon.node2"].Active = false
+			s.osd(1).Host = "node3"
+			s.nodes["node3"].address = "10.0.0.2"
+		}}, false},
+		"without daemons": {"node2", []func(*sim){func(s *sim) { s.must(s.offline("node2")) }}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSim(t, 4, nil)
+			s.nodes["node2"].Host = c.host
+			s.must(s.init())
+			for _, set := range c.set {
+				set(s)
+			}
+			down, err := s.storage().IsDown(t.Context(), "node2")
+			if err != nil {
+				t.Fatal(err)
+			}
+			equal(t, "down", c.want, down)
+		})
+	}
+}
