@@ -205,6 +205,10 @@ var hookCases = []hookCase{
 		}, "instance-migrate-pre", "OP_CODE=OP_INSTANCE_MIGRATE INSTANCE_NAME=web1.lab INSTANCE_PRIMARY=node1.lab NEW_PRIMARY=node2.lab INSTANCE_DISK_TEMPLATE=rbd", vetoes,
 		"cephctl: node2.lab: the node may hang: use access=userspace",
 	},
+	{
+		"a migration was broken off, with `hooks.instances: refuse`", "gnt-instance migrate --cleanup web1.lab", refuses, "instance-migrate-pre",
+		"OP_CODE=OP_INSTANCE_MIGRATE INSTANCE_NAME=web1.lab INSTANCE_PRIMARY=node1.lab NEW_PRIMARY=node2.lab INSTANCE_DISK_TEMPLATE=rbd MIGRATE_CLEANUP=True", passes, "",
+	},
 	{"the watcher starts it, with `hooks.instances: refuse`", "ganeti-watcher", func(s *hookSite) {
 		refuses(s)
 		s.job = `{"OP_ID": "OP_INSTANCE_STARTUP", "instance_name": "web1.lab", "reason": [["gnt:watcher", "Restarting instance web1.lab", 1]]}`

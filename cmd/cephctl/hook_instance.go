@@ -32,9 +32,9 @@ const instanceTimeout = 5 * time.Second
 
 // beforeInstance looks whether the disks of an instance can be opened where it is to run. What it finds is told after the
 // start, as Ganeti shows nothing that a hook says before unless the hook refuses. What Ganeti's watcher starts is never
-// refused.
+// refused, nor what tidies up after a migration.
 func (a *app) beforeInstance(ctx context.Context, env *control.Env, in *outlined, event hooks.Event) error {
-	if err := a.forgetWarning(event.Instance); err != nil {
+	if err := a.forgetWarning(event.Instance); err != nil || event.Cleanup {
 		return err
 	}
 	looking, cancel := context.WithTimeoutCause(ctx, instanceTimeout, fmt.Errorf("no answer within %s", instanceTimeout))
