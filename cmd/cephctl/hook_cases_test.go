@@ -186,12 +186,17 @@ var hookCases = []hookCase{
 	{
 		"the node had no key, and the instance runs", startCommand, func(s *hookSite) {
 			lacksKey(s)
-			if line, code := s.run("instance-start-pre", strings.Fields(startWeb1)...); line != "" || code != 0 {
-				s.t.Fatalf("before: %d, %s", code, line)
-			}
+			s.passes("instance-start-pre", startWeb1)
 		}, "instance-start-post", startWeb1, warns, "warning: " + keyLine,
 	},
 	{"the node has no key, with `hooks.instances: refuse`", startCommand, refuses, "instance-start-pre", startWeb1, vetoes, keyLine},
+	{
+		"Ceph did not answer the node, with `hooks.instances: refuse`, and the instance runs", startCommand, func(s *hookSite) {
+			refuses(s)
+			s.said = &guest.Check{Unclear: []control.Blocker{{Node: "node2.lab", Text: "disk 0: the cluster does not answer", Cure: "see \"ceph status\""}}}
+			s.passes("instance-start-pre", startWeb1)
+		}, "instance-start-post", startWeb1, warns, `warning: cephctl: node2.lab: disk 0: the cluster does not answer: see "ceph status"`,
+	},
 	{
 		"the pool has no name that QEMU takes, with `hooks.instances: refuse`", startCommand, func(s *hookSite) {
 			refuses(s)
