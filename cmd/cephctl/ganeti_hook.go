@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,7 +26,10 @@ func newGanetiHookCommand(a *app) *cobra.Command {
 		Short:  "Say whether Ganeti may do what it is about to do, or follow what it has done",
 		Args:   arguments(1, 1, "the name of the hook"),
 		Hidden: true,
-		RunE:   func(cmd *cobra.Command, args []string) error { return runGanetiHook(cmd.Context(), a, args[0]) },
+		// Whether wrong settings stop Ganeti depends on the hook.
+		PersistentPreRunE: func(*cobra.Command, []string) error { return nil },
+
+		RunE: func(cmd *cobra.Command, args []string) error { return runGanetiHook(cmd.Context(), a, args[0]) },
 	}
 }
 
@@ -35,23 +39,18 @@ type veto string
 // Error returns the line.
 func (v veto) Error() string { return string(v) }
 
-// runGanetiHook does the work of a hook. Only the master's counts, and only where there is a storage cluster.
+// runGanetiHook does the work of a hook.
 func runGanetiHook(ctx context.Context, a *app, hook string) error {
 	event, err := hooks.ReadEvent(hook, os.Environ())
 	if err != nil {
 		return fmt.Errorf("%w: %w", control.ErrUsage, err)
 	}
-	host, err := os.Hostname()
+	st, err := a.hookState(ctx, event)
 	if err != nil {
-		return fmt.Errorf("find the name of this host: %w", err)
+		return a.endHook(event, unable(event, err))
 	}
-	site, err := a.config.site()
-	if err != nil || site == nil || site.CheckMaster(host) != nil || !a.pausedUntil().IsZero() {
-		return err
-	}
-	st, err := state.NewFile(a.config.stateFile()).Load()
-	if err != nil || !isStorageSite(st) || isOwn(st.Operation, event) {
-		return err
+	if st == nil {
+		return nil
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, vetoTimeout, fmt.Errorf("no answer within %s", vetoTimeout))
 	defer cancel()
@@ -66,6 +65,29 @@ func runGanetiHook(ctx context.Context, a *app, hook string) error {
 	return a.endHook(event, err)
 }
 
+// hookState returns what is remembered, or nil where a hook has nothing to do: only the master's counts, where there is a storage
+// cluster, and cephctl is not at it itself.
+func (a *app) hookState(ctx context.Context, event hooks.Event) (*state.State, error) {
+	wrong := a.config.complete()
+	host, err := os.Hostname()
+	if err != nil {
+		return nil, fmt.Errorf("find the name of this host: %w", err)
+	}
+	site, err := a.config.site()
+	if err == nil && (site == nil || site.CheckMaster(host) != nil) {
+		return nil, nil
+	}
+	if err := cmp.Or(wrong, err); err != nil || !a.pausedUntil().IsZero() {
+		return nil, err
+	}
+	store := state.NewFile(a.config.stateFile())
+	st, err := store.Load()
+	if err != nil || !isStorageSite(st) || isStepOf(st.Operation, event) && isAtWork(ctx, store) {
+		return nil, err
+	}
+	return st, nil
+}
+
 // endHook says why Ganeti may not go on, or what its user should know, in the one line that it shows. What could only not
 // be looked at stops nothing where a no could do more harm.
 func (a *app) endHook(event hooks.Event, err error) error {
@@ -74,17 +96,13 @@ func (a *app) endHook(event hooks.Event, err error) error {
 	case errors.As(err, &no) && event.Told():
 		fmt.Fprintln(a.out, hooks.Line(string(no)))
 		return errVeto
-	case err != nil && event.Before() && failsOpen(event):
-		toJournal(event.Hook + ": " + err.Error())
+	case err != nil && event.Before() && hooks.FailsOpen(event.Hook):
+		line := event.Hook + ": " + hooks.Line(err.Error())
+		fmt.Fprintln(a.err, "warning: "+line)
+		toJournal(line)
 		return nil
 	}
 	return err
-}
-
-// failsOpen tells whether Ganeti goes on where nobody can tell whether it may: an instance has to start, and what is
-// changed of the cluster may have nothing to do with storage.
-func failsOpen(event hooks.Event) bool {
-	return event.Instance != "" || isParams(event)
 }
 
 func isParams(event hooks.Event) bool {
@@ -96,8 +114,10 @@ func unable(event hooks.Event, err error) error {
 	switch {
 	case !event.Before() && isParams(event):
 		return notSeen(err)
-	case failsOpen(event):
+	case hooks.FailsOpen(event.Hook):
 		return err
+	case errors.Is(err, control.ErrUsage): // with wrong settings, there is no pause either
+		return veto("cephctl can't tell whether this is safe: " + err.Error() + ": mend that first")
 	}
 	return vetoOf(nil, err)
 }
@@ -148,8 +168,8 @@ func (a *app) follow(ctx context.Context, env *control.Env, event hooks.Event, s
 	return nil
 }
 
-// isOwn tells whether what Ganeti does is a step of an operation of cephctl's own, which has made sure that it may be.
-func isOwn(op *state.Operation, event hooks.Event) bool {
+// isStepOf tells whether what Ganeti does is a step of an operation of cephctl's own, which has made sure that it may be.
+func isStepOf(op *state.Operation, event hooks.Event) bool {
 	if op == nil || op.Target != event.Node {
 		return false
 	}
@@ -165,6 +185,15 @@ func isOwn(op *state.Operation, event hooks.Event) bool {
 		return op.Kind == kindReadd
 	}
 	return false
+}
+
+// isAtWork tells whether somebody changes things now. What was broken off is no reason to let others go on with it unseen.
+func isAtWork(ctx context.Context, store *state.File) bool {
+	release, err := store.Lock(ctx, "see who is at work")
+	if err == nil {
+		release()
+	}
+	return errors.Is(err, state.ErrLocked)
 }
 
 // Kinds of operations that hooks begin.

@@ -1,14 +1,15 @@
 package main
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/hooks"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/state"
 )
 
-// TestIsOwn lets a step of an operation pass, and nothing else on its node.
-func TestIsOwn(t *testing.T) {
+// TestIsStepOf knows a step of an operation, and nothing else on its node.
+func TestIsStepOf(t *testing.T) {
 	yes, no := true, false
 	offline := hooks.Event{Hook: "node-modify-pre", Node: "node3", Offline: &yes}
 	online := hooks.Event{Hook: "node-modify-pre", Node: "node3", Offline: &no}
@@ -25,12 +26,22 @@ func TestIsOwn(t *testing.T) {
 		{"replace-osd", nil},
 	} {
 		for name, event := range map[string]hooks.Event{"offline": offline, "online": online, "remove": remove, "add": add} {
-			if got := isOwn(&state.Operation{Kind: c.kind, Target: "node3"}, event); got != c.want[name] {
+			if got := isStepOf(&state.Operation{Kind: c.kind, Target: "node3"}, event); got != c.want[name] {
 				t.Errorf("%s while %s is under way: own %v", name, c.kind, got)
 			}
-			if isOwn(&state.Operation{Kind: c.kind, Target: "node2"}, event) || isOwn(nil, event) {
+			if isStepOf(&state.Operation{Kind: c.kind, Target: "node2"}, event) || isStepOf(nil, event) {
 				t.Errorf("%s while %s of another node is under way: own", name, c.kind)
 			}
 		}
+	}
+}
+
+// TestFailsOpen has what lets an instance start although cephctl can't work say why.
+func TestFailsOpen(t *testing.T) {
+	s := newHookSite(t)
+	wrongSettings(s)
+	s.passes("instance-start-pre", startWeb1)
+	if got := s.told.String(); !strings.HasPrefix(got, "warning: instance-start-pre: usage: ") || !strings.Contains(got, "paralel") {
+		t.Errorf("told %q", got)
 	}
 }

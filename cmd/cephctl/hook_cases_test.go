@@ -57,6 +57,15 @@ func blocked(kind, text, cure string, down bool) func(*hookSite) {
 	}
 }
 
+// beganOffline is an operation of cephctl's that takes the node offline, which it should not any more.
+func beganOffline(s *hookSite) {
+	blocked("health", "the cluster is not well", "wait", false)(s)
+	s.st.Operation = &state.Operation{Kind: kindOffline, Target: "node2.lab"}
+}
+
+func wrongSettings(s *hookSite) { s.write("cephctl.yml", "paralel: 3\n") }
+func brokenState(s *hookSite)   { s.broken = true }
+
 func atJob(job string) func(*hookSite) { return func(s *hookSite) { s.job = job } }
 
 // setsPool is a job that changes the pool of a group, or of the cluster.
@@ -99,9 +108,13 @@ var hookCases = []hookCase{
 		"node-modify-pre", offlineNode2, vetoes, "cephctl: node2.lab: reach node2.lab: unreachable: if it is gone for good: cephctl node remove --dead node2.lab",
 	},
 	{"cephctl itself takes the node offline", offlineCommand, func(s *hookSite) {
-		blocked("health", "the cluster is not well", "", false)(s)
-		s.st.Operation = &state.Operation{Kind: kindOffline, Target: "node2.lab"}
+		beganOffline(s)
+		s.hold()
 	}, "node-modify-pre", offlineNode2, passes, ""},
+	{
+		"cephctl has begun that and was broken off", offlineCommand, beganOffline, "node-modify-pre", offlineNode2, vetoes,
+		"cephctl: node2.lab: the cluster is not well: wait",
+	},
 	{
 		"the hooks are paused", offlineCommand, func(s *hookSite) {
 			blocked("health", "the cluster is not well", "", false)(s)
@@ -155,6 +168,20 @@ var hookCases = []hookCase{
 		"cephctl has no password", offlineCommand, noCredentials, "node-modify-pre", offlineNode2, vetoes,
 		"cephctl can't tell whether this is safe: read the user of Ganeti's remote API: there is no /var/lib/ganeti/user: write \"USER PASSWORD\" into it, mode 0600, as in /var/lib/ganeti/rapi/users: if it is: cephctl hooks pause --for 10m",
 	},
+	{
+		"cephctl's settings are wrong", offlineCommand, wrongSettings, "node-modify-pre", offlineNode2, vetoes,
+		"cephctl can't tell whether this is safe: usage: /etc/cephctl.yml: no setting is called paralel; did you mean parallel?: mend that first",
+	},
+	{
+		"cephctl's settings are wrong, and this is not the master", offlineCommand, func(s *hookSite) {
+			wrongSettings(s)
+			s.write("ssconf_master_node", "node9.lab\n")
+		}, "node-modify-pre", offlineNode2, passes, "",
+	},
+	{
+		"what cephctl remembers can't be read", offlineCommand, brokenState, "node-modify-pre", offlineNode2, vetoes,
+		"cephctl can't tell whether this is safe: read state /var/lib/cephctl/state.json: it is broken (unexpected end of JSON input): there is no version before it: restore the file from a backup: if it is: cephctl hooks pause --for 10m",
+	},
 	{"the storage group", "gnt-group remove default", nil, "group-remove-pre", "OP_CODE=OP_GROUP_REMOVE GROUP_NAME=default", vetoes, groupLine},
 	{"the storage group, by its UUID", "gnt-group remove u1", nil, "group-remove-pre", "OP_CODE=OP_GROUP_REMOVE GROUP_NAME=u1", vetoes, groupLine},
 	{"the storage group, whose tag is lost", "gnt-group rename default other", func(s *hookSite) { s.tags = "other" }, "group-rename-pre", "OP_CODE=OP_GROUP_RENAME OLD_NAME=default", vetoes, groupLine},
@@ -176,6 +203,8 @@ var hookCases = []hookCase{
 		s.groups["default"] = `{"rbd": {"pool": "rbd"}}`
 		s.job = setsPool(opClusterModify, "", `{"pool": "fast"}`)
 	}, "cluster-modify-pre", clusterAll, passes, ""},
+	{"cephctl's settings are wrong", "gnt-cluster modify -D rbd:pool=fast", wrongSettings, "cluster-modify-pre", clusterAll, passes, ""},
+	{"what cephctl remembers can't be read", poolCommand, brokenState, "group-modify-pre", groupDefault, passes, ""},
 	{"the job can't be looked at", "gnt-cluster modify -D rbd:pool=fast", nobodyTells, "cluster-modify-pre", clusterAll, passes, ""},
 	{
 		"the job can't be looked at, and is done", "gnt-cluster modify -D rbd:pool=fast", nobodyTells, "cluster-modify-post", clusterAll, warns,
@@ -224,6 +253,8 @@ var hookCases = []hookCase{
 	}, "instance-start-pre", startWeb1, passes, ""},
 	{"the node does not answer, with `hooks.instances: refuse`", startCommand, func(s *hookSite) { refuses(s); s.said = nil }, "instance-start-pre", startWeb1, passes, ""},
 	{"Ganeti's remote API is down, with `hooks.instances: refuse`", startCommand, func(s *hookSite) { refuses(s); rapiDown(s) }, "instance-start-pre", startWeb1, passes, ""},
+	{"cephctl's settings are wrong", startCommand, wrongSettings, "instance-start-pre", startWeb1, passes, ""},
+	{"what cephctl remembers can't be read", startCommand, brokenState, "instance-start-pre", startWeb1, passes, ""},
 	{"its disks are files", startCommand, refuses, "instance-start-pre", strings.Replace(startWeb1, "=rbd", "=file", 1), passes, ""},
 }
 
