@@ -325,7 +325,9 @@ func later(ctx context.Context, env *control.Env, name string, args ...string) e
 	if _, err := env.Runner.Run(ctx, nil, "systemctl", "is-active", "--quiet", unit); err == nil {
 		return nil
 	}
-	argv := []string{"systemd-run", "--quiet", "--collect", "--no-block", "--unit=" + unit, "--", self, "--unattended"}
+	// One that has failed is kept for people to see, until it is begun again.
+	_, _ = env.Runner.Run(ctx, nil, "systemctl", "reset-failed", unit) // fails when there is none
+	argv := []string{"systemd-run", "--quiet", "--no-block", "--unit=" + unit, "--", self, "--unattended"}
 	if _, err := env.Runner.Run(ctx, nil, append(argv, args...)...); err != nil {
 		return fmt.Errorf("go on in the background: %w", err)
 	}
@@ -354,12 +356,24 @@ func logMoved(ctx context.Context, env *control.Env) error {
 		g, _ := c.Group(n.Group)
 		switch {
 		case n.Mark != "" && g.Mark == "":
-			env.Log.Error("a node has left the storage group with its daemons", "node", n.Name, "cure", "gnt-group assign-nodes it back, then gnt-node modify -O yes")
+			env.Log.Error("a node has left the storage group with its daemons", "node", n.Name, "cure", wayBack(c, n))
 		case n.Mark == "" && g.Mark != "" && !n.Offline:
 			env.Log.Error("a node has come into the storage group online", "node", n.Name, "cure", "cephctl node add --readd "+n.Name)
 		}
 	}
 	return nil
+}
+
+// wayBack says how a node that has left the storage group online gets into it again: it can only be assigned to it offline,
+// and goes offline like a member wherever it is.
+func wayBack(c control.Cluster, n control.Node) string {
+	cure := "cephctl node modify --offline=yes " + n.Name
+	for _, g := range c.Groups {
+		if g.Mark == n.Mark {
+			return cure + "; to have it back: cephctl group assign-nodes " + g.Name + " " + n.Name + ", then cephctl node add --readd " + n.Name
+		}
+	}
+	return cure
 }
 
 // tellFindings makes gnt-cluster verify tell what cephctl cluster verify finds.

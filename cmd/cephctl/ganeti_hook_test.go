@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/hooks"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/state"
 )
@@ -33,6 +34,20 @@ func TestIsStepOf(t *testing.T) {
 				t.Errorf("%s while %s of another node is under way: own", name, c.kind)
 			}
 		}
+	}
+}
+
+// TestWayBack has a node that was moved out of the storage group go offline first: only then it can be assigned to it.
+func TestWayBack(t *testing.T) {
+	n := control.Node{Name: "node3", Group: "spare", Mark: "ceph"}
+	c := control.Cluster{Groups: []control.Group{{Name: "default", Mark: "ceph"}, {Name: "spare"}}}
+	const offline = "cephctl node modify --offline=yes node3"
+	if got, want := wayBack(c, n), offline+"; to have it back: cephctl group assign-nodes default node3, then cephctl node add --readd node3"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	c.Groups[0].Mark = ""
+	if got := wayBack(c, n); got != offline {
+		t.Errorf("without the mark of the group: %s", got)
 	}
 }
 
