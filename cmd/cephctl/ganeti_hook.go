@@ -227,16 +227,19 @@ func (a *app) beforeModify(ctx context.Context, env *control.Env, event hooks.Ev
 // beforeNode refuses what cephctl itself would refuse to do with a node of a storage group. A node whose daemons are down
 // already may always go offline.
 func (a *app) beforeNode(ctx context.Context, env *control.Env, name string, kind changeKind, st *state.State) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	// Ceph is asked at once: reading Ganeti's configuration takes its time, too.
+	planned := a.planAhead(ctx, env, nodeChange{kind: kind, node: control.Node{Name: name}, judge: true})
 	c, err := env.Inventory.Cluster(ctx)
 	if err != nil {
 		return cannotTell(name+" may go", err, "it may")
 	}
 	n, ok := c.Node(name)
-	storage := storageOfNode(c, n, st)
-	if !ok || storage == "" {
+	if !ok || storageOfNode(c, n, st) == "" {
 		return nil
 	}
-	plan, err := env.Preview(ctx, a.changeNode(env, nodeChange{kind: kind, storage: storage, node: n}))
+	plan, err := planned()
 	refused := vetoOf(plan, err)
 	switch {
 	case refused == nil, kind != nodeOffline:
@@ -250,6 +253,23 @@ func (a *app) beforeNode(ctx context.Context, env *control.Env, name string, kin
 		return nil
 	}
 	return refused
+}
+
+// planAhead begins to plan a change of a node, and returns what waits for the plan.
+func (a *app) planAhead(ctx context.Context, env *control.Env, c nodeChange) func() (*control.Plan, error) {
+	var (
+		plan *control.Plan
+		err  error
+		done = make(chan struct{})
+	)
+	go func() {
+		defer close(done)
+		plan, err = env.Preview(ctx, a.changeNode(env, c))
+	}()
+	return func() (*control.Plan, error) {
+		<-done
+		return plan, err
+	}
 }
 
 // vetoOf makes a veto of the blockers of a plan, or of what has kept it from being made.

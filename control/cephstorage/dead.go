@@ -133,7 +133,7 @@ func (c *cephView) alive(l *leaving) []string {
 // IsDown tells whether the cluster lives without the mon and the OSDs of a node already, so that nothing is lost by what becomes of
 // it. When nobody can tell, it returns an error.
 func (s *Storage) IsDown(ctx context.Context, name string) (bool, error) {
-	v, err := s.observe(ctx, func(n control.Node, _ state.Storage) bool { return n.Name == name })
+	v, err := s.observeOne(ctx, name)
 	if err != nil {
 		return false, err
 	}

@@ -467,3 +467,35 @@ func TestIsDown(t *testing.T) {
 		})
 	}
 }
+
+// Who only judges whether a node may go plans nothing, waits for no other node, and asks nothing more once there is a reason.
+func TestJudge(t *testing.T) {
+	s := grown(t, 4)
+	judge := func() *control.Plan {
+		t.Helper()
+		s.ran = nil
+		plan, err := s.env.Preview(t.Context(), s.storage().Offline("node2", "", OfflineOptions{Judge: true}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "steps", 0, len(plan.Steps))
+		return plan
+	}
+	asked := func() bool {
+		return slices.ContainsFunc(s.ran, func(line string) bool { return strings.HasPrefix(line, "osd ok-to-stop") })
+	}
+	s.nodes["node3"].broken = control.ErrUnreachable
+	equal(t, "reasons, with another that does not answer", 0, len(judge().Blockers))
+	equal(t, "asked Ceph", true, asked())
+	if plan, _ := s.try(s.offline("node2")); plan == nil || len(plan.Blockers) != 1 || plan.Blockers[0].Node != "node3" {
+		t.Errorf("want node3 to be in the way of who changes something, got %+v", plan)
+	}
+	s.extra["OSD_FULL"] = check{Severity: "HEALTH_ERR"}
+	equal(t, "reasons, with a cluster that is not well", 1, len(judge().Blockers))
+	equal(t, "asked Ceph once more", false, asked())
+	delete(s.extra, "OSD_FULL")
+	s.nodes["node2"].broken = control.ErrUnreachable
+	if plan := judge(); len(plan.Blockers) != 1 || plan.Blockers[0].Case != "node-unreachable" || plan.Down {
+		t.Errorf("of a node that does not answer: %+v", plan)
+	}
+}
