@@ -325,10 +325,10 @@ func (b *builder) askUsage(ctx context.Context) func() *usage {
 	return func() *usage { return <-answer }
 }
 
-// askBoth asks how full the OSDs are and whether those of a node can be stopped together, by one process. It returns false
-// unless they can.
+// askBoth asks how full the OSDs are and whether those of a node can be stopped together, by one process, where they may be
+// expected to. It returns false unless they can.
 func (b *builder) askBoth(ctx context.Context, l *leaving) (*usage, bool) {
-	if !b.v.ceph.mgrs.Available {
+	if !b.v.ceph.mgrs.Available || b.hasNoSpareCopy() {
 		return nil, false
 	}
 	var u usage
