@@ -74,7 +74,8 @@ func (a *app) hookState(ctx context.Context, event hooks.Event) (*state.State, e
 		return nil, fmt.Errorf("find the name of this host: %w", err)
 	}
 	site, err := a.config.site()
-	if err == nil && (site == nil || site.CheckMaster(host) != nil) {
+	decides := err != nil || site != nil && site.CheckMaster(host) == nil
+	if !decides {
 		return nil, nil
 	}
 	if err := cmp.Or(wrong, err); err != nil || !a.pausedUntil().IsZero() {

@@ -56,7 +56,7 @@ func TestFailsOpen(t *testing.T) {
 	s := newHookSite(t)
 	wrongSettings(s)
 	s.passes("instance-start-pre", startWeb1)
-	if got := s.told.String(); !strings.HasPrefix(got, "warning: instance-start-pre: usage: ") || !strings.Contains(got, "paralel") {
+	if got := s.told.String(); !strings.HasPrefix(got, "warning: instance-start-pre: usage: ") || !strings.Contains(got, "parallels") {
 		t.Errorf("told %q", got)
 	}
 }

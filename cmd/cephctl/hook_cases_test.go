@@ -63,7 +63,7 @@ func beganOffline(s *hookSite) {
 	s.st.Operation = &state.Operation{Kind: kindOffline, Target: "node2.lab"}
 }
 
-func wrongSettings(s *hookSite) { s.write("cephctl.yml", "paralel: 3\n") }
+func wrongSettings(s *hookSite) { s.write("cephctl.yml", "parallels: 3\n") }
 func brokenState(s *hookSite)   { s.broken = true }
 
 func atJob(job string) func(*hookSite) { return func(s *hookSite) { s.job = job } }
@@ -170,7 +170,7 @@ var hookCases = []hookCase{
 	},
 	{
 		"cephctl's settings are wrong", offlineCommand, wrongSettings, "node-modify-pre", offlineNode2, vetoes,
-		"cephctl can't tell whether this is safe: usage: /etc/cephctl.yml: no setting is called paralel; did you mean parallel?: mend that first",
+		"cephctl can't tell whether this is safe: usage: /etc/cephctl.yml: no setting is called parallels; did you mean parallel?: mend that first",
 	},
 	{
 		"cephctl's settings are wrong, and this is not the master", offlineCommand, func(s *hookSite) {

@@ -55,7 +55,7 @@ func newHookSite(t *testing.T) *hookSite {
 		groups: map[string]string{"default": `{}`, "spare": `{}`}, fails: map[string]int{},
 		st: state.State{Version: state.Version, Storage: map[string]*state.Storage{"ceph": {Group: "default", ID: "f"}}},
 	}
-	s.app.out, s.app.err = &s.out, &s.told
+	s.app.out, s.err = &s.out, &s.told
 	newRootCommand(s.app)
 	s.changeNode = func(_ *control.Env, c nodeChange) control.Change {
 		kind := map[changeKind]string{nodeOffline: kindOffline, nodeRemove: "node-remove"}[c.kind]
