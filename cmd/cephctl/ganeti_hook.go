@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,7 +26,10 @@ func newGanetiHookCommand(a *app) *cobra.Command {
 		Short:  "Say whether Ganeti may do what it is about to do, or follow what it has done",
 		Args:   arguments(1, 1, "the name of the hook"),
 		Hidden: true,
-		RunE:   func(cmd *cobra.Command, args []string) error { return runGanetiHook(cmd.Context(), a, args[0]) },
+		// Whether wrong settings stop Ganeti depends on the hook.
+		PersistentPreRunE: func(*cobra.Command, []string) error { return nil },
+
+		RunE: func(cmd *cobra.Command, args []string) error { return runGanetiHook(cmd.Context(), a, args[0]) },
 	}
 }
 
@@ -35,23 +39,18 @@ type veto string
 // Error returns the line.
 func (v veto) Error() string { return string(v) }
 
-// runGanetiHook does the work of a hook. Only the master's counts, and only where there is a storage cluster.
+// runGanetiHook does the work of a hook.
 func runGanetiHook(ctx context.Context, a *app, hook string) error {
 	event, err := hooks.ReadEvent(hook, os.Environ())
 	if err != nil {
 		return fmt.Errorf("%w: %w", control.ErrUsage, err)
 	}
-	host, err := os.Hostname()
+	st, err := a.hookState(ctx, event)
 	if err != nil {
-		return fmt.Errorf("find the name of this host: %w", err)
+		return a.endHook(event, unable(event, err))
 	}
-	site, err := a.config.site()
-	if err != nil || site == nil || site.CheckMaster(host) != nil || !a.pausedUntil().IsZero() {
-		return err
-	}
-	st, err := state.NewFile(a.config.stateFile()).Load()
-	if err != nil || !isStorageSite(st) || isOwn(st.Operation, event) {
-		return err
+	if st == nil {
+		return nil
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, vetoTimeout, fmt.Errorf("no answer within %s", vetoTimeout))
 	defer cancel()
@@ -66,6 +65,30 @@ func runGanetiHook(ctx context.Context, a *app, hook string) error {
 	return a.endHook(event, err)
 }
 
+// hookState returns what is remembered, or nil where a hook has nothing to do: only the master's counts, where there is a storage
+// cluster, and cephctl is not at it itself.
+func (a *app) hookState(ctx context.Context, event hooks.Event) (*state.State, error) {
+	wrong := a.config.complete()
+	host, err := os.Hostname()
+	if err != nil {
+		return nil, fmt.Errorf("find the name of this host: %w", err)
+	}
+	site, err := a.config.site()
+	decides := err != nil || site != nil && site.CheckMaster(host) == nil
+	if !decides {
+		return nil, nil
+	}
+	if err := cmp.Or(wrong, err); err != nil || !a.pausedUntil().IsZero() {
+		return nil, err
+	}
+	store := state.NewFile(a.config.stateFile())
+	st, err := store.Load()
+	if err != nil || !isStorageSite(st) || isStepOf(st.Operation, event) && isAtWork(ctx, store) {
+		return nil, err
+	}
+	return st, nil
+}
+
 // endHook says why Ganeti may not go on, or what its user should know, in the one line that it shows. What could only not
 // be looked at stops nothing where a no could do more harm.
 func (a *app) endHook(event hooks.Event, err error) error {
@@ -74,17 +97,13 @@ func (a *app) endHook(event hooks.Event, err error) error {
 	case errors.As(err, &no) && event.Told():
 		fmt.Fprintln(a.out, hooks.Line(string(no)))
 		return errVeto
-	case err != nil && event.Before() && failsOpen(event):
-		toJournal(event.Hook + ": " + err.Error())
+	case err != nil && event.Before() && hooks.FailsOpen(event.Hook):
+		line := event.Hook + ": " + hooks.Line(err.Error())
+		fmt.Fprintln(a.err, "warning: "+line)
+		toJournal(line)
 		return nil
 	}
 	return err
-}
-
-// failsOpen tells whether Ganeti goes on where nobody can tell whether it may: an instance has to start, and what is
-// changed of the cluster may have nothing to do with storage.
-func failsOpen(event hooks.Event) bool {
-	return event.Instance != "" || isParams(event)
 }
 
 func isParams(event hooks.Event) bool {
@@ -96,8 +115,10 @@ func unable(event hooks.Event, err error) error {
 	switch {
 	case !event.Before() && isParams(event):
 		return notSeen(err)
-	case failsOpen(event):
+	case hooks.FailsOpen(event.Hook):
 		return err
+	case errors.Is(err, control.ErrUsage): // with wrong settings, there is no pause either
+		return veto("cephctl can't tell whether this is safe: " + err.Error() + ": mend that first")
 	}
 	return vetoOf(nil, err)
 }
@@ -148,8 +169,8 @@ func (a *app) follow(ctx context.Context, env *control.Env, event hooks.Event, s
 	return nil
 }
 
-// isOwn tells whether what Ganeti does is a step of an operation of cephctl's own, which has made sure that it may be.
-func isOwn(op *state.Operation, event hooks.Event) bool {
+// isStepOf tells whether what Ganeti does is a step of an operation of cephctl's own, which has made sure that it may be.
+func isStepOf(op *state.Operation, event hooks.Event) bool {
 	if op == nil || op.Target != event.Node {
 		return false
 	}
@@ -165,6 +186,15 @@ func isOwn(op *state.Operation, event hooks.Event) bool {
 		return op.Kind == kindReadd
 	}
 	return false
+}
+
+// isAtWork tells whether somebody changes things now. What was broken off is no reason to let others go on with it unseen.
+func isAtWork(ctx context.Context, store *state.File) bool {
+	release, err := store.Lock(ctx, "see who is at work")
+	if err == nil {
+		release()
+	}
+	return errors.Is(err, state.ErrLocked)
 }
 
 // Kinds of operations that hooks begin.
@@ -198,16 +228,19 @@ func (a *app) beforeModify(ctx context.Context, env *control.Env, event hooks.Ev
 // beforeNode refuses what cephctl itself would refuse to do with a node of a storage group. A node whose daemons are down
 // already may always go offline.
 func (a *app) beforeNode(ctx context.Context, env *control.Env, name string, kind changeKind, st *state.State) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	// Ceph is asked at once: reading Ganeti's configuration takes its time, too.
+	planned := a.planAhead(ctx, env, nodeChange{kind: kind, node: control.Node{Name: name}, judge: true})
 	c, err := env.Inventory.Cluster(ctx)
 	if err != nil {
 		return cannotTell(name+" may go", err, "it may")
 	}
 	n, ok := c.Node(name)
-	storage := storageOfNode(c, n, st)
-	if !ok || storage == "" {
+	if !ok || storageOfNode(c, n, st) == "" {
 		return nil
 	}
-	plan, err := env.Preview(ctx, a.changeNode(env, nodeChange{kind: kind, storage: storage, node: n}))
+	plan, err := planned()
 	refused := vetoOf(plan, err)
 	switch {
 	case refused == nil, kind != nodeOffline:
@@ -221,6 +254,23 @@ func (a *app) beforeNode(ctx context.Context, env *control.Env, name string, kin
 		return nil
 	}
 	return refused
+}
+
+// planAhead begins to plan a change of a node, and returns what waits for the plan.
+func (a *app) planAhead(ctx context.Context, env *control.Env, c nodeChange) func() (*control.Plan, error) {
+	var (
+		plan *control.Plan
+		err  error
+		done = make(chan struct{})
+	)
+	go func() {
+		defer close(done)
+		plan, err = env.Preview(ctx, a.changeNode(env, c))
+	}()
+	return func() (*control.Plan, error) {
+		<-done
+		return plan, err
+	}
 }
 
 // vetoOf makes a veto of the blockers of a plan, or of what has kept it from being made.
@@ -296,7 +346,9 @@ func later(ctx context.Context, env *control.Env, name string, args ...string) e
 	if _, err := env.Runner.Run(ctx, nil, "systemctl", "is-active", "--quiet", unit); err == nil {
 		return nil
 	}
-	argv := []string{"systemd-run", "--quiet", "--collect", "--no-block", "--unit=" + unit, "--", self, "--unattended"}
+	// One that has failed is kept for people to see, until it is begun again.
+	_, _ = env.Runner.Run(ctx, nil, "systemctl", "reset-failed", unit) // fails when there is none
+	argv := []string{"systemd-run", "--quiet", "--no-block", "--unit=" + unit, "--", self, "--unattended"}
 	if _, err := env.Runner.Run(ctx, nil, append(argv, args...)...); err != nil {
 		return fmt.Errorf("go on in the background: %w", err)
 	}
@@ -325,12 +377,24 @@ func logMoved(ctx context.Context, env *control.Env) error {
 		g, _ := c.Group(n.Group)
 		switch {
 		case n.Mark != "" && g.Mark == "":
-			env.Log.Error("a node has left the storage group with its daemons", "node", n.Name, "cure", "gnt-group assign-nodes it back, then gnt-node modify -O yes")
+			env.Log.Error("a node has left the storage group with its daemons", "node", n.Name, "cure", wayBack(c, n))
 		case n.Mark == "" && g.Mark != "" && !n.Offline:
 			env.Log.Error("a node has come into the storage group online", "node", n.Name, "cure", "cephctl node add --readd "+n.Name)
 		}
 	}
 	return nil
+}
+
+// wayBack says how a node that has left the storage group online gets into it again: it can only be assigned to it offline,
+// and goes offline like a member wherever it is.
+func wayBack(c control.Cluster, n control.Node) string {
+	cure := "cephctl node modify --offline=yes " + n.Name
+	for _, g := range c.Groups {
+		if g.Mark == n.Mark {
+			return cure + "; to have it back: cephctl group assign-nodes " + g.Name + " " + n.Name + ", then cephctl node add --readd " + n.Name
+		}
+	}
+	return cure
 }
 
 // tellFindings makes gnt-cluster verify tell what cephctl cluster verify finds.

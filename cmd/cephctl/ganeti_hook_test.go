@@ -1,14 +1,16 @@
 package main
 
 import (
+	"strings"
 	"testing"
 
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/hooks"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/state"
 )
 
-// TestIsOwn lets a step of an operation pass, and nothing else on its node.
-func TestIsOwn(t *testing.T) {
+// TestIsStepOf knows a step of an operation, and nothing else on its node.
+func TestIsStepOf(t *testing.T) {
 	yes, no := true, false
 	offline := hooks.Event{Hook: "node-modify-pre", Node: "node3", Offline: &yes}
 	online := hooks.Event{Hook: "node-modify-pre", Node: "node3", Offline: &no}
@@ -25,12 +27,36 @@ func TestIsOwn(t *testing.T) {
 		{"replace-osd", nil},
 	} {
 		for name, event := range map[string]hooks.Event{"offline": offline, "online": online, "remove": remove, "add": add} {
-			if got := isOwn(&state.Operation{Kind: c.kind, Target: "node3"}, event); got != c.want[name] {
+			if got := isStepOf(&state.Operation{Kind: c.kind, Target: "node3"}, event); got != c.want[name] {
 				t.Errorf("%s while %s is under way: own %v", name, c.kind, got)
 			}
-			if isOwn(&state.Operation{Kind: c.kind, Target: "node2"}, event) || isOwn(nil, event) {
+			if isStepOf(&state.Operation{Kind: c.kind, Target: "node2"}, event) || isStepOf(nil, event) {
 				t.Errorf("%s while %s of another node is under way: own", name, c.kind)
 			}
 		}
+	}
+}
+
+// TestWayBack has a node that was moved out of the storage group go offline first: only then it can be assigned to it.
+func TestWayBack(t *testing.T) {
+	n := control.Node{Name: "node3", Group: "spare", Mark: "ceph"}
+	c := control.Cluster{Groups: []control.Group{{Name: "default", Mark: "ceph"}, {Name: "spare"}}}
+	const offline = "cephctl node modify --offline=yes node3"
+	if got, want := wayBack(c, n), offline+"; to have it back: cephctl group assign-nodes default node3, then cephctl node add --readd node3"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	c.Groups[0].Mark = ""
+	if got := wayBack(c, n); got != offline {
+		t.Errorf("without the mark of the group: %s", got)
+	}
+}
+
+// TestFailsOpen has what lets an instance start although cephctl can't work say why.
+func TestFailsOpen(t *testing.T) {
+	s := newHookSite(t)
+	wrongSettings(s)
+	s.passes("instance-start-pre", startWeb1)
+	if got := s.told.String(); !strings.HasPrefix(got, "warning: instance-start-pre: usage: ") || !strings.Contains(got, "parallels") {
+		t.Errorf("told %q", got)
 	}
 }

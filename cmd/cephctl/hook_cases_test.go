@@ -57,6 +57,15 @@ func blocked(kind, text, cure string, down bool) func(*hookSite) {
 	}
 }
 
+// beganOffline is an operation of cephctl's that takes the node offline, which it should not any more.
+func beganOffline(s *hookSite) {
+	blocked("health", "the cluster is not well", "wait", false)(s)
+	s.st.Operation = &state.Operation{Kind: kindOffline, Target: "node2.lab"}
+}
+
+func wrongSettings(s *hookSite) { s.write("cephctl.yml", "parallels: 3\n") }
+func brokenState(s *hookSite)   { s.broken = true }
+
 func atJob(job string) func(*hookSite) { return func(s *hookSite) { s.job = job } }
 
 // setsPool is a job that changes the pool of a group, or of the cluster.
@@ -94,10 +103,18 @@ var hookCases = []hookCase{
 		"the node is not to be reached, and its daemons are down", offlineCommand, blocked("node-unreachable", "reach node2.lab: unreachable", "", true),
 		"node-modify-pre", offlineNode2, passes, "",
 	},
+	{
+		"the node is not to be reached, and Ceph knows none of its daemons", offlineCommand, blocked("node-unreachable", "reach node2.lab: unreachable", "if it is gone for good: cephctl node remove --dead node2.lab", false),
+		"node-modify-pre", offlineNode2, vetoes, "cephctl: node2.lab: reach node2.lab: unreachable: if it is gone for good: cephctl node remove --dead node2.lab",
+	},
 	{"cephctl itself takes the node offline", offlineCommand, func(s *hookSite) {
-		blocked("health", "the cluster is not well", "", false)(s)
-		s.st.Operation = &state.Operation{Kind: kindOffline, Target: "node2.lab"}
+		beganOffline(s)
+		s.hold()
 	}, "node-modify-pre", offlineNode2, passes, ""},
+	{
+		"cephctl has begun that and was broken off", offlineCommand, beganOffline, "node-modify-pre", offlineNode2, vetoes,
+		"cephctl: node2.lab: the cluster is not well: wait",
+	},
 	{
 		"the hooks are paused", offlineCommand, func(s *hookSite) {
 			blocked("health", "the cluster is not well", "", false)(s)
@@ -151,6 +168,20 @@ var hookCases = []hookCase{
 		"cephctl has no password", offlineCommand, noCredentials, "node-modify-pre", offlineNode2, vetoes,
 		"cephctl can't tell whether this is safe: read the user of Ganeti's remote API: there is no /var/lib/ganeti/user: write \"USER PASSWORD\" into it, mode 0600, as in /var/lib/ganeti/rapi/users: if it is: cephctl hooks pause --for 10m",
 	},
+	{
+		"cephctl's settings are wrong", offlineCommand, wrongSettings, "node-modify-pre", offlineNode2, vetoes,
+		"cephctl can't tell whether this is safe: usage: /etc/cephctl.yml: no setting is called parallels; did you mean parallel?: mend that first",
+	},
+	{
+		"cephctl's settings are wrong, and this is not the master", offlineCommand, func(s *hookSite) {
+			wrongSettings(s)
+			s.write("ssconf_master_node", "node9.lab\n")
+		}, "node-modify-pre", offlineNode2, passes, "",
+	},
+	{
+		"what cephctl remembers can't be read", offlineCommand, brokenState, "node-modify-pre", offlineNode2, vetoes,
+		"cephctl can't tell whether this is safe: read state /var/lib/cephctl/state.json: it is broken (unexpected end of JSON input): there is no version before it: restore the file from a backup: if it is: cephctl hooks pause --for 10m",
+	},
 	{"the storage group", "gnt-group remove default", nil, "group-remove-pre", "OP_CODE=OP_GROUP_REMOVE GROUP_NAME=default", vetoes, groupLine},
 	{"the storage group, by its UUID", "gnt-group remove u1", nil, "group-remove-pre", "OP_CODE=OP_GROUP_REMOVE GROUP_NAME=u1", vetoes, groupLine},
 	{"the storage group, whose tag is lost", "gnt-group rename default other", func(s *hookSite) { s.tags = "other" }, "group-rename-pre", "OP_CODE=OP_GROUP_RENAME OLD_NAME=default", vetoes, groupLine},
@@ -172,6 +203,8 @@ var hookCases = []hookCase{
 		s.groups["default"] = `{"rbd": {"pool": "rbd"}}`
 		s.job = setsPool(opClusterModify, "", `{"pool": "fast"}`)
 	}, "cluster-modify-pre", clusterAll, passes, ""},
+	{"cephctl's settings are wrong", "gnt-cluster modify -D rbd:pool=fast", wrongSettings, "cluster-modify-pre", clusterAll, passes, ""},
+	{"what cephctl remembers can't be read", poolCommand, brokenState, "group-modify-pre", groupDefault, passes, ""},
 	{"the job can't be looked at", "gnt-cluster modify -D rbd:pool=fast", nobodyTells, "cluster-modify-pre", clusterAll, passes, ""},
 	{
 		"the job can't be looked at, and is done", "gnt-cluster modify -D rbd:pool=fast", nobodyTells, "cluster-modify-post", clusterAll, warns,
@@ -182,12 +215,17 @@ var hookCases = []hookCase{
 	{
 		"the node had no key, and the instance runs", startCommand, func(s *hookSite) {
 			lacksKey(s)
-			if line, code := s.run("instance-start-pre", strings.Fields(startWeb1)...); line != "" || code != 0 {
-				s.t.Fatalf("before: %d, %s", code, line)
-			}
+			s.passes("instance-start-pre", startWeb1)
 		}, "instance-start-post", startWeb1, warns, "warning: " + keyLine,
 	},
 	{"the node has no key, with `hooks.instances: refuse`", startCommand, refuses, "instance-start-pre", startWeb1, vetoes, keyLine},
+	{
+		"Ceph did not answer the node, with `hooks.instances: refuse`, and the instance runs", startCommand, func(s *hookSite) {
+			refuses(s)
+			s.said = &guest.Check{Unclear: []control.Blocker{{Node: "node2.lab", Text: "disk 0: the cluster does not answer", Cure: "see \"ceph status\""}}}
+			s.passes("instance-start-pre", startWeb1)
+		}, "instance-start-post", startWeb1, warns, `warning: cephctl: node2.lab: disk 0: the cluster does not answer: see "ceph status"`,
+	},
 	{
 		"the pool has no name that QEMU takes, with `hooks.instances: refuse`", startCommand, func(s *hookSite) {
 			refuses(s)
@@ -201,6 +239,10 @@ var hookCases = []hookCase{
 		}, "instance-migrate-pre", "OP_CODE=OP_INSTANCE_MIGRATE INSTANCE_NAME=web1.lab INSTANCE_PRIMARY=node1.lab NEW_PRIMARY=node2.lab INSTANCE_DISK_TEMPLATE=rbd", vetoes,
 		"cephctl: node2.lab: the node may hang: use access=userspace",
 	},
+	{
+		"a migration was broken off, with `hooks.instances: refuse`", "gnt-instance migrate --cleanup web1.lab", refuses, "instance-migrate-pre",
+		"OP_CODE=OP_INSTANCE_MIGRATE INSTANCE_NAME=web1.lab INSTANCE_PRIMARY=node1.lab NEW_PRIMARY=node2.lab INSTANCE_DISK_TEMPLATE=rbd MIGRATE_CLEANUP=True", passes, "",
+	},
 	{"the watcher starts it, with `hooks.instances: refuse`", "ganeti-watcher", func(s *hookSite) {
 		refuses(s)
 		s.job = `{"OP_ID": "OP_INSTANCE_STARTUP", "instance_name": "web1.lab", "reason": [["gnt:watcher", "Restarting instance web1.lab", 1]]}`
@@ -211,6 +253,8 @@ var hookCases = []hookCase{
 	}, "instance-start-pre", startWeb1, passes, ""},
 	{"the node does not answer, with `hooks.instances: refuse`", startCommand, func(s *hookSite) { refuses(s); s.said = nil }, "instance-start-pre", startWeb1, passes, ""},
 	{"Ganeti's remote API is down, with `hooks.instances: refuse`", startCommand, func(s *hookSite) { refuses(s); rapiDown(s) }, "instance-start-pre", startWeb1, passes, ""},
+	{"cephctl's settings are wrong", startCommand, wrongSettings, "instance-start-pre", startWeb1, passes, ""},
+	{"what cephctl remembers can't be read", startCommand, brokenState, "instance-start-pre", startWeb1, passes, ""},
 	{"its disks are files", startCommand, refuses, "instance-start-pre", strings.Replace(startWeb1, "=rbd", "=file", 1), passes, ""},
 }
 

@@ -32,40 +32,43 @@ const instanceTimeout = 5 * time.Second
 
 // beforeInstance looks whether the disks of an instance can be opened where it is to run. What it finds is told after the
 // start, as Ganeti shows nothing that a hook says before unless the hook refuses. What Ganeti's watcher starts is never
-// refused.
+// refused, nor what tidies up after a migration.
 func (a *app) beforeInstance(ctx context.Context, env *control.Env, in *outlined, event hooks.Event) error {
-	if err := a.forgetWarning(event.Instance); err != nil {
+	if err := a.forgetWarning(event.Instance); err != nil || event.Cleanup {
 		return err
 	}
 	looking, cancel := context.WithTimeoutCause(ctx, instanceTimeout, fmt.Errorf("no answer within %s", instanceTimeout))
 	defer cancel()
 	found, err := a.lookAtDisks(looking, env, in, event)
-	if err != nil || len(found) == 0 {
+	if err != nil || len(found.against)+len(found.unclear) == 0 {
 		return err
 	}
-	if a.config.HookInstances == instancesRefuse && !decided(ctx, in, event) {
-		return vetoBy(found)
+	if len(found.against) > 0 && a.config.HookInstances == instancesRefuse && !decided(ctx, in, event) {
+		return vetoBy(found.against)
 	}
-	return a.warn(event.Instance, vetoBy(found).Error())
+	return a.warn(event.Instance, vetoBy(append(found.against, found.unclear...)).Error())
 }
 
-// lookAtDisks returns what keeps disks like those of an instance from being opened on its node, or makes that a risk.
-func (a *app) lookAtDisks(ctx context.Context, env *control.Env, in *outlined, event hooks.Event) ([]control.Blocker, error) {
+// disksSeen is what keeps disks from being opened on a node, or makes that a risk, and why nobody can tell.
+type disksSeen struct{ against, unclear []control.Blocker }
+
+// lookAtDisks looks whether disks like those of an instance can be opened on its node.
+func (a *app) lookAtDisks(ctx context.Context, env *control.Env, in *outlined, event hooks.Event) (found disksSeen, err error) {
 	t, ok := a.templateOf(event.Template)
 	if !ok {
-		return nil, nil
+		return found, nil
 	}
 	o, err := in.Outline(ctx)
 	if err != nil {
-		return nil, err
+		return found, err
 	}
 	n, ok := o.Cluster.Node(event.Node)
 	g, known := o.Group(n.Group)
 	if !ok || !known {
-		return nil, fmt.Errorf("look at the node: %s: %w", event.Node, control.ErrUnknown)
+		return found, fmt.Errorf("look at the node: %s: %w", event.Node, control.ErrUnknown)
 	}
-	if wrong := wrongParams(t, o, g); len(wrong) > 0 {
-		return wrong, nil
+	if found.against = wrongParams(t, o, g); len(found.against) > 0 {
+		return found, nil
 	}
 	request := guest.Request{
 		Instance: control.Instance{Name: event.Instance, Node: n.Name},
@@ -74,14 +77,15 @@ func (a *app) lookAtDisks(ctx context.Context, env *control.Env, in *outlined, e
 	var said guest.Check
 	question := control.Question{Part: guest.Name, Action: guest.ActionCheck, Payload: request, Timeout: instanceTimeout}
 	if err := env.Ask(ctx, n, question, &said, nil); err != nil {
-		return nil, fmt.Errorf("ask %s: %w", n.Name, err)
+		return found, fmt.Errorf("ask %s: %w", n.Name, err)
 	}
+	found.against, found.unclear = said.Lacks, said.Unclear
 	for _, risk := range said.Risks {
 		if risk.Refused() {
-			said.Lacks = append(said.Lacks, control.Blocker{Node: n.Name, Case: "loopback", Text: risk.Text, Cure: strings.Join(risk.Cures, "; ")})
+			found.against = append(found.against, control.Blocker{Node: n.Name, Case: "loopback", Text: risk.Text, Cure: strings.Join(risk.Cures, "; ")})
 		}
 	}
-	return said.Lacks, nil
+	return found, nil
 }
 
 // templateOf returns the disk template of a storage type by its name, or false.

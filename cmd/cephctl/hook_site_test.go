@@ -41,6 +41,10 @@ type hookSite struct {
 	// plan is what would be done with a node.
 	plan control.Plan
 	st   state.State
+	// broken tells that the file with the state is no such file.
+	broken bool
+	// told is what hooks say beside the line.
+	told bytes.Buffer
 }
 
 func newHookSite(t *testing.T) *hookSite {
@@ -51,10 +55,11 @@ func newHookSite(t *testing.T) *hookSite {
 		groups: map[string]string{"default": `{}`, "spare": `{}`}, fails: map[string]int{},
 		st: state.State{Version: state.Version, Storage: map[string]*state.Storage{"ceph": {Group: "default", ID: "f"}}},
 	}
-	s.app.out = &s.out
+	s.app.out, s.err = &s.out, &s.told
 	newRootCommand(s.app)
 	s.changeNode = func(_ *control.Env, c nodeChange) control.Change {
-		return control.Change{Kind: fmt.Sprint(c.kind), Target: c.node.Name, Plan: func(context.Context, *control.Memory) (*control.Plan, error) {
+		kind := map[changeKind]string{nodeOffline: kindOffline, nodeRemove: "node-remove"}[c.kind]
+		return control.Change{Kind: kind, Target: c.node.Name, Plan: func(context.Context, *control.Memory) (*control.Plan, error) {
 			return &s.plan, nil
 		}}
 	}
@@ -65,6 +70,7 @@ func newHookSite(t *testing.T) *hookSite {
 		t.Fatal(err)
 	}
 	c := &s.config
+	c.File = filepath.Join(dir, "cephctl.yml")
 	c.StateDir, c.LogFile, c.Inventory = filepath.Join(dir, "state"), filepath.Join(dir, "log"), inventoryGaneti
 	c.Ganeti = ganetiConfig{Dir: dir, Address: s.rapi.Listener.Addr().String(), Credentials: filepath.Join(dir, "user")}
 	c.SSHCommand, c.Parallel, c.NodeTimeout, c.HookInstances = filepath.Join(dir, "ssh"), 2, time.Second, instancesWarn
@@ -100,12 +106,34 @@ func (s *hookSite) run(hook string, environment ...string) (line string, code in
 		tell(&s.out, err)
 	}
 	text := strings.ReplaceAll(strings.TrimSpace(s.out.String()), s.rapi.Listener.Addr().String(), "127.0.0.1:5080")
-	return strings.ReplaceAll(text, s.config.Ganeti.Dir, "/var/lib/ganeti"), exitCode(err)
+	dir := s.config.Ganeti.Dir
+	return strings.NewReplacer(s.config.File, "/etc/cephctl.yml", s.config.StateDir, "/var/lib/cephctl", dir, "/var/lib/ganeti").Replace(text), exitCode(err)
+}
+
+// hold has somebody change things.
+func (s *hookSite) hold() {
+	s.t.Helper()
+	release, err := state.NewFile(s.config.stateFile()).Lock(s.t.Context(), "cephctl node modify --offline=yes node2.lab")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(release)
+}
+
+// passes calls a hook that has to let Ganeti go on, and say nothing.
+func (s *hookSite) passes(hook, environment string) {
+	s.t.Helper()
+	if line, code := s.run(hook, strings.Fields(environment)...); line != "" || code != 0 {
+		s.t.Fatalf("%s: exit status %d, %s", hook, code, line)
+	}
 }
 
 func (s *hookSite) writeState() {
 	s.t.Helper()
 	data, err := json.Marshal(s.st)
+	if s.broken {
+		data = data[:len(data)/2]
+	}
 	if err == nil {
 		err = os.MkdirAll(s.config.StateDir, 0o700)
 	}

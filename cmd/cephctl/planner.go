@@ -16,6 +16,8 @@ type nodeChange struct {
 	nodes []string
 	// noDrain does not wait until the node's data is elsewhere.
 	noDrain bool
+	// judge only looks whether a node may go offline, as fast as that can be.
+	judge bool
 	// force removes a node although it is part of distributed storage, dead one that will never answer again.
 	force, dead bool
 }

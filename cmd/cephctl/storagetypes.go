@@ -39,7 +39,7 @@ func changeNode(env *control.Env, c nodeChange) control.Change {
 	case nodeReadd:
 		return s.Readd(c.node.Name, "")
 	case nodeOffline:
-		return s.Offline(c.node.Name, "", cephstorage.OfflineOptions{NoDrain: c.noDrain})
+		return s.Offline(c.node.Name, "", cephstorage.OfflineOptions{NoDrain: c.noDrain, Judge: c.judge})
 	case nodeRemove:
 		if c.dead {
 			return s.RemoveDead(c.node.Name, "")

@@ -34,31 +34,45 @@ func about[T any](answer *T, args ...string) question {
 	}}
 }
 
-// askAll asks several questions by one process, which reads them from its standard input: it is the start of the process
-// that takes its time, not the answer of the mons. Such a process does not say which question failed. Then they are
-// asked one by one, up to that one. The words of questions must need no quoting.
+// askAll asks several questions, together when that can be, or else one by one, up to the first that fails.
 func (s *Storage) askAll(ctx context.Context, questions ...question) error {
+	if answered, err := s.askTogether(ctx, questions...); answered || err != nil {
+		return err
+	}
+	for _, q := range questions {
+		answer, err := s.ceph(ctx, append(q.args, "-f", "json")...)
+		if err == nil {
+			err = q.read(answer)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// askTogether asks several questions by one process, which reads them from its standard input: it is the start of the process
+// that takes its time, not the answer of the mons. Such a process does not say which question failed: then, nothing is
+// answered. The words of questions must need no quoting.
+func (s *Storage) askTogether(ctx context.Context, questions ...question) (answered bool, err error) {
 	var lines strings.Builder
 	for _, q := range questions {
 		lines.WriteString(strings.Join(q.args, " ") + "\n")
 	}
 	out, err := s.cephInput(ctx, []byte(lines.String()), "-f", "json")
 	if err != nil {
-		return err
+		return false, err
 	}
 	answers := values(out)
+	if len(answers) != len(questions) {
+		return false, nil
+	}
 	for i, q := range questions {
-		var answer []byte
-		if len(answers) == len(questions) {
-			answer = answers[i]
-		} else if answer, err = s.ceph(ctx, append(q.args, "-f", "json")...); err != nil {
-			return err
-		}
-		if err := q.read(answer); err != nil {
-			return err
+		if err := q.read(answers[i]); err != nil {
+			return false, err
 		}
 	}
-	return nil
+	return true, nil
 }
 
 // values are the values of JSON that follow each other, up to the first that is none.

@@ -133,7 +133,7 @@ func (c *cephView) alive(l *leaving) []string {
 // IsDown tells whether the cluster lives without the mon and the OSDs of a node already, so that nothing is lost by what becomes of
 // it. When nobody can tell, it returns an error.
 func (s *Storage) IsDown(ctx context.Context, name string) (bool, error) {
-	v, err := s.observe(ctx, func(n control.Node, _ state.Storage) bool { return n.Name == name })
+	v, err := s.observeOne(ctx, name)
 	if err != nil {
 		return false, err
 	}
@@ -147,13 +147,23 @@ func (s *Storage) IsDown(ctx context.Context, name string) (bool, error) {
 	return (&builder{Storage: s, v: v}).isDown(n), nil
 }
 
-// isDown tells whether the cluster lives without the mon and the OSDs of a node already.
+// isDown tells whether the cluster lives without the mon and the OSDs of a node already. Where it knows none of a node that
+// does not answer, nobody can tell: the node may have another name or address there.
 func (b *builder) isDown(n *nodeView) bool {
 	known := *n
 	if n.err != nil {
 		known.facts.Host = b.v.ceph.hostAt(n.Address)
 	}
-	return len(b.v.ceph.alive(b.leavingOf(&known))) == 0
+	l := b.leavingOf(&known)
+	for _, o := range b.v.ceph.osds.OSDs { // those of other buckets, too
+		if o.Addrs.has(n.Address) && !slices.Contains(l.osds, o.ID) {
+			l.osds = append(l.osds, o.ID)
+		}
+	}
+	if !l.mon && len(l.osds) == 0 && (n.err != nil || len(n.facts.Problems) > 0) {
+		return false
+	}
+	return len(b.v.ceph.alive(l)) == 0
 }
 
 // proveDead adds the reasons why a node is not dead.

@@ -444,3 +444,79 @@ func TestOfflineWithoutSpareCopy(t *testing.T) {
 	s.must(s.offline("node2"))
 	equal(t, "OSDs", []string{"osd.0", "osd.2", "osd.3"}, s.snapshot().Up)
 }
+
+// A node may always go when its mon and its OSDs are down. When the cluster knows none of one that does not answer, nobody
+// can tell.
+func TestIsDown(t *testing.T) {
+	gone := func(s *sim) { s.nodes["node2"].down = true }
+	cut := func(s *sim) { s.nodes["node2"].broken = control.ErrUnreachable }
+	elsewhere := func(s *sim) { // for the cluster
+		s.nodes["node2"].address = "10.9.0.2"
+		s.mons[1].Addresses = strings.ReplaceAll(s.mons[1].Addresses, "10.0.0.2", "10.9.0.2")
+	}
+	for name, c := range map[string]struct {
+		host string
+		set  []func(*sim)
+		want bool
+	}{
+		"up":                            {"node2", nil, false},
+		"dead":                          {"node2", []func(*sim){gone}, true},
+		"dead, with another host name":  {"rack7", []func(*sim){gone}, true},
+		"cut off, and up":               {"node2", []func(*sim){cut}, false},
+		"dead, with another address":    {"node2", []func(*sim){gone, elsewhere}, true},
+		"dead, with another of both":    {"rack7", []func(*sim){gone, elsewhere}, false},
+		"cut off, with another of both": {"rack7", []func(*sim){cut, elsewhere}, false},
+		"cut off, its OSD in no bucket of its own": {"node2", []func(*sim){cut, func(s *sim) {
+			s.nodes["node2"].Daemons["mon.node2"].Active = false
+			s.osd(1).Host = "node3"
+			s.nodes["node3"].address = "10.0.0.2"
+		}}, false},
+		"without daemons": {"node2", []func(*sim){func(s *sim) { s.must(s.offline("node2")) }}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSim(t, 4, nil)
+			s.nodes["node2"].Host = c.host
+			s.must(s.init())
+			for _, set := range c.set {
+				set(s)
+			}
+			down, err := s.storage().IsDown(t.Context(), "node2")
+			if err != nil {
+				t.Fatal(err)
+			}
+			equal(t, "down", c.want, down)
+		})
+	}
+}
+
+// Who only judges whether a node may go plans nothing, waits for no other node, and asks nothing more once there is a reason.
+func TestJudge(t *testing.T) {
+	s := grown(t, 4)
+	judge := func() *control.Plan {
+		t.Helper()
+		s.ran = nil
+		plan, err := s.env.Preview(t.Context(), s.storage().Offline("node2", "", OfflineOptions{Judge: true}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "steps", 0, len(plan.Steps))
+		return plan
+	}
+	asked := func() bool {
+		return slices.ContainsFunc(s.ran, func(line string) bool { return strings.HasPrefix(line, "osd ok-to-stop") })
+	}
+	s.nodes["node3"].broken = control.ErrUnreachable
+	equal(t, "reasons, with another that does not answer", 0, len(judge().Blockers))
+	equal(t, "asked Ceph", true, asked())
+	if plan, _ := s.try(s.offline("node2")); plan == nil || len(plan.Blockers) != 1 || plan.Blockers[0].Node != "node3" {
+		t.Errorf("want node3 to be in the way of who changes something, got %+v", plan)
+	}
+	s.extra["OSD_FULL"] = check{Severity: "HEALTH_ERR"}
+	equal(t, "reasons, with a cluster that is not well", 1, len(judge().Blockers))
+	equal(t, "asked Ceph once more", false, asked())
+	delete(s.extra, "OSD_FULL")
+	s.nodes["node2"].broken = control.ErrUnreachable
+	if plan := judge(); len(plan.Blockers) != 1 || plan.Blockers[0].Case != "node-unreachable" || plan.Down {
+		t.Errorf("of a node that does not answer: %+v", plan)
+	}
+}

@@ -65,11 +65,43 @@ func (s *Storage) observe(ctx context.Context, choose func(control.Node, state.S
 		v.ceph, v.cephErr = s.observeCeph(ctx)
 		return nil
 	})
-	jobs.Go(func() error { return s.observeInventory(ctx, v, choose, further) })
+	jobs.Go(func() error {
+		if err := s.observeInventory(ctx, v, choose, further); err != nil {
+			return err
+		}
+		return s.observeNodes(ctx, v, append(slices.Collect(maps.Values(v.nodes)), v.master))
+	})
 	return v, jobs.Wait()
 }
 
-// observeInventory looks at the inventory, and at the nodes of it that are chosen.
+// observeOne is observe for whoever must not wait for other nodes than one. Of those it has what the inventory says, and the
+// name that the cluster has for them.
+func (s *Storage) observeOne(ctx context.Context, name string) (*view, error) {
+	v := &view{nodes: map[string]*nodeView{}}
+	jobs, ctx := errgroup.WithContext(ctx)
+	jobs.Go(func() error {
+		v.ceph, v.cephErr = s.observeCeph(ctx)
+		return nil
+	})
+	jobs.Go(func() error {
+		err := s.observeInventory(ctx, v, func(control.Node, state.Storage) bool { return true }, nil)
+		if n := v.nodes[name]; err == nil && n != nil {
+			err = s.observeNodes(ctx, v, []*nodeView{n})
+		}
+		return err
+	})
+	if err := jobs.Wait(); err != nil {
+		return nil, err
+	}
+	for _, n := range v.nodes {
+		if n.Name != name && v.ceph != nil {
+			n.facts.Host = v.ceph.hostAt(n.Address)
+		}
+	}
+	return v, nil
+}
+
+// observeInventory looks at the inventory, and chooses nodes of it.
 func (s *Storage) observeInventory(ctx context.Context, v *view, choose func(control.Node, state.Storage) bool, further []newcomer) error {
 	cluster, err := s.env.Inventory.Cluster(ctx)
 	if err != nil {
@@ -105,7 +137,7 @@ func (s *Storage) observeInventory(ctx context.Context, v *view, choose func(con
 	if v.master = v.nodes[master.Name]; v.master == nil {
 		v.master = &nodeView{Node: master}
 	}
-	return s.observeNodes(ctx, v)
+	return nil
 }
 
 // masterOf returns the node that this runs on, or one that stands for this host.
@@ -116,16 +148,14 @@ func masterOf(cluster *control.Cluster) control.Node {
 	return control.Node{Name: "localhost", Address: "localhost"}
 }
 
-func (s *Storage) observeNodes(ctx context.Context, v *view) error {
+// observeNodes looks at nodes, at each once.
+func (s *Storage) observeNodes(ctx context.Context, v *view, nodes []*nodeView) error {
 	jobs, ctx := errgroup.WithContext(ctx)
 	jobs.SetLimit(max(1, s.env.Parallel))
-	all := []*nodeView{v.master}
-	for _, n := range v.nodes {
-		if n != v.master {
-			all = append(all, n)
+	for i, n := range nodes {
+		if slices.Contains(nodes[:i], n) {
+			continue
 		}
-	}
-	for _, n := range all {
 		jobs.Go(func() error {
 			options, _ := v.optionsOf(n.Name) // what is wrong with them becomes a blocker
 			n.asked = time.Now()

@@ -16,6 +16,9 @@ import (
 type OfflineOptions struct {
 	// NoDrain stops the node's OSDs at once instead of moving their data first.
 	NoDrain bool
+	// Judge only looks what stands in the way, and plans no steps. It waits for no other node, and asks no further where it
+	// has found a reason.
+	Judge bool
 }
 
 // Offline returns the change that stops and removes a node's daemons and marks it offline.
@@ -30,9 +33,7 @@ func (s *Storage) Offline(name, command string, opts OfflineOptions) control.Cha
 
 func (s *Storage) planOffline(ctx context.Context, name string, opts OfflineOptions, memory *control.Memory) (*control.Plan, error) {
 	plan := &control.Plan{Title: "take " + name + " offline"}
-	v, err := s.observe(ctx, func(n control.Node, st state.Storage) bool {
-		return n.Name == name && !st.Initialised.IsZero() || n.Group == st.Group && !n.Offline
-	})
+	v, err := s.observeLeaving(ctx, name, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -55,6 +56,15 @@ func (s *Storage) planOffline(ctx context.Context, name string, opts OfflineOpti
 	plan.Down = v.ceph != nil && b.isDown(leaving)
 	b.takeAway(ctx, leaving, opts, memory)
 	return plan, nil
+}
+
+func (s *Storage) observeLeaving(ctx context.Context, name string, opts OfflineOptions) (*view, error) {
+	if opts.Judge {
+		return s.observeOne(ctx, name)
+	}
+	return s.observe(ctx, func(n control.Node, st state.Storage) bool {
+		return n.Name == name && !st.Initialised.IsZero() || n.Group == st.Group && !n.Offline
+	})
 }
 
 // setOffline is a step that marks a node offline in the inventory.
@@ -124,7 +134,7 @@ func (b *builder) takeAway(ctx context.Context, n *nodeView, opts OfflineOptions
 	begun := resumed || !l.runsAnything()
 	memory.Keep("begun", yes)
 	b.checkLeave(ctx, l, opts, begun)
-	if len(b.plan.Blockers) > 0 {
+	if len(b.plan.Blockers) > 0 || opts.Judge {
 		return
 	}
 	b.addMons()
@@ -191,18 +201,26 @@ func (b *builder) checkLeave(ctx context.Context, l *leaving, opts OfflineOption
 		return
 	}
 	lack := b.cannotHeal(l)
+	if lack != "" && !opts.NoDrain {
+		b.plan.Block(l.Name, "cannot-drain", "add a node first, or stop its OSDs and keep their data: --no-drain", "its data has nowhere to go: %s", lack)
+	}
+	if opts.Judge && len(b.plan.Blockers) > 0 {
+		return
+	}
+	withUsage := lack == "" && !begun // data that is on its way counts twice
+	if withUsage {
+		if df, ok := b.askBoth(ctx, l); ok {
+			b.checkSpace(l, df)
+			return
+		}
+	}
 	usage := func() *usage { return nil }
-	if lack == "" && !begun { // data that is on its way counts twice
+	if withUsage {
 		usage = b.askUsage(ctx)
 	}
 	b.checkStop(ctx, l, opts)
-	if lack != "" {
-		if !opts.NoDrain {
-			b.plan.Block(l.Name, "cannot-drain", "add a node first, or stop its OSDs and keep their data: --no-drain", "its data has nowhere to go: %s", lack)
-			return
-		}
+	if lack != "" && opts.NoDrain {
 		b.plan.Note("%s: the OSDs of %s are stopped and stay in the cluster with their data; \"cephctl node add --readd %s\" starts them again", lack, l.Name, l.Name)
-		return
 	}
 	if df := usage(); df != nil {
 		b.checkSpace(l, df)
@@ -319,6 +337,18 @@ func (b *builder) askUsage(ctx context.Context) func() *usage {
 		answer <- &u
 	}()
 	return func() *usage { return <-answer }
+}
+
+// askBoth asks how full the OSDs are and whether those of a node can be stopped together, by one process, where they may be
+// expected to. It returns false unless they can.
+func (b *builder) askBoth(ctx context.Context, l *leaving) (*usage, bool) {
+	if !b.v.ceph.mgrs.Available || b.hasNoSpareCopy() {
+		return nil, false
+	}
+	var u usage
+	stop := question{args: append([]string{"osd", "ok-to-stop"}, numbers(l.osds)...), read: func([]byte) error { return nil }}
+	answered, err := b.askTogether(ctx, about(&u, "osd", "df"), stop)
+	return &u, answered && err == nil
 }
 
 // checkSpace looks whether the data fits on the OSDs that stay.

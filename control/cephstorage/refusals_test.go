@@ -328,9 +328,9 @@ var refusals = []refusal{
 		"node2: Ceph's packages are not installed (ceph-mon, ceph-mgr, ceph-osd, ceph-common): apt-get install ceph-mon ceph-mgr ceph-osd ceph-common",
 		"node3: /dev/sdb is not empty: LVM: if nothing on it is needed, wipe it: wipefs -a /dev/sdb",
 	}},
-	{"ok-to-stop cannot-drain", 4, true, func(s *sim) { s.must(poolOn(2, "node1", "node2")(s)) }, offline2, []string{
-		"node2: its OSDs can't be stopped together: unsafe to stop osd(s) at this time (8 PGs are or would become offline): wait until all placement groups are active and clean",
+	{"cannot-drain ok-to-stop", 4, true, func(s *sim) { s.must(poolOn(2, "node1", "node2")(s)) }, offline2, []string{
 		"node2: its data has nowhere to go: pool near keeps 2 copies and 1 hosts would be left: add a node first, or stop its OSDs and keep their data: --no-drain",
+		"node2: its OSDs can't be stopped together: unsafe to stop osd(s) at this time (8 PGs are or would become offline): wait until all placement groups are active and clean",
 	}},
 }
 

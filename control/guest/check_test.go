@@ -3,11 +3,13 @@ package guest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/guestdisk"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
 )
 
@@ -34,15 +36,23 @@ func (l *locked) Risk(context.Context, control.DiskSpec) (*control.DiskRisk, err
 func TestCheck(t *testing.T) {
 	lack := &control.DiskError{Case: "disk-no-key", Text: "can't log in", Cure: "place its key"}
 	told := []control.Blocker{{Node: "node2", Case: "disk-no-key", Text: "disk 0: can't log in", Cure: "place its key"}}
+	none := []control.Blocker{}
 	risk := control.DiskRisk{Level: 3, Text: "may hang", Cures: []string{}}
+	silent := &control.DiskError{Case: guestdisk.CaseNoAnswer, Text: "the cluster does not answer", Cure: "see"}
 	for name, c := range map[string]struct {
 		disks *locked
 		want  Check
 	}{
-		"well":       {&locked{}, Check{Lacks: []control.Blocker{}, Risks: []control.DiskRisk{}}},
-		"no conf":    {&locked{check: lack}, Check{Lacks: told, Risks: []control.DiskRisk{}}},
-		"no key":     {&locked{look: lack}, Check{Lacks: told, Risks: []control.DiskRisk{}}},
-		"with risks": {&locked{risk: &risk}, Check{Lacks: []control.Blocker{}, Risks: []control.DiskRisk{risk}}},
+		"well":       {&locked{}, Check{none, []control.DiskRisk{}, none}},
+		"no conf":    {&locked{check: lack}, Check{told, []control.DiskRisk{}, none}},
+		"no key":     {&locked{look: lack}, Check{told, []control.DiskRisk{}, none}},
+		"with risks": {&locked{risk: &risk}, Check{none, []control.DiskRisk{risk}, none}},
+		"no answer": {&locked{look: silent}, Check{none, []control.DiskRisk{}, []control.Blocker{
+			{Node: "node2", Case: "disk-no-answer", Text: "disk 0: the cluster does not answer", Cure: "see"},
+		}}},
+		"who knows": {&locked{look: errors.New("no space left")}, Check{none, []control.DiskRisk{}, []control.Blocker{
+			{Node: "node2", Case: CaseDisk, Text: "disk 0: no space left"},
+		}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := Handler{Disks: map[string]control.DiskHost{"shelf": c.disks}}

@@ -20,10 +20,20 @@ type Event struct {
 	Instance, Template, Image string
 	// Offline is what becomes of the node's flag, or nil when it stays as it is.
 	Offline *bool
+	// Cleanup tells that a migration only tidies up after one that was broken off: nothing is opened anew.
+	Cleanup bool
 }
 
 // Before tells whether Ganeti has not done it yet, and takes a failure for a no.
 func (e *Event) Before() bool { return strings.HasSuffix(e.Hook, "-pre") }
+
+// FailsOpen tells whether Ganeti goes on with what a hook is called for where nobody can tell whether it may: an instance has
+// to start, and what is changed of the cluster or a group may have nothing to do with storage.
+func FailsOpen(hook string) bool {
+	return slices.ContainsFunc([]string{"instance-", "group-modify-", "cluster-modify-"}, func(begin string) bool {
+		return strings.HasPrefix(hook, begin)
+	})
+}
 
 // Told tells whether Ganeti tells its user what the hook says when it fails, be it as a no or as a warning.
 func (e *Event) Told() bool {
@@ -57,6 +67,7 @@ func ReadEvent(hook string, environment []string) (Event, error) {
 		if node := told["NEW_PRIMARY"]; node != "" {
 			event.Node = node
 		}
+		event.Cleanup = told["MIGRATE_CLEANUP"] == "True"
 	case hook == "group-rename-pre" && event.Group == "":
 		event.Group = told["OLD_NAME"]
 	}

@@ -52,6 +52,10 @@ chmod 755 /usr/bin/rbd`
 // ganetiGuest is the instance of these tests.
 const ganetiGuest = "guest1.lab"
 
+// addGuest adds it on node2 with an empty disk.
+const addGuest = `gnt-instance add -t rbd -o noop+default --disk 0:size=64M -B maxmem=128,minmem=128 --no-nics \
+	--no-name-check --no-ip-check --no-install --no-start -n node2.lab ` + ganetiGuest + " 2>&1"
+
 // testGanetiInstances has Ganeti start an instance on an image, by cephctl, and move it while it writes.
 func (s *site) testGanetiInstances(t *testing.T) {
 	s.t = t
@@ -79,8 +83,7 @@ func (s *site) addGanetiInstance() {
 	for _, node := range s.List() {
 		run(s.t, node, guestScript)
 	}
-	run(s.t, s.master, `gnt-instance add -t rbd -o noop+default --disk 0:size=64M -B maxmem=128,minmem=128 --no-nics \
-		--no-name-check --no-ip-check --no-install --no-start -n node2.lab `+ganetiGuest+" 2>&1")
+	run(s.t, s.master, addGuest)
 	if err := s.master.WriteFile(s.t.Context(), "/root/boot", lab.BootSector(8, true), 0o600); err != nil {
 		s.t.Fatal(err)
 	}

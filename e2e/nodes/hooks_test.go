@@ -20,6 +20,8 @@ func (s *site) testHooks(t *testing.T) {
 	s.vetoed("gnt-node remove node3.lab", "node3.lab: is part of distributed storage: it carries mon.node3, osd."+osd)
 	s.vetoed("gnt-group rename default other", "group default is the storage group")
 	expect(t, s.master, "gnt-node list --no-headers -o name,offline node3.lab | tr -s ' '", "node3.lab N")
+	s.testInstanceHooks()
+	s.testLostTags()
 
 	// What cephctl finds is told by Ganeti.
 	run(t, s.Node("node3"), "systemctl stop ceph-osd@"+osd+" ceph-mon@node3")
@@ -69,6 +71,41 @@ func (s *site) testHooks(t *testing.T) {
 	s.do("hooks", "pause", "--for", "0s")
 	s.vetoed("gnt-group rename default other", "group default is the storage group")
 	s.wantCluster(3, 3) // with node3, which was cut off: until then, no node may go
+}
+
+// testInstanceHooks has Ganeti keep the pool of an instance, and start it with a warning, as the kernel is to open its disk on a
+// node with OSDs. What stands in for that opens it all the same.
+func (s *site) testInstanceHooks() {
+	run(s.t, s.master, addGuest)
+	s.vetoed("gnt-cluster modify -D rbd:pool=other", "pool of rbd says where the disks of instances of group default are: "+ganetiGuest)
+	s.vetoed("gnt-group modify -D rbd:pool=other default", "pool of rbd says where the disks of instances of group default are: "+ganetiGuest)
+	run(s.t, s.master, "gnt-group modify -D rbd:access=kernelspace default 2>&1")
+	out := run(s.t, s.master, "gnt-instance start "+ganetiGuest+" 2>&1")
+	if !strings.Contains(out, "WARNING") || !strings.Contains(out, "script instance-start-post.d/cephctl failed, output: warning: cephctl: node2.lab: ") {
+		s.t.Errorf("gnt-instance start tells nothing:\n%s", out)
+	}
+	expect(s.t, s.master, "gnt-instance list --no-headers -o status "+ganetiGuest, "running")
+	run(s.t, s.master, "gnt-group modify -D rbd:access=userspace default 2>&1; gnt-instance remove -f --shutdown-timeout=0 "+ganetiGuest+" 2>&1")
+}
+
+// testLostTags takes the tags away by which Ganeti knows the storage group and its nodes: that is told, and refused all the same
+// is what would be, and they come back.
+func (s *site) testLostTags() {
+	const (
+		tag  = "distributed-storage:ceph"
+		tags = "gnt-group list-tags default; gnt-node list --no-headers -o tags node3.lab"
+	)
+	run(s.t, s.master, "gnt-group remove-tags default "+tag+" 2>&1; gnt-node remove-tags node3.lab "+tag+" 2>&1")
+	expect(s.t, s.master, tags, "")
+	s.vetoed("gnt-group rename default other", "group default is the storage group")
+	out := s.gnt("gnt-cluster verify")
+	for _, want := range []string{"group default is the storage group and has lost its mark: ", "node3.lab: carries daemons of the storage cluster and has lost its mark: "} {
+		if !strings.Contains(out, want) {
+			s.t.Errorf("gnt-cluster verify does not tell %q:\n%s", want, out)
+		}
+	}
+	s.do("storage", "init-distributed-storage", "-s", "ceph", "default")
+	expect(s.t, s.master, tags, tag+"\n"+tag)
 }
 
 // gnt runs a command of Ganeti's on the master and returns all that it says, however it ends.
