@@ -107,7 +107,7 @@ type loopbackCluster struct {
 }
 
 func (c *loopbackCluster) Place(_ context.Context, fsid string, e rbd.Entry) (rbd.Placement, error) {
-	c.asked = append(c.asked, strings.TrimRight("place "+e.Image.String()+" "+e.ID, " "))
+	c.asked = append(c.asked, strings.TrimRight("place "+e.String()+" "+e.ID, " "))
 	if fsid != "" && fsid != "5d7bc8ea-6a3c-4c3d-9d6b-0c1c8a9f7e21" {
 		return rbd.Placement{}, rbd.ErrOtherCluster
 	}
