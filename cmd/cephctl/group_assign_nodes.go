@@ -48,7 +48,7 @@ func runGroupAssignNodes(ctx context.Context, a *app, opts changeOptions, group 
 			return err
 		}
 		if storage == "" {
-			storage = storageOfNode(c, n, st)
+			storage = cmp.Or(storageOfNode(c, n, st), storageOfClients(n.Group, st))
 		}
 	}
 	return a.change(ctx, opts, func(env *control.Env) control.Change {

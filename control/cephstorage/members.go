@@ -279,6 +279,10 @@ func (b *builder) assign(n *nodeView, to control.Group) {
 		b.plan.Block(n.Name, "assign-carries", "take it offline first: cephctl node modify --offline=yes "+n.Name,
 			"can't leave the storage group %s: %s", from.Name, why)
 	}
+	uses := to.Name == b.v.state.Group || slices.Contains(b.v.state.Clients, to.Name)
+	if slices.Contains(b.v.state.Clients, n.Group) && !uses {
+		b.plan.Note("%s keeps ceph.conf and the keys of the storage cluster, which cephctl no longer looks after: on it, rm /etc/ceph/ceph.*.keyring /etc/ceph/ceph.conf", n.Name)
+	}
 	b.step(control.Step{
 		ID: "assign " + n.Name, Node: b.v.master.Name, Title: "move node " + n.Name + " to group " + to.Name,
 		Commands: []string{"inventory: node " + n.Name + " in group " + to.Name},

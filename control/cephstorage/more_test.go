@@ -189,6 +189,12 @@ func TestRemoveClient(t *testing.T) {
 	if _, err := s.try(s.storage().RemoveClient("none", "remove-client")); !errors.Is(err, control.ErrUnknown) {
 		t.Errorf("of a group that there is not: %v", err)
 	}
+	s.must(addClient(s))
+	s.locked(func() error { return s.env.Inventory.AddGroup(t.Context(), "spare") })
+	if plan := s.must(s.storage().Assign("spare", []string{"node4"}, "assign")); len(plan.Notes) != 1 || !strings.Contains(plan.Notes[0], "node4 keeps ceph.conf") {
+		t.Errorf("who leaves the group: notes %q", plan.Notes)
+	}
+	s.must(removeClient(s))
 	s.locked(func() error { return s.env.Inventory.AssignNodes(t.Context(), "compute", "node1") })
 	s.must(addClient(s))
 	if plan := s.must(removeClient(s)); !strings.Contains(strings.Join(plan.Notes, "\n"), "node1 is the master") || s.nodes["node1"].Conf == "" {
