@@ -9,7 +9,10 @@ import (
 // Features are the feature bits of an RBD image, as librbd and the kernel count them.
 type Features uint64
 
-const fastDiff Features = 1 << 4
+const (
+	objectMap Features = 1 << 3
+	fastDiff  Features = 1 << 4
+)
 
 // DataPool is the bit of an image that keeps its data in another pool than the one it is named in.
 const DataPool Features = 1 << 7
@@ -47,6 +50,9 @@ func ParseFeatures(names []string) (Features, error) {
 	}
 	return f, nil
 }
+
+// ObjectMap tells whether the image keeps a map of its objects, which is written to before an object comes to be.
+func (f Features) ObjectMap() bool { return f&objectMap != 0 }
 
 // FastDiff tells whether the image keeps a map of its objects, from which its usage can be read.
 func (f Features) FastDiff() bool { return f&fastDiff != 0 }

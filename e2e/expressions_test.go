@@ -16,6 +16,7 @@ import (
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/loopback"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/loopback/loopbacktest"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/rados"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/rbd"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/dashboards"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/e2e/lab"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/exporter"
@@ -58,7 +59,7 @@ func expressionsExporter(t *testing.T, cluster *lab.Ceph) *exporter.Exporter {
 	t.Helper()
 	root := loopbacktest.Root(t, "../ceph/loopback/testdata/node.txtar")
 	for device := range 8 { // the pools are those of the cluster; one mapping can't be read
-		id := fmt.Sprint(poolNumber(t, cluster))
+		id := fmt.Sprint(poolNumber(t, cluster, "vms"))
 		if device == 6 {
 			id = "many"
 		}
@@ -77,7 +78,7 @@ func expressionsExporter(t *testing.T, cluster *lab.Ceph) *exporter.Exporter {
 			Reader: loopback.Options{
 				Sysfs: filepath.Join(root, "sys"), Procfs: filepath.Join(root, "proc"), CephRun: cluster.RunDir, CephLib: root, Caller: sockets,
 			},
-			GanetiRun: root, Shares: exporter.NewLoopbackShares(conn),
+			GanetiRun: root, Shares: exporter.NewLoopbackShares(conn, rbd.Cluster{Conn: conn}),
 		}))
 }
 

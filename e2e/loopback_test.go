@@ -14,6 +14,7 @@ import (
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/loopback"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/loopback/loopbacktest"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/rados"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/rbd"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/loopcheck"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/run"
@@ -31,16 +32,9 @@ func TestLoopback(t *testing.T) {
 		t.Fatal(err)
 	}
 	root := t.TempDir()
-	mapImage(t, root, cluster, 0, "vms", poolNumber(t, cluster))
+	mapImage(t, root, cluster, 0, "vms", poolNumber(t, cluster, "vms"))
 	mapImage(t, root, cluster, 1, "far", 99)
-	// An image that may have its data elsewhere: only the cluster knows where.
-	if err := cluster.CreateImage(t.Context(), "vms", "disk2", 8); err != nil {
-		t.Fatal(err)
-	}
-	mapImage(t, root, cluster, 2, "vms", poolNumber(t, cluster))
-	if err := os.WriteFile(filepath.Join(root, "sys/devices/rbd/2/features"), []byte("0xbd\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	mapWithDataPool(t, root, cluster)
 	loopbacktest.Write(t, root, "sys/kernel/debug/ceph/.keep", "\n")
 	loopbacktest.Write(t, root, "proc/1/mountinfo", "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n")
 	loopbacktest.Write(t, root, "proc/swaps", "Filename\n")
@@ -56,15 +50,17 @@ func TestLoopback(t *testing.T) {
 		var log lines
 		t.Cleanup(func() { t.Log(log.String()) })
 		e := exporter.New(exporter.Options{Log: slog.New(slog.NewTextHandler(&log, nil))}, exporter.NewLoopback(exporter.LoopbackOptions{
-			Reader: options, GanetiRun: root, Shares: exporter.NewLoopbackShares(conn),
+			Reader: options, GanetiRun: root, Shares: exporter.NewLoopbackShares(conn, rbd.Cluster{Conn: conn}),
 		}))
 		await(t, e, []string{
 			`loopback_level{device="rbd0",pool="vms",image="disk0",reason="idle"} 1`,
 			`loopback_level{device="rbd1",pool="far",image="disk1",reason="idle"} 0`,
 			`loopback_local_osds{device="rbd0",pool="vms",image="disk0"} 3`,
-			`loopback_level_known{device="rbd2",pool="vms",image="disk2"} 0`,
-			fmt.Sprintf(`loopback_pool_local_pgs_ratio{pool_id="%d",pool="vms",copy="primary"} 1`, poolNumber(t, cluster)),
-			fmt.Sprintf(`loopback_pool_local_pgs_ratio{pool_id="%d",pool="vms",copy="any"} 1`, poolNumber(t, cluster)),
+			`loopback_level{device="rbd2",pool="vms",image="disk2",reason="idle"} 1`,
+			`loopback_level{device="nbd0",pool="vms",image="disk2",reason="idle"} 1`,
+			fmt.Sprintf(`loopback_pool_local_pgs_ratio{pool_id="%d",pool="vms",copy="primary"} 1`, poolNumber(t, cluster, "vms")),
+			fmt.Sprintf(`loopback_pool_local_pgs_ratio{pool_id="%d",pool="vms",copy="any"} 1`, poolNumber(t, cluster, "vms")),
+			fmt.Sprintf(`loopback_pool_local_pgs_ratio{pool_id="%d",pool="data",copy="any"} 1`, poolNumber(t, cluster, "data")),
 			`ceph_ganeti_exporter_collector_success{collector="loopback"} 1`,
 		}, nil)
 
@@ -91,16 +87,13 @@ func TestLoopback(t *testing.T) {
 		deadline := time.Now().Add(patience) // the mgr has to hear of the OSDs that were killed, and of what PGs they have again
 		for {
 			r := checker.Here(t.Context(), loopcheck.Query{})
-			share := loopback.Share{}
-			if len(r.Images) == 3 && r.Images[0].Share != nil {
-				share = *r.Images[0].Share
-			}
-			if r.Level == loopback.Info && r.Known && len(r.Missing) == 0 && len(r.Images) == 3 && len(r.Images[2].Verdict.Local) == 3 &&
-				share.PGs > 0 && share.Any == share.PGs && share.Primary == share.PGs {
+			if r.Level == loopback.Info && r.Known && len(r.Missing) == 0 && len(r.Images) == 4 && whole(r.Images[0].Share) &&
+				r.Images[2].DataPool == "data" && whole(r.Images[2].Share) && whole(r.Images[2].HeaderShare) &&
+				r.Images[3].DataPool == "data" && len(r.Images[3].Verdict.Local) == 3 {
 				return
 			}
 			if time.Now().After(deadline) {
-				t.Fatalf("report = %+v, share = %+v", r, share)
+				t.Fatalf("report = %+v", r)
 			}
 			time.Sleep(time.Second)
 		}
@@ -108,10 +101,46 @@ func TestLoopback(t *testing.T) {
 	t.Run("start", func(t *testing.T) { testLoopbackStart(t, cluster, options) })
 }
 
-// poolNumber returns the id of the pool vms.
-func poolNumber(t *testing.T, cluster *lab.Ceph) int {
+// whole tells whether all of a pool is here.
+func whole(s *loopback.Share) bool {
+	return s != nil && s.PGs > 0 && s.Any == s.PGs && s.Primary == s.PGs
+}
+
+// mapWithDataPool maps an image that has its data in the pool data, by krbd and by rbd-nbd.
+func mapWithDataPool(t *testing.T, root string, cluster *lab.Ceph) {
 	t.Helper()
-	out, err := cluster.Ceph(t.Context(), "osd", "pool", "stats", "vms", "-f", "json")
+	if err := cluster.CreatePool(t.Context(), "data"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := cluster.RBD(t.Context(), "create", "--size", "8M", "--data-pool", "data", "vms/disk2"); err != nil {
+		t.Fatal(err)
+	}
+	out, err := cluster.RBD(t.Context(), "info", "--format", "json", "vms/disk2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var info struct {
+		ID string `json:"id"`
+	}
+	if err := json.Unmarshal(out, &info); err != nil || info.ID == "" {
+		t.Fatalf("rbd info %s: %v", out, err)
+	}
+	mapImage(t, root, cluster, 2, "vms", poolNumber(t, cluster, "vms"))
+	for name, value := range map[string]string{"features": "0xa1\n", "image_id": info.ID + "\n"} { // no object map
+		if err := os.WriteFile(filepath.Join(root, "sys/devices/rbd/2", name), []byte(value), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	loopbacktest.Write(t, root, "proc/901/cmdline", "rbd-nbd^@map^@vms/disk2^@")
+	for name, value := range map[string]string{"pid": "901", "stat": "1 0 8 1 0 0 0 0 0 0 0", "inflight": "0 0", "ro": "0"} {
+		loopbacktest.Write(t, root, "sys/block/nbd0/"+name, value+"\n")
+	}
+}
+
+// poolNumber returns the id of a pool.
+func poolNumber(t *testing.T, cluster *lab.Ceph, pool string) int {
+	t.Helper()
+	out, err := cluster.Ceph(t.Context(), "osd", "pool", "stats", pool, "-f", "json")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -72,7 +72,6 @@ func (l *Loopback) collect(ctx context.Context, node *loopbackNode, b *Batch) er
 	node.facts = f
 	disks, diskErr := kvm.DiskLinks(l.opts.GanetiRun)
 	guests := l.opts.Guests()
-	pools := l.opts.Shares.poolIDs()
 	l.addNode(b, &f)
 	drivers := map[string]int{}
 	for i := range f.Mappings {
@@ -80,9 +79,7 @@ func (l *Loopback) collect(ctx context.Context, node *loopbackNode, b *Batch) er
 		drivers[m.Driver]++
 		d := disks[m.Device]
 		m.Instance, m.Disk = d.Instance, d.Disk
-		if m.Driver == loopback.NBD {
-			m.PoolID = pools[m.Pool]
-		}
+		l.opts.Shares.place(m)
 		if g, ok := guests[m.Device]; ok {
 			m.AddGuest(g.Instance, g.Cache)
 		}

@@ -9,7 +9,7 @@ var (
 		Name: "loopback_level",
 		Help: "Risk that the node hangs as its kernel writes to an image that an OSD of the node serves: 0 none, 1 info, 2 notice, 3 warning, 4 critical. Reason is swap, filesystem, page_cache, direct or idle. Absent when it is not known.",
 		Kind: Gauge, Labels: append(loopbackLabels[:6:6], "reason"),
-		Source: "all sources below together", Cost: costLoopback,
+		Source: "all sources below together; for rbd-nbd and an image with a data pool, its header (rbd_header.<id>)", Cost: costLoopback + "; 1 or 2 reads of an object when an image with a data pool, or of rbd-nbd, is met for the first time",
 	}
 	loopbackLevelKnown = &Family{
 		Name: "loopback_level_known", Help: "Whether all that the level takes could be read.",
@@ -32,7 +32,7 @@ var (
 	}
 	loopbackPoolShare = &Family{
 		Name: "loopback_pool_local_pgs_ratio",
-		Help: "Share of the pool's placement groups, 0 to 1, of which the primary (copy primary) or any copy (copy any) is on an OSD of this node. Of pools with a mapped image.",
+		Help: "Share of the pool's placement groups, 0 to 1, of which the primary (copy primary) or any copy (copy any) is on an OSD of this node. Of pools with a mapped image, or its data.",
 		Kind: Gauge, Labels: []string{"pool_id", "pool", "copy"},
 		Source: "osd stat, osd dump, pg ls-by-osd",
 		Cost:   "when something is mapped, 1 mon command a scrape (0.1 kB); when the OSD map has changed 1 more (1 kB an OSD and a pool), and 1 mgr command an OSD of the node (3 kB a placement group on it)",

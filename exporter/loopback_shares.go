@@ -11,22 +11,28 @@ import (
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/cluster"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/loopback"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/rados"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/rbd"
 )
 
 // LoopbackShares reads how much of the pools the OSDs of this node have. The placement groups are listed only when the
-// OSD map has changed, as they move with it, or other OSDs are here.
+// OSD map has changed, as they move with it, or other OSDs are here. Of images that may have their data in another pool it
+// reads in which, once.
 type LoopbackShares struct {
 	runner cluster.Runner
+	images ImagePlacer
 
-	mu    sync.Mutex
-	epoch uint64
-	osds  []int
-	pools []loopback.Pool
-	parts map[uint64]loopback.Share
+	mu     sync.Mutex
+	epoch  uint64
+	osds   []int
+	pools  []loopback.Pool
+	parts  map[uint64]loopback.Share
+	placed map[mappedImage]rbd.Placement
 }
 
-// NewLoopbackShares returns one that asks through r.
-func NewLoopbackShares(r cluster.Runner) *LoopbackShares { return &LoopbackShares{runner: r} }
+// NewLoopbackShares returns one that asks through r and images.
+func NewLoopbackShares(r cluster.Runner, images ImagePlacer) *LoopbackShares {
+	return &LoopbackShares{runner: r, images: images}
+}
 
 // loopbackPatience is how long the shares wait for what is mapped: longer than an OSD that hangs keeps the node.
 const loopbackPatience = 2 * time.Second
@@ -47,8 +53,10 @@ func (s *LoopbackShares) collect(ctx context.Context, node *loopbackNode, b *Bat
 	for _, o := range node.facts.Node.OSDs {
 		osds = append(osds, o.ID)
 	}
-	if err := s.refresh(ctx, osds); err != nil {
-		return err
+	err := s.refresh(ctx, osds)
+	placeErr := s.readPlaces(ctx, node.facts.Mappings) // for that no mgr is needed
+	if err != nil {
+		return errors.Join(err, placeErr)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -60,7 +68,7 @@ func (s *LoopbackShares) collect(ctx context.Context, node *loopbackNode, b *Bat
 		b.Add(loopbackPoolShare, float64(share.Primary)/float64(p.PGs), poolID(int64(p.ID)), p.Name, "primary")
 		b.Add(loopbackPoolShare, float64(share.Any)/float64(p.PGs), poolID(int64(p.ID)), p.Name, "any")
 	}
-	return nil
+	return placeErr
 }
 
 func mapsPool(mappings []loopback.Mapping, p loopback.Pool) bool {
@@ -114,18 +122,4 @@ func (s *LoopbackShares) read(ctx context.Context, osds []int) ([]loopback.Pool,
 		lists = append(lists, list)
 	}
 	return pools, loopback.Shares(pools, osds, lists), errors.Join(errs...)
-}
-
-// poolIDs returns the ids of the pools by name, as of the last reading; none when nobody has read them.
-func (s *LoopbackShares) poolIDs() map[string]uint64 {
-	if s == nil {
-		return nil
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	ids := make(map[string]uint64, len(s.pools))
-	for _, p := range s.pools {
-		ids[p.Name] = p.ID
-	}
-	return ids
 }

@@ -3,8 +3,10 @@ package exporter
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/loopback"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/loopback/loopbacktest"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/rados"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/rbd"
 )
 
 // mappedPools is the answer of a real OSD of release 16: pools 1 and 2.
@@ -76,7 +79,7 @@ func TestLoopbackWithoutMappings(t *testing.T) {
 	cluster := &loopbackCluster{}
 	e := New(Options{}, NewLoopback(LoopbackOptions{
 		Reader:    loopback.Options{Sysfs: t.TempDir(), Procfs: "/proc", CephRun: t.TempDir()},
-		GanetiRun: t.TempDir(), Shares: NewLoopbackShares(cluster),
+		GanetiRun: t.TempDir(), Shares: NewLoopbackShares(cluster, cluster),
 	}))
 	got := scrape(t, e)
 	want := series{
@@ -94,11 +97,24 @@ func TestLoopbackWithoutMappings(t *testing.T) {
 	}
 }
 
-// loopbackCluster is a cluster with two pools, of which osd.1 has some placement groups.
+// loopbackCluster is a cluster with two pools, of which osd.1 has some placement groups. It has the data of disk7 in the
+// first, and knows no other cluster.
 type loopbackCluster struct {
-	epoch int
-	err   error // of the mgr
-	asked []string
+	epoch    int
+	err      error // of the mgr
+	placeErr error
+	asked    []string
+}
+
+func (c *loopbackCluster) Place(_ context.Context, fsid string, e rbd.Entry) (rbd.Placement, error) {
+	c.asked = append(c.asked, strings.TrimRight("place "+e.String()+" "+e.ID, " "))
+	if fsid != "" && fsid != "5d7bc8ea-6a3c-4c3d-9d6b-0c1c8a9f7e21" {
+		return rbd.Placement{}, rbd.ErrOtherCluster
+	}
+	if e.Name == "disk7" {
+		return rbd.Placement{Features: 0x81, DataPool: 1}, c.placeErr
+	}
+	return rbd.Placement{Features: 0x3d}, c.placeErr
 }
 
 func (c *loopbackCluster) Run(_ context.Context, cmd rados.Command) ([]byte, error) {
@@ -109,33 +125,38 @@ func (c *loopbackCluster) Run(_ context.Context, cmd rados.Command) ([]byte, err
 	case rados.OSDDump:
 		return []byte(`{"epoch":1,"pools":[{"pool":1,"pool_name":"other","pg_num":1},{"pool":2,"pool_name":"vms","pg_num":8}]}`), nil
 	case rados.PGsByOSD(1):
-		return []byte(`{"pg_ready":true,"pg_stats":[{"pgid":"2.1","acting_primary":1},{"pgid":"2.2","acting_primary":4}]}`), c.err
+		return []byte(`{"pg_ready":true,"pg_stats":[{"pgid":"1.0","acting_primary":4},{"pgid":"2.1","acting_primary":1},{"pgid":"2.2","acting_primary":4}]}`), c.err
 	}
 	return nil, fmt.Errorf("unexpected command %s", cmd)
 }
 
-// The cluster is asked for placement groups when the OSD map has changed, and tells the pool of a rbd-nbd.
+// The cluster is asked for placement groups when the OSD map has changed, and once where an image has its data.
 func TestLoopbackShares(t *testing.T) {
 	opts, _ := newLoopbackTest(t)
-	cluster := &loopbackCluster{epoch: 7}
-	opts.Shares = NewLoopbackShares(cluster)
+	cluster := &loopbackCluster{epoch: 7, placeErr: rados.ErrNoAnswer}
+	opts.Shares = NewLoopbackShares(cluster, cluster)
 	e := New(Options{}, NewLoopback(opts))
-	shares := series{
+	own := series{
 		`loopback_pool_local_pgs_ratio{copy="any",pool="vms",pool_id="2"}`:     0.25,
 		`loopback_pool_local_pgs_ratio{copy="primary",pool="vms",pool_id="2"}`: 0.125,
 	}
-	const nbd = `loopback_level{device="nbd0",image="disk9",namespace="tenant",pool="vms",reason="idle"}`
+	both := maps.Clone(own)
+	both[`loopback_pool_local_pgs_ratio{copy="any",pool="other",pool_id="1"}`] = 1
+	both[`loopback_pool_local_pgs_ratio{copy="primary",pool="other",pool_id="1"}`] = 0
+	places := []string{"place vms/disk7 10a6f2a2b3c7", "place vms/tenant/disk9"}
 	for _, step := range []struct {
 		name   string
 		change func()
 		asked  []string
 		shares series
+		known  bool
 	}{
-		{"first", func() {}, []string{"osd stat", "osd dump", "pg ls-by-osd"}, shares},
-		{"same map", func() {}, []string{"osd stat"}, shares},
-		{"another map, no mgr", func() { cluster.epoch, cluster.err = 8, rados.ErrNoAnswer }, []string{"osd stat", "osd dump", "pg ls-by-osd"}, series{}},
-		{"well again", func() { cluster.err = nil }, []string{"osd stat", "osd dump", "pg ls-by-osd"}, shares},
-		{"same map again", func() {}, []string{"osd stat"}, shares},
+		{"headers do not answer", func() {}, append([]string{"osd stat", "osd dump", "pg ls-by-osd"}, places...), own, false},
+		{"headers answer", func() { cluster.placeErr = nil }, append([]string{"osd stat"}, places...), both, false},
+		{"same map", func() {}, []string{"osd stat"}, both, true},
+		{"another map, no mgr", func() { cluster.epoch, cluster.err = 8, rados.ErrNoAnswer }, []string{"osd stat", "osd dump", "pg ls-by-osd"}, series{}, true},
+		{"well again", func() { cluster.err = nil }, []string{"osd stat", "osd dump", "pg ls-by-osd"}, both, true},
+		{"same map again", func() {}, []string{"osd stat"}, both, true},
 	} {
 		step.change()
 		cluster.asked = nil
@@ -146,8 +167,25 @@ func TestLoopbackShares(t *testing.T) {
 		if diff := cmp.Diff(step.asked, cluster.asked); diff != "" {
 			t.Errorf("%s, asked (-want +got):\n%s", step.name, diff)
 		}
-		if level, known := got[nbd]; step.name != "first" && (!known || level != 1) {
-			t.Errorf("%s: rbd-nbd has level %v, known %v", step.name, level, known)
+		for device, image := range map[string]string{"nbd0": `image="disk9",namespace="tenant"`, "rbd7": `image="disk7"`} {
+			level, known := got[fmt.Sprintf(`loopback_level{device="%s",%s,pool="vms",reason="idle"}`, device, image)]
+			if known != step.known || known && level != 1 {
+				t.Errorf("%s: %s has level %v, known %v", step.name, device, level, known)
+			}
 		}
+	}
+}
+
+// An image of another cluster stays without a level, and the collector has not failed: the exporter has no key there.
+func TestLoopbackOtherCluster(t *testing.T) {
+	opts, root := newLoopbackTest(t)
+	loopbacktest.Write(t, root, "sys/devices/rbd/7/cluster_fsid", "00000000-0000-0000-0000-000000000000\n")
+	cluster := &loopbackCluster{epoch: 7}
+	opts.Shares = NewLoopbackShares(cluster, cluster)
+	e := New(Options{}, NewLoopback(opts))
+	scrape(t, e)
+	got := scrape(t, e).with("ceph_ganeti_exporter_collector_success")
+	if diff := cmp.Diff(series{`ceph_ganeti_exporter_collector_success{collector="loopback"}`: 1}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

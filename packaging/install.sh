@@ -33,6 +33,7 @@ if [ -e "$here/$name.service" ]; then
     sed -e "s#/usr/local/bin#$prefix/bin#g" -e "s#/etc/$name.yml#$config#" "$here/$name.service" > "$work/unit"
     put 644 "$work/unit" "$root$prefix/lib/systemd/system/$name.service"
     put 644 "$here/prometheus.yml" "$share/doc/$name/prometheus.yml"
+    put 644 "$here/look.conf" "$share/doc/$name/look.conf"
 fi
 for page in "$here"/man/"$name"*.8; do
     put 644 "$page" "$share/man/man8/$(basename "$page")"

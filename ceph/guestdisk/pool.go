@@ -3,6 +3,7 @@ package guestdisk
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph"
 )
@@ -12,6 +13,9 @@ type Pool struct {
 	FSID string
 	ID   uint64
 	Name string
+	// MapID is the number of the pool that the image is named in, when that is another and has its object map, for which
+	// writes wait. Else it is 0.
+	MapID uint64
 }
 
 // DataPool returns the pool that has the data of an image, or is to have those of one that does not exist. Its error is
@@ -36,10 +40,17 @@ func (h *Host) DataPool(ctx context.Context, d ceph.Device) (Pool, error) {
 	if err != nil {
 		return Pool{}, fmt.Errorf("find the pool of image %s: %w", d.Image, err)
 	}
+	pool := Pool{FSID: dump.FSID, Name: name}
 	for _, p := range dump.Pools {
-		if p.Name == name {
-			return Pool{FSID: dump.FSID, ID: p.ID, Name: name}, nil
+		switch {
+		case p.Name == name:
+			pool.ID = p.ID
+		case p.Name == d.Image.Pool && slices.Contains(image.Features, "object-map"):
+			pool.MapID = p.ID
 		}
+	}
+	if pool.ID != 0 {
+		return pool, nil
 	}
 	return Pool{}, &Error{CasePool, fmt.Sprintf("there is no pool %s", name), "see \"cephctl pool list\""}
 }

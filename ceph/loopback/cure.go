@@ -1,6 +1,7 @@
 package loopback
 
 import (
+	"cmp"
 	"strings"
 )
 
@@ -28,7 +29,7 @@ func cures(m Mapping, reason Reason, l Level) []Cure {
 			all = append(all, unmount(u))
 		}
 	}
-	all = append(all, Cure{"keep the pool's data on nodes that do not map its images: give it a CRUSH rule of another node group", "ceph osd pool set " + quote(m.Pool) + " crush_rule RULE"})
+	all = append(all, Cure{"keep the pool's data on nodes that do not map its images: give it a CRUSH rule of another node group", "ceph osd pool set " + quote(cmp.Or(m.DataPool, m.Pool)) + " crush_rule RULE"})
 	if m.Instance != "" {
 		all = append(all, Cure{"move the instance to a node without OSDs of the pool", "gnt-instance migrate --target-node=NODE " + quote(m.Instance)})
 	}

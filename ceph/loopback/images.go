@@ -78,7 +78,7 @@ func (r *Reader) fromKRBD(m krbd.Mapping) Mapping {
 		Snapshot: m.Snapshot, FSID: m.FSID, PoolID: m.PoolID,
 	}
 	if m.Features&ceph.DataPool != 0 {
-		out.PoolID = 0
+		out.PoolID, out.HeaderPoolID, out.ObjectMap = 0, m.PoolID, m.Features.ObjectMap()
 	}
 	ro, err := r.small(r.opts.Sysfs, "block", m.Device, "ro")
 	out.ReadOnly = m.Snapshot != "" || err == nil && ro == "1"

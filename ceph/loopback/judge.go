@@ -86,15 +86,18 @@ func (n Node) serves(m Mapping) (truth, []int) {
 			continue
 		}
 		switch {
-		case m.PoolID == 0, !o.Known():
-			result = max(result, unknown)
-		case o.has(m.PoolID):
+		case o.Known() && o.writes(m):
 			result = yes
 			osds = append(osds, o.ID)
+		case m.PoolID == 0, !o.Known():
+			result = max(result, unknown)
 		}
 	}
 	return result, osds
 }
+
+// writes tells whether the OSD has a part of a pool that writes to the image wait for.
+func (o OSD) writes(m Mapping) bool { return o.has(m.PoolID) || m.ObjectMap && o.has(m.HeaderPoolID) }
 
 func (o OSD) has(pool uint64) bool {
 	for _, p := range o.Pools {

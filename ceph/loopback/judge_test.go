@@ -60,6 +60,10 @@ func TestJudge(t *testing.T) {
 		"silent OSD, another cluster":          {node: func(n *Node) { n.OSDs[0] = OSD{ID: 3, FSID: "b"} }, level: None, known: true},
 		"pool not known":                       {mapping: func(m *Mapping) { m.PoolID = 0 }, reasons: []Reason{PageCache}, level: None},
 		"pool not known, no OSD":               {node: func(n *Node) { n.OSDs = nil }, mapping: func(m *Mapping) { m.PoolID = 0 }, level: None, known: true},
+		"header here":                          {mapping: func(m *Mapping) { m.PoolID, m.HeaderPoolID = 9, 2 }, reasons: []Reason{PageCache}, level: None, known: true},
+		"object map here":                      {mapping: func(m *Mapping) { m.PoolID, m.HeaderPoolID, m.ObjectMap = 9, 2, true }, reasons: []Reason{PageCache}, level: Warning, known: true},
+		"object map elsewhere":                 {mapping: func(m *Mapping) { m.HeaderPoolID, m.ObjectMap = 9, true }, reasons: []Reason{PageCache}, level: Warning, known: true},
+		"object map here, pool not known":      {mapping: func(m *Mapping) { m.PoolID, m.HeaderPoolID, m.ObjectMap = 0, 2, true }, reasons: []Reason{PageCache}, level: Warning, known: true},
 		"processes not seen":                   {mapping: func(m *Mapping) { m.Unseen = []Reason{PageCache} }, level: Info},
 		"processes not seen, mounted":          {mapping: func(m *Mapping) { m.Unseen = []Reason{PageCache} }, reasons: []Reason{Filesystem}, level: Warning, known: true},
 		"processes not seen, written to never": {mapping: func(m *Mapping) { m.Unseen, m.Untouched = []Reason{PageCache}, true }, level: Info, known: true},
@@ -128,6 +132,11 @@ func TestCures(t *testing.T) {
 			},
 			want: []string{`umount '/srv/it'\''s'`, "swapoff /dev/dm-0", "ceph osd pool set vms crush_rule RULE"},
 		},
+		"data pool": {
+			mapping: func(m *Mapping) { m.DataPool = "data" },
+			reasons: []Reason{Direct},
+			want:    []string{"ceph osd pool set data crush_rule RULE"},
+		},
 		"not here": {mapping: func(m *Mapping) { m.PoolID = 9 }, reasons: []Reason{Swap}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -144,6 +153,28 @@ func TestCures(t *testing.T) {
 			}
 			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Errorf("commands (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestPlace(t *testing.T) {
+	pools := []Pool{{ID: 2, Name: "vms"}, {ID: 3, Name: "data"}}
+	for name, tc := range map[string]struct {
+		data uint64
+		want Mapping
+	}{
+		"own pool":          {0, Mapping{PoolID: 2}},
+		"own pool as data":  {2, Mapping{PoolID: 2}},
+		"data pool":         {3, Mapping{PoolID: 3, DataPool: "data", HeaderPoolID: 2, ObjectMap: true}},
+		"pool nobody knows": {9, Mapping{HeaderPoolID: 2, ObjectMap: true}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := Mapping{Pool: "vms"}
+			got.Place(tc.data, true, pools)
+			tc.want.Pool = "vms"
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
 	}

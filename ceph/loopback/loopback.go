@@ -81,6 +81,11 @@ type Mapping struct {
 	FSID string `json:"fsid,omitempty"`
 	// PoolID is the pool with the image's data; 0 when it is not known, as no pool has this id.
 	PoolID uint64 `json:"pool_id,omitempty"`
+	// DataPool is the name of that pool, and HeaderPoolID the pool that the image is named in, of an image with --data-pool
+	// alone. ObjectMap is true when writes wait for the image's object map, which is with its header.
+	DataPool     string `json:"data_pool,omitempty"`
+	HeaderPoolID uint64 `json:"header_pool_id,omitempty"`
+	ObjectMap    bool   `json:"object_map,omitempty"`
 	// ReadOnly is true when the device takes no writes.
 	ReadOnly bool `json:"read_only,omitempty"`
 	// Untouched is true when nothing was written to the device since it was mapped. Then it does not matter that processes

@@ -39,6 +39,21 @@ func ParsePools(data []byte) ([]Pool, error) {
 	return pools, nil
 }
 
+// Place says where the image of a mapping has its data: in the pool with the id data, 0 standing for the pool that it is
+// named in. That of a pool that is not among the pools stays unknown.
+func (m *Mapping) Place(data uint64, objectMap bool, pools []Pool) {
+	for _, p := range pools {
+		switch {
+		case p.Name == m.Pool && (data == 0 || data == p.ID):
+			m.PoolID = p.ID
+		case p.Name == m.Pool:
+			m.HeaderPoolID, m.ObjectMap = p.ID, objectMap
+		case p.ID == data:
+			m.PoolID, m.DataPool = p.ID, p.Name
+		}
+	}
+}
+
 // PGList is the placement groups that have a copy on an OSD.
 type PGList []PG
 

@@ -7,6 +7,7 @@ import (
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/adminsocket"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/loopback"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/rados"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/rbd"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/exporter"
 )
 
@@ -45,7 +46,7 @@ func (c *config) newLoopback(s *sources) exporter.Collector {
 		Reader:    loopback.Options{Sysfs: c.Sysfs, Procfs: c.Procfs, CephRun: c.CephRun, Caller: s.sockets},
 		GanetiRun: c.GanetiRun,
 		Guests:    s.guestDevices,
-		Shares:    exporter.NewLoopbackShares(s.cluster),
+		Shares:    exporter.NewLoopbackShares(s.cluster, rbd.Cluster{Conn: s.cluster}),
 	})
 }
 

@@ -50,6 +50,7 @@ func TestInstall(t *testing.T) {
 		"usr/lib/systemd/system/" + program + ".service": "ExecStart=/usr/bin/" + program + " --config.file=/etc/" + program + ".yml\n",
 		"usr/share/man/man8/" + program + "-capture.8":   ".TH",
 		"usr/share/doc/" + program + "/prometheus.yml":   "honor_labels: true",
+		"usr/share/doc/" + program + "/look.conf":        "AmbientCapabilities=CAP_SYS_PTRACE\n",
 		"etc/" + program + ".yml":                        "#collector:",
 	})
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -16,8 +17,9 @@ func newGroupAssignNodesCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "assign-nodes GROUP NODE...",
 		Short: "Move nodes into a group",
-		Long: `Moves nodes into a group. Nothing is configured on them. A node goes into the storage group offline, and leaves it
-when it carries no daemons any more.
+		Long: `Moves nodes into a group. A node goes into the storage group offline, and leaves it when it carries no daemons any more.
+Into a group of clients ("storage add-client") it goes online or offline, and becomes a client when it is online. Else nothing
+is configured on it, and it keeps what it has.
 ` + exitStatus,
 		Example:           `  cephctl group assign-nodes storage node4 node5`,
 		Args:              arguments(2, 0, "the name of the group and those of the nodes"),
@@ -39,14 +41,14 @@ func runGroupAssignNodes(ctx context.Context, a *app, opts changeOptions, group 
 	if err != nil {
 		return err
 	}
-	storage := storageOfGroup(c, to.Name, st)
+	storage := cmp.Or(storageOfGroup(c, to.Name, st), storageOfClients(to.Name, st))
 	for _, name := range nodes {
 		n, err := findNode(c, name)
 		if err != nil {
 			return err
 		}
 		if storage == "" {
-			storage = storageOfNode(c, n, st)
+			storage = cmp.Or(storageOfNode(c, n, st), storageOfClients(n.Group, st))
 		}
 	}
 	return a.change(ctx, opts, func(env *control.Env) control.Change {
@@ -65,6 +67,16 @@ func storageOfGroup(c control.Cluster, name string, st *state.State) string {
 	}
 	for storage, known := range st.Storage {
 		if known.Group == name && name != "" {
+			return storage
+		}
+	}
+	return ""
+}
+
+// storageOfClients returns the storage type that the nodes of a group use without being part of it.
+func storageOfClients(group string, st *state.State) string {
+	for storage, known := range st.Storage {
+		if slices.Contains(known.Clients, group) {
 			return storage
 		}
 	}

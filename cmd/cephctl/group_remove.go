@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/state"
 )
 
 func newGroupRemoveCommand(a *app) *cobra.Command {
@@ -29,7 +30,7 @@ func runGroupRemove(ctx context.Context, a *app, opts changeOptions, name string
 		return inventoryChange(env, "group-remove", name, "remove group "+name, func(plan *control.Plan, c control.Cluster, again bool) error {
 			g, err := findGroup(c, name)
 			if err != nil && again {
-				return nil
+				return forgetClients(plan, env, name)
 			}
 			if err != nil {
 				return err
@@ -38,9 +39,27 @@ func runGroupRemove(ctx context.Context, a *app, opts changeOptions, name string
 			add(plan, "remove", "take group "+name+" out of the inventory", "inventory: no group "+name, func(ctx context.Context) error {
 				return env.Inventory.RemoveGroup(ctx, name)
 			})
+			return forgetClients(plan, env, name)
+		})
+	})
+}
+
+// forgetClients adds a step that forgets that a group is a client of the storage cluster: another of its name is none.
+func forgetClients(plan *control.Plan, env *control.Env, group string) error {
+	st, err := env.Store.Load()
+	if err != nil || storageOfClients(group, st) == "" {
+		return err
+	}
+	sentence := "state: the nodes of group " + group + " are no clients of the storage cluster"
+	add(plan, "forget", "forget that group "+group+" is a client", sentence, func(context.Context) error {
+		return env.Store.Update(func(st *state.State) error {
+			for _, known := range st.Storage {
+				known.RemoveClient(group)
+			}
 			return nil
 		})
 	})
+	return nil
 }
 
 // blockGroupRemove adds the reasons why a group has to stay.

@@ -50,7 +50,8 @@ func newLoopbackCheckCommand(a *app) *cobra.Command {
 the kernel has mapped, whether OSDs of the node have a part of their pools, who has them open, and whether memory is
 short. It judges as the exporter does, and needs no cluster of cephctl's own. It changes nothing.
 
-Where Ceph's configuration and the admin's key are on this host, it also says how much of each pool the node has.
+Where Ceph's configuration and the admin's key are on this host, it also says how much of each image's pool the node has:
+of the pool with its data, and of that with its header where these are two (rbd create --data-pool).
 
 level 0  none      no OSD of the node has a part of the image's pool
       1  info      nobody has the device open for writing
@@ -165,7 +166,7 @@ func (a *app) writeLoopbackNode(w io.Writer, r *loopcheck.Report) {
 	for i := range r.Images {
 		m := &r.Images[i]
 		t.add(m.Device, imageName(m), m.Instance, levelWord(m.Verdict.Level, m.Verdict.Known), string(m.Verdict.Reason),
-			osdWords(m.Verdict.Local), shareWords(m.Share), flightWords(m), useWords(m.Uses))
+			osdWords(m.Verdict.Local), shareWords(m), flightWords(m), useWords(m.Uses))
 	}
 	t.write(w)
 	for i := range r.Images {
@@ -228,7 +229,14 @@ func osdWords(ids []int) string {
 	return strings.Join(words, ", ")
 }
 
-func shareWords(s *loopback.Share) string {
+func shareWords(m *loopcheck.Image) string {
+	if m.HeaderShare == nil {
+		return shareOf(m.Share)
+	}
+	return strings.TrimPrefix(shareOf(m.Share)+"; header "+shareOf(m.HeaderShare), "; ")
+}
+
+func shareOf(s *loopback.Share) string {
 	if s == nil {
 		return ""
 	}

@@ -25,7 +25,7 @@ func newNodeAddCommand(a *app) *cobra.Command {
 		Use:   "add [--group GROUP] [--address ADDRESS] [-S TYPE:OPTION=VALUE,...] NODE\n  cephctl node add --readd NODE",
 		Short: "Add a node, or bring one back that is offline",
 		Long: `Adds a node to a group. In the storage group it gets the daemons that it needs. With --readd a node that is offline
-comes back, and in the storage group gets its daemons anew. With -S it gets storage options of its own, such as other
+comes back, and in the storage group gets its daemons anew. In a group of clients ("storage add-client") it becomes a client. With -S it gets storage options of its own, such as other
 disks than the rest.
 ` + a.optionHelp() + exitStatus,
 		Example: `  cephctl node add --group storage --address 10.0.0.4 node4
@@ -67,8 +67,8 @@ func runNodeAdd(ctx context.Context, a *app, opts nodeAddOptions, name string) e
 	}
 	node := control.Node{Name: name, Address: cmp.Or(opts.address, name), Group: group.Name}
 	return a.change(ctx, opts.changeOptions, func(env *control.Env) control.Change {
-		if group.Mark != "" {
-			return a.changeNode(env, nodeChange{kind: nodeAdd, storage: group.Mark, node: node, options: given[group.Mark]})
+		if storage := cmp.Or(group.Mark, storageOfClients(group.Name, st)); storage != "" {
+			return a.changeNode(env, nodeChange{kind: nodeAdd, storage: storage, node: node, options: given[storage]})
 		}
 		return a.addNode(env, node, given)
 	})
@@ -138,7 +138,7 @@ func runNodeReadd(ctx context.Context, a *app, opts nodeAddOptions, c control.Cl
 		return err
 	}
 	return a.change(ctx, opts.changeOptions, func(env *control.Env) control.Change {
-		if storage := storageOfNode(c, n, st); storage != "" {
+		if storage := cmp.Or(storageOfNode(c, n, st), storageOfClients(n.Group, st)); storage != "" {
 			return a.changeNode(env, nodeChange{kind: nodeReadd, storage: storage, node: n})
 		}
 		return setOffline(env, "node-readd", name, false)

@@ -6,6 +6,7 @@ func newStorageCommand(a *app) *cobra.Command {
 	return newNoun("storage", "The storage cluster of the storage group",
 		newStorageInitCommand(a),
 		newStorageAddClientCommand(a),
+		newStorageRemoveClientCommand(a),
 		newStorageStatusCommand(a),
 		newStorageReplaceOSDCommand(a),
 		newStorageDestroyCommand(a),

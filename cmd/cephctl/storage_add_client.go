@@ -12,8 +12,9 @@ func newStorageAddClientCommand(a *app) *cobra.Command {
 		Use:   "add-client GROUP",
 		Short: "Let the nodes of another group use the storage cluster",
 		Long: `Gives the online nodes of a group the configuration of the storage cluster and the keys of instances and of the
-exporter, and nothing else: no daemon of it runs there, so that their kernels can map its images without the loopback risk. The group is remembered, and
-"cephctl cluster verify" finds nodes that come to it later: run this again then.
+exporter, and nothing else: no daemon of it runs there, so that their kernels can map its images without the loopback risk. The group is remembered:
+nodes that come to it later by "node add" or "group assign-nodes" become clients by that, and "cephctl cluster verify" finds
+those that have come in another way: run this again then. "cephctl storage remove-client" undoes it.
 
 Nothing is overwritten: a node with a configuration of another cluster stops the plan.
 ` + exitStatus,

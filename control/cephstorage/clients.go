@@ -95,6 +95,21 @@ func (s *Storage) clientSteps(plan *control.Plan, v *view, group string, members
 	return nil
 }
 
+// joinClients plans that a node which comes into a group becomes a client with it, when it is a client group.
+func (b *builder) joinClients(n *nodeView, group string) error {
+	if !slices.Contains(b.v.state.Clients, group) {
+		return nil
+	}
+	if b.v.ceph == nil {
+		b.plan.Block(b.v.master.Name, "no-answer", "see \"cephctl storage status\"", "the Ceph cluster does not answer: %v", b.v.cephErr)
+	}
+	checkClients(b.plan, b.v, []*nodeView{n})
+	if len(b.plan.Blockers) > 0 {
+		return nil
+	}
+	return b.clientSteps(b.plan, b.v, group, []*nodeView{n})
+}
+
 func (s *Storage) rememberClient(v *view, group string) control.Step {
 	return control.Step{
 		ID: "client group " + group, Node: v.master.Name, Title: "remember that group " + group + " is a client",

@@ -52,7 +52,7 @@ func madeUp(d control.DiskSpec, pool guestdisk.Pool) loopback.Mapping {
 	}
 	return loopback.Mapping{
 		Device: use.Device, Driver: loopback.KRBD, Pool: d.Params[ParamPool], Namespace: d.Params[ParamNamespace], Image: d.Image,
-		FSID: pool.FSID, PoolID: pool.ID, Uses: []loopback.Use{use},
+		FSID: pool.FSID, PoolID: pool.ID, HeaderPoolID: pool.MapID, ObjectMap: pool.MapID != 0, Uses: []loopback.Use{use},
 	}
 }
 
@@ -71,6 +71,9 @@ func riskText(d control.DiskSpec, pool guestdisk.Pool, v *loopback.Verdict) stri
 		osds[i] = osdName(id)
 	}
 	text += fmt.Sprintf("%s of this node has a part of its pool %s", strings.Join(osds, ", "), pool.Name)
+	if pool.MapID != 0 {
+		text += " or of " + d.Params[ParamPool] + " with its object map"
+	}
 	if v.Pressure {
 		text += " while memory is short"
 	}

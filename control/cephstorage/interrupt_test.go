@@ -68,6 +68,22 @@ var scenarios = []scenario{
 		initialised(s)
 		s.compute(4, 5)
 	}, addClient},
+	{"remove-client", 3, func(s *sim) {
+		initialised(s)
+		s.compute(4, 5)
+		s.must(addClient(s))
+	}, removeClient},
+	{"node add to clients", 3, func(s *sim) {
+		initialised(s)
+		s.compute(4)
+		s.must(addClient(s))
+	}, addToClients},
+	{"assign to clients", 3, func(s *sim) {
+		initialised(s)
+		s.compute(4)
+		s.must(addClient(s))
+		s.spare()
+	}, func(s *sim) control.Change { return s.storage().Assign("compute", []string{"node5"}, "assign") }},
 	{"destroy with clients", 3, func(s *sim) {
 		initialised(s)
 		s.compute(4, 5)
@@ -87,6 +103,16 @@ var scenarios = []scenario{
 		s.locked(func() error { return s.env.Inventory.AddGroup(s.t.Context(), "other") })
 	}, func(s *sim) control.Change { return s.storage().Assign("other", []string{"node1"}, "assign") }},
 	{"node remove", 2, nil, func(s *sim) control.Change { return s.storage().RemoveNode("node2", "remove", RemoveOptions{}) }},
+}
+
+// addToClients adds a node to the group of clients.
+func addToClients(s *sim) control.Change {
+	if s.nodes["node5"] == nil {
+		s.hardware(5)
+	}
+	n := s.inventoryNode(5)
+	n.Group = "compute"
+	return s.storage().AddNode(n, nil, "add")
 }
 
 // addWithDisks adds a node that has other disks than the rest.

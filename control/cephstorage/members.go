@@ -19,7 +19,7 @@ type newcomer struct {
 }
 
 // AddNode returns the change that adds a node to the inventory and, when its group is the storage group, to the Ceph
-// cluster, with storage options of its own.
+// cluster, with storage options of its own. In a client group it becomes a client.
 func (s *Storage) AddNode(n control.Node, options control.Values, command string) control.Change {
 	return control.Change{
 		Kind: "node-add", Target: n.Name, Command: command,
@@ -89,7 +89,7 @@ func (b *builder) rememberOptions(name string, options control.Values) control.S
 }
 
 // Readd returns the change that brings an offline node back and, when its group is the storage group, makes it a member
-// of the Ceph cluster.
+// of the Ceph cluster, or in a client group a client.
 func (s *Storage) Readd(name, command string) control.Change {
 	return control.Change{
 		Kind: "node-readd", Target: name, Command: command,
@@ -115,11 +115,14 @@ func (s *Storage) planReadd(ctx context.Context, name string, memory *control.Me
 	return plan, b.join(n, memory)
 }
 
-// join plans how a node becomes what its group is: a member of the storage cluster, or just online.
+// join plans how a node becomes what its group is: a member of the storage cluster, a client of it, or just online.
 func (b *builder) join(n *nodeView, memory *control.Memory) error {
 	g, _ := b.v.cluster.Group(n.Group)
 	// Anybody can take the mark of a group away.
 	if isStorage := b.v.state.Group == g.Name && !b.v.state.Initialised.IsZero(); g.Mark != Name && !isStorage {
+		if err := b.joinClients(n, g.Name); err != nil {
+			return err
+		}
 		if n.Offline {
 			b.step(b.setOnline(n.Node))
 		}
@@ -222,7 +225,8 @@ func (b *builder) carries(n *nodeView) string {
 	return ""
 }
 
-// Assign returns the change that moves nodes into a group. Nothing is configured on them.
+// Assign returns the change that moves nodes into a group. Nothing is configured on them, but that those which are online
+// become clients in a client group.
 func (s *Storage) Assign(group string, nodes []string, command string) control.Change {
 	return control.Change{
 		Kind: "assign-nodes", Target: group, Command: command,
@@ -255,6 +259,12 @@ func (s *Storage) planAssign(ctx context.Context, group string, nodes []string) 
 		if n.Group != group {
 			b.assign(n, g)
 		}
+		if n.Offline {
+			continue // add --readd makes it what its group is
+		}
+		if err := b.joinClients(n, group); err != nil {
+			return nil, err
+		}
 	}
 	return plan, nil
 }
@@ -268,6 +278,10 @@ func (b *builder) assign(n *nodeView, to control.Group) {
 	if why := b.carries(n); from.Mark != "" && why != "" {
 		b.plan.Block(n.Name, "assign-carries", "take it offline first: cephctl node modify --offline=yes "+n.Name,
 			"can't leave the storage group %s: %s", from.Name, why)
+	}
+	uses := to.Name == b.v.state.Group || slices.Contains(b.v.state.Clients, to.Name)
+	if slices.Contains(b.v.state.Clients, n.Group) && !uses {
+		b.plan.Note("%s keeps ceph.conf and the keys of the storage cluster, which cephctl no longer looks after: on it, rm /etc/ceph/ceph.*.keyring /etc/ceph/ceph.conf", n.Name)
 	}
 	b.step(control.Step{
 		ID: "assign " + n.Name, Node: b.v.master.Name, Title: "move node " + n.Name + " to group " + to.Name,

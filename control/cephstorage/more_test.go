@@ -168,6 +168,75 @@ func TestAddClient(t *testing.T) {
 	}
 }
 
+// What add-client has given is taken away again, and nothing of who stays: the master, another group, a node that is off.
+func TestRemoveClient(t *testing.T) {
+	s := grown(t, 3)
+	s.compute(4, 5, 6)
+	s.must(addClient(s))
+	s.setOffline("node5")
+	s.nodes["node5"].down = true
+	s.setOffline("node6")
+	if plan := s.must(removeClient(s)); len(plan.Notes) != 1 || len(plan.Steps) != 3 {
+		t.Errorf("notes %q, steps %q", plan.Notes, titles(plan))
+	}
+	s.nothing(removeClient(s))
+	for name, want := range map[string]int{"node1": 3, "node3": 2, "node4": 0, "node5": 2, "node6": 0} {
+		if n := s.nodes[name]; len(n.Keyrings) != want || (n.Conf != "") != (want > 0) {
+			t.Errorf("%s has keyrings %v and ceph.conf %q", name, n.Keyrings, n.Conf)
+		}
+	}
+	equal(t, "clients", 0, len(s.load().Storage[Name].Clients))
+	if _, err := s.try(s.storage().RemoveClient("none", "remove-client")); !errors.Is(err, control.ErrUnknown) {
+		t.Errorf("of a group that there is not: %v", err)
+	}
+	s.must(addClient(s))
+	s.locked(func() error { return s.env.Inventory.AddGroup(t.Context(), "spare") })
+	if plan := s.must(s.storage().Assign("spare", []string{"node4"}, "assign")); len(plan.Notes) != 1 || !strings.Contains(plan.Notes[0], "node4 keeps ceph.conf") {
+		t.Errorf("who leaves the group: notes %q", plan.Notes)
+	}
+	s.must(removeClient(s))
+	s.locked(func() error { return s.env.Inventory.AssignNodes(t.Context(), "compute", "node1") })
+	s.must(addClient(s))
+	if plan := s.must(removeClient(s)); !strings.Contains(strings.Join(plan.Notes, "\n"), "node1 is the master") || s.nodes["node1"].Conf == "" {
+		t.Errorf("the master in the group: notes %q, ceph.conf %q", plan.Notes, s.nodes["node1"].Conf)
+	}
+}
+
+// A node becomes a client as it comes into a group of clients, however it comes.
+func TestComesToClients(t *testing.T) {
+	for name, come := range map[string]func(t *testing.T, s *sim){
+		"added": func(_ *testing.T, s *sim) { s.must(addToClients(s)) },
+		"assigned": func(_ *testing.T, s *sim) {
+			s.spare()
+			s.must(s.storage().Assign("compute", []string{"node5"}, "assign"))
+		},
+		"assigned offline": func(t *testing.T, s *sim) {
+			t.Helper()
+			s.spare()
+			s.setOffline("node5")
+			s.must(s.storage().Assign("compute", []string{"node5"}, "assign"))
+			equal(t, "ceph.conf of who is offline", "", s.nodes["node5"].Conf)
+			s.must(s.readd("node5"))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := grown(t, 3)
+			s.compute(4)
+			s.must(addClient(s))
+			come(t, s)
+			cluster, err := s.env.Inventory.Cluster(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			n, _ := cluster.Node("node5")
+			equal(t, "node5", control.Node{Name: "node5", Address: "10.0.0.5", Group: "compute"}, n)
+			equal(t, "ceph.conf", s.nodes["node4"].Conf, s.nodes["node5"].Conf)
+			equal(t, "keyrings", s.nodes["node4"].Keyrings, s.nodes["node5"].Keyrings)
+			s.nothing(addClient(s))
+		})
+	}
+}
+
 // TestPoolDeleteAllowed leaves the option as somebody else has set it.
 func TestPoolDeleteAllowed(t *testing.T) {
 	s := grown(t, 3)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/loopback"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/node"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/state"
@@ -35,6 +36,8 @@ func offline2(s *sim) control.Change    { return s.offline("node2") }
 func removeDead2(s *sim) control.Change { return s.storage().RemoveDead("node2", "remove --dead") }
 
 func addClient(s *sim) control.Change { return s.storage().AddClient("compute", "add-client") }
+
+func removeClient(s *sim) control.Change { return s.storage().RemoveClient("compute", "remove-client") }
 
 func poolOn(size int, nodes ...string) func(*sim) control.Change {
 	return func(s *sim) control.Change {
@@ -98,6 +101,28 @@ var refusals = []refusal{
 	}, addClient, []string{
 		"node4: " + foreignConf, "node5: Ceph's tools are not installed (ceph-common): apt-get install ceph-common", "node6: reach node6: unreachable",
 	}},
+	{"client-is-storage-group", 3, true, nil, func(s *sim) control.Change { return s.storage().RemoveClient("default", "remove-client") }, []string{
+		"group default is the storage group: its nodes need what clients have: name another group",
+	}},
+	{"client-has-instances client-has-images node-unreachable", 3, true, func(s *sim) {
+		s.compute(4, 5, 6)
+		s.must(addClient(s))
+		s.addInstance("web1", "node4")
+		s.nodes["node5"].mapped = []loopback.Mapping{
+			{Device: "rbd0", Pool: "vms", Image: "disk0", FSID: s.fsid}, {Device: "rbd1", Pool: "vms", Image: "disk1", FSID: otherFSID}, {Device: "nbd0", Pool: "vms", Image: "disk2"},
+		}
+		s.nodes["node6"].down = true
+	}, removeClient, []string{
+		"node4: instances have disks in the storage cluster: web1: move them to other nodes, or remove them: cephctl instance list",
+		"node5: images are mapped: vms/disk0 (/dev/rbd0), vms/disk2 (/dev/nbd0): unmap them: rbd device unmap, or what has mapped them",
+		"node6: reach node6: unreachable: if it is gone for good: cephctl node remove node6",
+	}},
+	{"foreign-conf", 3, true, func(s *sim) {
+		s.compute(4)
+		s.must(addClient(s))
+		s.spare()
+		s.nodes["node5"].Conf = "fsid = " + otherFSID
+	}, func(s *sim) control.Change { return s.storage().Assign("compute", []string{"node5"}, "assign") }, []string{"node5: " + foreignConf}},
 	{"pool-too-few-osds", 3, true, nil, poolOn(3, "node1", "node2"), []string{
 		"pool near is to keep 3 copies, and node1, node2 has 2 OSDs: name more nodes, or keep fewer copies: --size 2",
 	}},

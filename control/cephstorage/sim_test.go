@@ -182,6 +182,23 @@ func (s *sim) compute(numbers ...int) {
 	}
 }
 
+// addInstance adds an instance with a disk in the storage cluster.
+func (s *sim) addInstance(name, on string) {
+	disk := control.Disk{Template: TemplateName, Image: "i", Where: map[string]string{ParamPool: "rbd"}}
+	s.locked(func() error {
+		return s.env.Inventory.(control.InstanceInventory).AddInstance(context.Background(), control.Instance{Name: name, Node: on, Disks: []control.Disk{disk}})
+	})
+}
+
+// spare adds node5, in a group that has nothing to do with the storage cluster.
+func (s *sim) spare() {
+	n := s.hardware(5)
+	n.Group = "spare"
+	s.locked(func() error {
+		return errors.Join(s.env.Inventory.AddGroup(context.Background(), n.Group), s.env.Inventory.AddNode(context.Background(), n))
+	})
+}
+
 func (s *sim) locked(change func() error) {
 	s.t.Helper()
 	release, err := s.store.Lock(context.Background(), "the test's own")

@@ -14,10 +14,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/loopback"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/node"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/nodeinfo"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/agent"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/loopcheck"
 )
 
 type simNode struct {
@@ -31,6 +33,8 @@ type simNode struct {
 	Info       string
 	skew       time.Duration
 	down       bool
+	// mapped are the images that its kernel has.
+	mapped []loopback.Mapping
 	// broken is what its agent answers to everything.
 	broken error
 }
@@ -109,6 +113,9 @@ func (s simTransport) Call(ctx context.Context, to control.Node, r agent.Request
 func (s *sim) act(n *simNode, r agent.Request) (any, error) {
 	switch r.Action {
 	case "observe":
+		if r.Storage == loopcheck.Name {
+			return loopcheck.Facts{Mappings: n.mapped}, nil
+		}
 		return s.observed(n, payload[node.Query](s, r)), nil
 	case "init":
 		return nil, s.initNode(n, payload[node.Object](s, r))

@@ -121,6 +121,7 @@ func TestStartRisk(t *testing.T) {
 	const said = "warning: node1: disk 0: the kernel would write to image disk1 "
 	for _, test := range []struct {
 		name, pools, access, cache string
+		info                       string // of the image, where it is not as usual
 		opts                       instance.StartOptions
 		want                       []string
 	}{
@@ -129,6 +130,15 @@ func TestStartRisk(t *testing.T) {
 		{
 			name: "past the page cache", pools: "[2]", access: "kernelspace", cache: "none",
 			want: []string{said + "past its page cache, and osd.1 of this node has a part of its pool vms: loopback level 2 (notice)"},
+		},
+		{
+			name: "its data is elsewhere", pools: "[2]", access: "kernelspace", cache: "none",
+			info: `{"name":"disk1","id":"10267755defc","size":17825792,"data_pool":"rbd"}`,
+		},
+		{
+			name: "its data is elsewhere, and its object map here", pools: "[2]", access: "kernelspace", cache: "none",
+			info: `{"name":"disk1","id":"10267755defc","size":17825792,"data_pool":"rbd","features":["object-map"]}`,
+			want: []string{said + "past its page cache, and osd.1 of this node has a part of its pool rbd or of vms with its object map: loopback level 2 (notice)"},
 		},
 		{
 			name: "past the page cache, and the OSD does not say", pools: "ERROR: (5)", access: "kernelspace", cache: "none",
@@ -140,7 +150,11 @@ func TestStartRisk(t *testing.T) {
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			rig := newRig(t, &refusal{prepare: func(r *rig) {
+			var answers []controltest.Answer
+			if test.info != "" {
+				answers = append(answers, controltest.Answer{Command: "rbd --admin-socket= --conf CONF --id instances info --format json vms/disk1", Stdout: test.info})
+			}
+			rig := newRig(t, &refusal{answers: answers, prepare: func(r *rig) {
 				r.maps(test.pools)
 				r.asked = map[string]guest.Request{}
 				r.instance.Disks[0].Where["access"], r.instance.Disks[0].Where["cache"] = test.access, test.cache

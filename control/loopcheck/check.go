@@ -1,13 +1,13 @@
 package loopcheck
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
@@ -118,35 +118,41 @@ func (p *poolCache) add(ctx context.Context, f *Facts) {
 
 // addPool puts in the pool that has an image's data.
 func (p *poolCache) addPool(ctx context.Context, f *Facts, m *loopback.Mapping) {
-	name, err := p.checker.dataPool(ctx, m)
+	info, err := p.checker.info(ctx, m)
 	if err != nil {
 		f.miss(loopback.SourceShares, err)
 		return
 	}
+	var data uint64
 	for _, pool := range p.pools {
-		if pool.Name == name {
-			m.PoolID = pool.ID
+		if pool.Name == info.DataPool {
+			data = pool.ID
 		}
+	}
+	if info.DataPool == "" || data != 0 {
+		m.Place(data, slices.Contains(info.Features, "object-map"), p.pools)
 	}
 }
 
-// dataPool returns the name of the pool that has an image's data.
-func (c *Checker) dataPool(ctx context.Context, m *loopback.Mapping) (string, error) {
+// imageInfo is what `rbd info` says of where an image has its data.
+type imageInfo struct {
+	DataPool string   `json:"data_pool"`
+	Features []string `json:"features"`
+}
+
+func (c *Checker) info(ctx context.Context, m *loopback.Mapping) (info imageInfo, err error) {
 	argv := []string{"rbd", "info", "--format", "json", "--pool", m.Pool, "--image", m.Image}
 	if m.Namespace != "" {
 		argv = append(argv, "--namespace", m.Namespace)
 	}
 	out, err := c.run(ctx, argv...)
 	if err != nil {
-		return "", err
-	}
-	var info struct {
-		DataPool string `json:"data_pool"`
+		return info, err
 	}
 	if err := json.Unmarshal(out, &info); err != nil {
-		return "", fmt.Errorf("read what rbd info says: %w", err)
+		return info, fmt.Errorf("read what rbd info says: %w", err)
 	}
-	return cmp.Or(info.DataPool, m.Pool), nil
+	return info, nil
 }
 
 func (c *Checker) pools(ctx context.Context) ([]loopback.Pool, error) {

@@ -83,6 +83,10 @@ func TestHere(t *testing.T) {
 	if diff := cmp.Diff(&loopback.Share{PGs: 4, Primary: 1, Any: 2}, r.Images[2].Share); diff != "" {
 		t.Errorf("share (-want +got):\n%s", diff)
 	}
+	if disk7 := r.Images[7]; disk7.Device != "rbd7" || disk7.DataPool != "far" ||
+		!cmp.Equal(disk7.Share, &loopback.Share{PGs: 1}) || !cmp.Equal(disk7.HeaderShare, r.Images[2].Share) {
+		t.Errorf("image with a data pool: %+v", disk7)
+	}
 	if r.Images[2].Instance != "web1" {
 		t.Errorf("instance = %q", r.Images[2].Instance)
 	}

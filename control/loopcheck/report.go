@@ -22,8 +22,10 @@ type Report struct {
 type Image struct {
 	loopback.Mapping
 	Verdict loopback.Verdict `json:"verdict"`
-	// Share is how much of its pool the OSDs of the node have, nil when it is not known.
-	Share *loopback.Share `json:"share,omitempty"`
+	// Share is how much of the pool with its data the OSDs of the node have, nil when it is not known. HeaderShare is that of
+	// the pool with its header, of an image with --data-pool alone.
+	Share       *loopback.Share `json:"share,omitempty"`
+	HeaderShare *loopback.Share `json:"header_share,omitempty"`
 }
 
 // judge makes the report of a node's facts.
@@ -40,13 +42,18 @@ func judge(node string, f Facts) Report {
 		}
 	}
 	for _, m := range f.Mappings {
-		i := Image{Mapping: m, Verdict: loopback.Judge(f.Node, m)}
-		if share, ok := f.Node.Shares[m.PoolID]; ok && m.PoolID != 0 {
-			i.Share = &share
-		}
+		i := Image{Mapping: m, Verdict: loopback.Judge(f.Node, m), Share: f.share(m.PoolID), HeaderShare: f.share(m.HeaderPoolID)}
 		r.Level = max(r.Level, i.Verdict.Level)
 		r.Known = r.Known && i.Verdict.Known
 		r.Images = append(r.Images, i)
 	}
 	return r
+}
+
+// share returns how much of a pool is here, nil when it is not known, as no pool has the id 0.
+func (f *Facts) share(pool uint64) *loopback.Share {
+	if share, ok := f.Node.Shares[pool]; ok && pool != 0 {
+		return &share
+	}
+	return nil
 }

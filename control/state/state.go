@@ -4,6 +4,7 @@ package state
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 )
 
@@ -51,6 +52,11 @@ func (s *Storage) SetNode(name string, options map[string][]string) {
 	if len(options) == 0 {
 		delete(s.Nodes, name)
 	}
+}
+
+// RemoveClient forgets that a group is a client.
+func (s *Storage) RemoveClient(group string) {
+	s.Clients = slices.DeleteFunc(s.Clients, func(c string) bool { return c == group })
 }
 
 // Operation is a change under way, so that the same command can go on after it was interrupted, and no other begins.

@@ -147,8 +147,8 @@ func testFourthNode(s *site) {
 	}
 	s.addDisks(node, 1)
 	s.do("node", "add", "--group", "other", "--address", node.Address, "node4")
-	s.do("node", "modify", "-S", "ceph:disk="+s.disks["node4"][0], "node4")
 	testClient(s, "other", "node4")
+	s.do("node", "modify", "-S", "ceph:disk="+s.disks["node4"][0], "node4")
 	s.refused([]string{"assign-online"}, "group", "assign-nodes", "default", "node4")
 	s.do("node", "modify", "--offline=yes", "node4")
 	s.do("group", "assign-nodes", "default", "node4")

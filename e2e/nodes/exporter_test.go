@@ -27,7 +27,41 @@ func testExporter(s *site) {
 			t.Errorf("the report lacks %s:\n%s", want, report)
 		}
 	}
+	testLook(s)
 	run(t, node, "systemctl stop ceph-ganeti-exporter; ! systemctl is-failed ceph-ganeti-exporter")
+}
+
+// mapScript makes a mapped image of text that was written to, below /srv/sys, and a process of root's that has it open.
+const mapScript = `
+device=/srv/sys/devices/rbd/0
+mkdir -p $device/block/rbd0/holders /srv/sys/bus/rbd/devices /srv/sys/block
+ln -s ../../../devices/rbd/0 /srv/sys/bus/rbd/devices/0
+ln -s ../devices/rbd/0/block/rbd0 /srv/sys/block/rbd0
+put() { echo "$2" >$device/$1; }
+put pool rbd; put pool_id $(ceph osd pool ls detail -f json | sed 's/.*"pool_id":\([0-9]*\),"pool_name":"rbd".*/\1/'); put pool_ns ""
+put name known; put image_id 10a6; put current_snap -; put size 16777216; put features 0x3d; put client_id client1
+put cluster_fsid $(ceph fsid)
+put block/rbd0/stat "1 0 8 1 5 0 40 1 0 1 1"; put block/rbd0/inflight "0 0"; put block/rbd0/ro 0; put block/rbd0/dev 252:0
+touch /dev/rbd0
+systemd-run --quiet --unit=writes sh -c 'exec sleep 9999 >>/dev/rbd0'
+echo 'path: {sysfs: /srv/sys}' >/etc/ceph-ganeti-exporter.yml
+systemctl restart ceph-ganeti-exporter`
+
+// testLook has a process write to a mapped image. The exporter cannot tell who it is, and says so, until the drop-in that
+// ships with it lets it look.
+func testLook(s *site) {
+	node, t := s.master, s.t
+	url := "http://" + node.Address + ":19283/metrics?collect[]=loopback"
+	run(t, node, mapScript)
+	s.awaitMetrics(url, "without the right to look", `loopback_level_known{device="rbd0",pool="rbd",image="known"} 0`,
+		`loopback_source_known{source="processes"} 0`, `loopback_local_osds{device="rbd0",pool="rbd",image="known"} 1`)
+	if err := node.CopyFile(t.Context(), "../../packaging/look.conf", "/etc/systemd/system/ceph-ganeti-exporter.service.d/look.conf", 0o644); err != nil {
+		t.Fatal(err)
+	}
+	run(t, node, "systemctl daemon-reload; systemctl restart ceph-ganeti-exporter")
+	s.awaitMetrics(url, "with it", `loopback_level_known{device="rbd0",pool="rbd",image="known"} 1`,
+		`loopback_level{device="rbd0",pool="rbd",image="known",reason="page_cache"} `, `loopback_source_known{source="processes"} 1`)
+	run(t, node, "systemctl stop writes; rm -r /dev/rbd0 /srv/sys /etc/systemd/system/ceph-ganeti-exporter.service.d; echo >/etc/ceph-ganeti-exporter.yml; systemctl daemon-reload")
 }
 
 // installExporter installs the exporter with its unit on a node, and starts it.

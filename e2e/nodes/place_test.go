@@ -104,13 +104,15 @@ func (s *site) wantActive(pool string) {
 	})
 }
 
-// testClient makes the node of another group a client: it can use the cluster, and runs nothing of it.
+// testClient makes the node of another group a client: it can use the cluster, and runs nothing of it. Then it is none any
+// more, and becomes one again as it comes back into the group.
 func testClient(s *site, group, name string) {
 	node := s.Node(name)
 	s.do("storage", "add-client", group)
 	s.nothingToDo("storage", "add-client", group)
-	expect(s.t, node, "ls /etc/ceph; stat -c '%a %U' /etc/ceph/*.keyring; pgrep -l ceph- || true; ls /var/lib/ceph/osd /var/lib/ceph/mon",
-		"ceph.client.ceph-ganeti-exporter.keyring\nceph.client.instances.keyring\nceph.conf\nrbdmap\n600 root\n600 root\n/var/lib/ceph/mon:\n\n/var/lib/ceph/osd:")
+	const files = "ls /etc/ceph; stat -c '%a %U' /etc/ceph/*.keyring; pgrep -l ceph- || true; ls /var/lib/ceph/osd /var/lib/ceph/mon"
+	const client = "ceph.client.ceph-ganeti-exporter.keyring\nceph.client.instances.keyring\nceph.conf\nrbdmap\n600 root\n600 root\n/var/lib/ceph/mon:\n\n/var/lib/ceph/osd:"
+	expect(s.t, node, files, client)
 	expect(s.t, node, "timeout 60 ceph -s --id instances -f json | grep -o '\"fsid\":\"[^\"]*'", `"fsid":"`+run(s.t, s.master, "ceph fsid"))
 	expect(s.t, node, "timeout 60 rbd --id instances ls rbd", "known")
 	// The key is for the images of one pool, and for nothing else.
@@ -123,4 +125,28 @@ func testClient(s *site, group, name string) {
 		s.t.Errorf("verify of a client without a key: exit status %d\n%s%s", r.code, r.stdout, r.stderr)
 	}
 	s.do("storage", "add-client", group)
+
+	s.do("instance", "add", "--node", name, "--memory", "32M", "--disk", "image=known", "needs.lab")
+	s.refused([]string{"client-has-instances"}, "storage", "remove-client", group)
+	s.do("instance", "remove", "--yes", "needs.lab")
+	s.do("storage", "remove-client", group)
+	s.nothingToDo("storage", "remove-client", group)
+	expect(s.t, node, "ls /etc/ceph", "rbdmap")
+	s.do("group", "add", "spare")
+	s.do("group", "assign-nodes", "spare", name)
+	s.do("storage", "add-client", group)
+	s.do("group", "assign-nodes", group, name)
+	expect(s.t, node, files, client)
+	s.do("node", "remove", name)
+	run(s.t, node, "rm /etc/ceph/*.keyring")
+	s.do("node", "add", "--group", group, "--address", node.Address, name)
+	expect(s.t, node, files, client)
+	s.do("storage", "add-client", "spare")
+	if plan := s.cephctl("group", "remove", "--plan", "spare"); plan.code != 4 || !strings.Contains(plan.stdout, "no clients of the storage cluster") {
+		s.t.Errorf("group remove: exit status %d\n%s%s", plan.code, plan.stdout, plan.stderr)
+	}
+	s.do("group", "remove", "spare")
+	if status := s.do("storage", "status", "-o", "json").stdout; strings.Contains(status, `"spare"`) {
+		s.t.Errorf("a group that is gone is a client:\n%s", status)
+	}
 }
