@@ -230,7 +230,7 @@ func (a *app) beforeModify(ctx context.Context, env *control.Env, event hooks.Ev
 func (a *app) beforeNode(ctx context.Context, env *control.Env, name string, kind changeKind, st *state.State) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	// Ceph is asked at once: reading Ganeti's configuration takes its time, too.
+	// The storage cluster is asked at once: reading Ganeti's configuration takes its time, too.
 	planned := a.planAhead(ctx, env, nodeChange{kind: kind, node: control.Node{Name: name}, judge: true})
 	c, err := env.Inventory.Cluster(ctx)
 	if err != nil {
