@@ -39,7 +39,8 @@ func parseUnits(text string) []backgroundUnit {
 		if len(words) < 5 || !strings.HasPrefix(words[0], unitPrefix) || strings.Contains(words[0], "@") {
 			continue // instances of templates are daemons
 		}
-		units = append(units, backgroundUnit{Unit: words[0], State: words[3], Command: strings.Join(words[4:], " ")})
+		command := strings.TrimPrefix(strings.Join(words[4:], " "), "[systemd-run] ") // newer releases of systemd say so
+		units = append(units, backgroundUnit{Unit: words[0], State: words[3], Command: command})
 	}
 	return units
 }
