@@ -375,7 +375,11 @@ func newRig(t *testing.T, r *refusal) *rig {
 				rig.asked[node+" "+request.Action] = r
 				return nil, err
 			case rig.look != nil && request.Action == guest.ActionLook:
-				return guest.Look{Disks: []guest.DiskLook{*rig.look}}, nil
+				l := guest.Look{Disks: []guest.DiskLook{*rig.look}}
+				if rig.runs == node {
+					l.Guest = &kvm.Status{PID: 7, State: "running"}
+				}
+				return l, nil
 			case rig.runs == node:
 				return guest.Look{Guest: &kvm.Status{PID: 7, State: "running"}, Disks: make([]guest.DiskLook, 1)}, nil
 			}
