@@ -98,6 +98,13 @@ func ownClaim() controltest.Answer {
 	return a
 }
 
+// startedElsewhere is the answer of the cluster when web1 has the image on node2, which the inventory does not know of.
+func startedElsewhere() controltest.Answer {
+	a := ownClaim()
+	a.Stdout = strings.NewReplacer("node1", "node2", "node9", "node2").Replace(a.Stdout)
+	return a
+}
+
 func startBreaking(s *instance.Instances) control.Change {
 	return s.Start("web1", instance.StartOptions{BreakClaim: true}, nil)
 }
@@ -222,6 +229,15 @@ var refusals = []refusal{
 		change: remove(instance.RemoveOptions{BreakClaim: true}),
 		want: "node2: disk 0: image disk1 is claimed by instance web1 on node9 since 2026-01-02 03:04:05, whose client 10.0.0.9:0/11 is still there: " +
 			"stop it there first, or wait half a minute if that host has died just now",
+	},
+	{
+		kind: "image-claimed", prepare: func(r *rig) { r.proven = map[string]bool{"T": false} }, answers: []controltest.Answer{startedElsewhere()},
+		change: remove(instance.RemoveOptions{BreakClaim: true}),
+		want:   "node1: disk 0: image disk1 is claimed by instance web1 on node2 since 2026-01-02 03:04:05, which runs: stop it there first",
+	},
+	{
+		kind: "disk-no-answer", answers: []controltest.Answer{failing(110, "rbd: couldn't connect to the cluster!")}, change: remove(instance.RemoveOptions{}),
+		want: "node1: disk 0: the cluster does not answer: see \"ceph status\"",
 	},
 	{
 		kind: "device-in-use", prepare: func(r *rig) {
