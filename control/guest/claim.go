@@ -114,11 +114,25 @@ func (h Handler) prove(ctx context.Context, r *Request) (map[string]bool, error)
 		if err == nil && here {
 			dead[c.Token], err = h.isDead(ctx, r, c, r.Disks[i])
 		}
+		if err == nil && dead[c.Token] {
+			dead[c.Token], err = h.canBeFenced(ctx, r.Disks[i])
+		}
 		if err != nil {
 			return nil, err
 		}
 	}
 	return dead, nil
+}
+
+// canBeFenced tells whether the block device of a disk, if there is one, is among the clients of the claim, which another
+// node is going to keep out: it was not when its start was killed.
+func (h Handler) canBeFenced(ctx context.Context, d control.DiskSpec) (bool, error) {
+	host, err := h.disk(d)
+	if err != nil {
+		return false, err
+	}
+	state, err := host.Look(ctx, d)
+	return err == nil && (state.Mapped == "" || slices.Contains(state.Clients, state.MappedBy)), err
 }
 
 // claim makes the instance the one who may write to a disk. A claim of somebody who is proven dead, or who is to be fenced,
@@ -168,8 +182,10 @@ func (h Handler) takeAway(ctx context.Context, r *Request, host control.DiskHost
 	case fence && len(state.Strangers()) > 0:
 		return fmt.Errorf("disk %d: client %s, which was gone, is there again", d.Index, strings.Join(state.Strangers(), ", "))
 	}
-	clients := control.Strangers(state.Clients, state.MappedBy) // kept out, this node would have a block device that only fails
-	if !fence {                                                 // only those that are left: what is dead writes nothing
+	// Elsewhere, a block device may outlive its guest, have lost the cluster for now, and write when it is back. This node's own,
+	// kept out, would do nothing any more but to fail.
+	clients := control.Strangers(state.Clients, state.MappedBy)
+	if !fence && dead { // on this host: only those that are left, as what is dead writes nothing
 		clients = slices.DeleteFunc(clients, func(c string) bool { return !slices.Contains(state.Watchers, c) })
 	}
 	if err := host.Fence(ctx, d, clients); err != nil {

@@ -132,6 +132,33 @@ func TestIsDead(t *testing.T) {
 	}
 }
 
+// A node says of a claim that it is dead when another node can keep out what is left of it.
+func TestProve(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		state control.ImageState
+		claim func(*control.Claim)
+		want  map[string]bool
+	}{
+		{name: "nothing is left", want: map[string]bool{"T": true}},
+		{name: "the guest lives", claim: func(c *control.Claim) { c.UUID = "alive" }, want: map[string]bool{"T": false}},
+		{name: "of another host", claim: func(c *control.Claim) { c.Host = "elsewhere" }, want: map[string]bool{}},
+		{name: "a block device is left", state: control.ImageState{Mapped: "/dev/shelf0", MappedBy: "k", Clients: []string{"k"}}, want: map[string]bool{"T": true}},
+		{name: "one is left that nobody has noted", state: control.ImageState{Mapped: "/dev/shelf0", MappedBy: "k"}, want: map[string]bool{"T": false}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := &Request{
+				RunDir: "/run/cephctl", Claims: []control.Claim{*claimOf(t, test.claim)},
+				Disks: []control.DiskSpec{{Disk: control.Disk{Template: "shelf", Image: "i"}}},
+			}
+			got, err := handler(t, &shelf{state: test.state}).prove(t.Context(), r)
+			if diff := cmp.Diff(test.want, got); diff != "" || err != nil {
+				t.Errorf("dead (-want +got):\n%s%v", diff, err)
+			}
+		})
+	}
+}
+
 func TestClaim(t *testing.T) {
 	elsewhere := func(c *control.Claim) { c.Host = "elsewhere" }
 	for _, test := range []struct {
@@ -162,7 +189,7 @@ func TestClaim(t *testing.T) {
 			state: control.ImageState{Claim: claimOf(t, elsewhere), Clients: []string{"a"}, Watchers: []string{"k"}, Mapped: "/dev/shelf0", MappedBy: "k"},
 		},
 		{
-			name: "a holder elsewhere that its node says is dead", request: Request{Dead: []string{"T"}}, log: []string{"fence ", "release", "claim"},
+			name: "a holder elsewhere that its node says is dead, and whose block device may come back", request: Request{Dead: []string{"T"}}, log: []string{"fence a", "release", "claim"},
 			state: control.ImageState{Claim: claimOf(t, elsewhere), Clients: []string{"a"}},
 		},
 		{
