@@ -2,6 +2,7 @@ package guest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
@@ -22,7 +23,7 @@ func (h Handler) activate(ctx context.Context, r *Request) ([]string, error) {
 		if err != nil {
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
 			defer cancel()
-			return nil, withUndo(err, h.giveBackAll(ctx, &made))
+			return nil, withUndo(err, errors.Join(h.giveBackAll(ctx, &made)...))
 		}
 		devices = append(devices, device)
 	}
@@ -75,14 +76,5 @@ func (h Handler) deactivate(ctx context.Context, r *Request) error {
 		}
 		return err
 	}
-	return h.giveBackAll(ctx, r)
-}
-
-func (h Handler) giveBackAll(ctx context.Context, r *Request) error {
-	for _, d := range r.Disks {
-		if err := h.giveBack(ctx, r, d); err != nil {
-			return fmt.Errorf("disk %d: %w", d.Index, err)
-		}
-	}
-	return nil
+	return errors.Join(h.giveBackAll(ctx, r)...)
 }

@@ -41,12 +41,12 @@ func (h Handler) look(ctx context.Context, r *Request) (*Look, error) {
 			return nil, err
 		}
 	}
-	for i, d := range r.Disks {
+	r.eachDisk(func(i int, d control.DiskSpec) {
 		if err := h.lookDisk(ctx, r, d, &l.Disks[i]); err != nil {
 			b := blocker(r, d, err)
 			l.Disks[i].Problem = &b
 		}
-	}
+	})
 	if l.Guest != nil {
 		h.asStarted(r, l)
 	}

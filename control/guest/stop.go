@@ -3,6 +3,7 @@ package guest
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/kvm"
@@ -20,13 +21,21 @@ func (h Handler) stop(ctx context.Context, r *Request, progress func(string)) (*
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
 	defer cancel()
-	for _, d := range r.Disks {
-		// The guest is stopped all the same, and a later start proves that it is.
-		if err := h.giveBack(ctx, r, d); err != nil {
-			stopped.Left = append(stopped.Left, fmt.Sprintf("disk %d: %v", d.Index, err))
-		}
+	for _, err := range h.giveBackAll(ctx, r) { // the guest is stopped all the same, and a later start proves that it is
+		stopped.Left = append(stopped.Left, err.Error())
 	}
 	return stopped, nil
+}
+
+// giveBackAll gives all disks back, and returns what has kept it from that.
+func (h Handler) giveBackAll(ctx context.Context, r *Request) []error {
+	errs := make([]error, len(r.Disks))
+	r.eachDisk(func(i int, d control.DiskSpec) {
+		if err := h.giveBack(ctx, r, d); err != nil {
+			errs[i] = fmt.Errorf("disk %d: %w", d.Index, err)
+		}
+	})
+	return slices.DeleteFunc(errs, func(err error) bool { return err == nil })
 }
 
 // giveBack unmaps a disk and releases the claim that the instance has on it from this host.
