@@ -145,6 +145,8 @@ type ImageState struct {
 	// Mapped is the local block device, or empty, and MappedBy the address of the client behind it.
 	Mapped   string `json:"mapped,omitempty"`
 	MappedBy string `json:"mapped_by,omitempty"`
+	// Foreign tells that somebody else has mapped it, and that Close leaves it alone.
+	Foreign bool `json:"foreign,omitempty"`
 	// InUse tells that this device has a file system or something like it in use, which writes to the image.
 	InUse bool `json:"in_use,omitempty"`
 }
@@ -196,8 +198,8 @@ type DiskHost interface {
 	Risk(ctx context.Context, d DiskSpec) (*DiskRisk, error)
 	// Look returns what there is of the image. That there is none is no error.
 	Look(ctx context.Context, d DiskSpec) (ImageState, error)
-	// Watchers returns the addresses of the clients that have the image open, and which of them is this node's own block
-	// device, if any is.
+	// Watchers returns the addresses of the clients that have the image open, and which of them is the block device that Open
+	// has made on this node, if there is one.
 	Watchers(ctx context.Context, d DiskSpec) (all []string, own string, err error)
 	// Create makes the image, Remove removes it.
 	Create(ctx context.Context, d DiskSpec) error
@@ -210,7 +212,8 @@ type DiskHost interface {
 	// Preview returns what Open is going to return, as far as that is known, and the commands that are run for Claim and
 	// Open, for people.
 	Preview(d DiskSpec) (OpenDisk, []string)
-	// Open prepares the image for QEMU, and maps it where that is asked for. Close undoes it.
+	// Open prepares the image for QEMU, and maps it where that is asked for. Close undoes it, and takes no block device away
+	// that Open has not made.
 	Open(ctx context.Context, d DiskSpec) (OpenDisk, error)
 	Close(ctx context.Context, d DiskSpec) error
 	// Redact takes secrets of the storage type out of what programs have said.

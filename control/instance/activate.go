@@ -74,6 +74,8 @@ func changesDevices(plan *control.Plan, n control.Node, r *guest.Request, l *gue
 		switch {
 		case found.Problem != nil:
 			plan.Blockers = append(plan.Blockers, *found.Problem)
+		case found.Foreign:
+			deviceForeign(plan, n, d, image, found)
 		case action == guest.ActionDeactivate:
 			if found.InUse {
 				deviceInUse(plan, n, d, image, found)
@@ -100,4 +102,10 @@ func imageInUse(plan *control.Plan, n control.Node, d int, image string, others 
 func deviceInUse(plan *control.Plan, n control.Node, d int, image string, found *guest.DiskLook) {
 	plan.Block(n.Name, "device-in-use", "see who has it by \"lsblk "+found.Mapped+"\", and unmount it",
 		"disk %d: image %s is mapped as %s there, which is in use", d, image, found.Mapped)
+}
+
+// deviceForeign adds that somebody else has mapped an image on the node, who may write to it.
+func deviceForeign(plan *control.Plan, n control.Node, d int, image string, found *guest.DiskLook) {
+	plan.Block(n.Name, "device-foreign", "see who has it by \"lsblk "+found.Mapped+"\", and unmap it there: rbd device unmap "+found.Mapped,
+		"disk %d: image %s is mapped as %s there, and not by cephctl", d, image, found.Mapped)
 }

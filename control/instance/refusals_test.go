@@ -128,6 +128,19 @@ var refusals = []refusal{
 		r.instance.NICs = []control.NIC{{Mode: kvm.ModeBridged, Bridge: "br7"}}
 	}, change: start, want: "node1: has no bridge br7 for NIC 0: ip link add br7 type bridge"},
 	{
+		kind: "device-foreign", prepare: func(r *rig) {
+			r.look = &guest.DiskLook{ImageState: control.ImageState{Exists: true, Mapped: "/dev/rbd0", Foreign: true}}
+		}, change: start,
+		want: `node1: disk 0: image disk1 is mapped as /dev/rbd0 there, and not by cephctl: see who has it by "lsblk /dev/rbd0", and unmap it there: rbd device unmap /dev/rbd0`,
+	},
+	{
+		kind: "device-foreign", prepare: func(r *rig) {
+			r.look = &guest.DiskLook{ImageState: control.ImageState{Exists: true, Mapped: "/dev/rbd0", Foreign: true}}
+		}, change: func(s *instance.Instances) control.Change {
+			return s.Deactivate("web1")
+		}, want: `node1: disk 0: image disk1 is mapped as /dev/rbd0 there, and not by cephctl: see who has it by "lsblk /dev/rbd0", and unmap it there: rbd device unmap /dev/rbd0`,
+	},
+	{
 		kind: "device-in-use", prepare: func(r *rig) {
 			r.look = &guest.DiskLook{ImageState: control.ImageState{Exists: true, Mapped: "/dev/rbd0", InUse: true}}
 		}, change: start,

@@ -146,8 +146,8 @@ func distance(a, b control.Node) int {
 // planGiveBack plans to take away what is left of an instance on the node that has looked at it.
 func (s *Instances) planGiveBack(plan *control.Plan, n control.Node, r *guest.Request, l *guest.Look) {
 	for d := range l.Disks {
-		if l.Disks[d].InUse {
-			deviceInUse(plan, n, d, r.Disks[d].Image, &l.Disks[d])
+		if found := &l.Disks[d]; found.InUse && !found.Foreign {
+			deviceInUse(plan, n, d, r.Disks[d].Image, found)
 		}
 	}
 	if !hasLeft(l) {
@@ -184,6 +184,8 @@ func (s *Instances) planRemoveImages(plan *control.Plan, n control.Node, r *gues
 			plan.Note("image %s (%s) stays: it was there before", d.Image, whereText(d.Where))
 		case found.Problem != nil: // what was not looked at is forgotten at most
 			plan.Blockers = append(plan.Blockers, *found.Problem)
+		case found.Foreign:
+			deviceForeign(plan, n, i, d.Image, found)
 		case len(found.Strangers()) > 0:
 			imageInUse(plan, n, i, d.Image, found.Strangers())
 		case found.Claim != nil && found.Claim.UUID != r.Instance.UUID && !found.Dead:

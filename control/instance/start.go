@@ -144,6 +144,8 @@ func (p *startPlan) checkDisk(ctx context.Context, d int, found *guest.DiskLook)
 		p.plan.Blockers = append(p.plan.Blockers, *found.Problem)
 	case !found.Exists:
 		noImage(p.plan, p.node, p.request, d, image)
+	case found.Foreign:
+		deviceForeign(p.plan, p.node, d, image, found)
 	case found.InUse:
 		deviceInUse(p.plan, p.node, d, image, found)
 	case len(others) > 0:
