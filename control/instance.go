@@ -154,6 +154,12 @@ type ImageState struct {
 // Strangers are the addresses of the clients that have the image open, but for the local block device's.
 func (s *ImageState) Strangers() []string { return Strangers(s.Watchers, s.MappedBy) }
 
+// Fenced tells that the client behind the local block device was kept out of the cluster, which forgets that it has the image
+// open: that device does nothing any more but to fail.
+func (s *ImageState) Fenced() bool {
+	return s.MappedBy != "" && !slices.Contains(s.Watchers, s.MappedBy)
+}
+
 // Strangers are clients but for the one behind the block device of this node.
 func Strangers(clients []string, own string) []string {
 	return slices.DeleteFunc(slices.Clone(clients), func(c string) bool { return c == own })
@@ -218,7 +224,7 @@ type DiskHost interface {
 	Close(ctx context.Context, d DiskSpec) error
 	// Redact takes secrets of the storage type out of what programs have said.
 	Redact(text string) string
-	// Opened remembers the clients that write for the holder of the claim.
+	// Opened remembers clients that write for the holder of the claim, beside those that it remembers since Claim.
 	Opened(ctx context.Context, d DiskSpec, clients []string) error
 	// Fence keeps clients from writing any more, whatever they still have under way.
 	Fence(ctx context.Context, d DiskSpec, clients []string) error

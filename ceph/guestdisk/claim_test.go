@@ -115,3 +115,15 @@ func TestHolder(t *testing.T) {
 		t.Errorf("holder of a free image %+v, %v", got, err)
 	}
 }
+
+// What a client adds to the claim keeps those that are there.
+func TestAddClients(t *testing.T) {
+	c := answered()
+	if err := New(c).AddClients(t.Context(), claimedDevice, "10.0.0.1:0/2", "10.0.0.4:0/4"); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"image-meta set vms/disk0 cephctl.clients 10.0.0.1:0/1 10.0.0.1:0/2 10.0.0.4:0/4"}
+	if diff := cmp.Diff(want, c.ran); diff != "" {
+		t.Errorf("ran (-want +got):\n%s", diff)
+	}
+}

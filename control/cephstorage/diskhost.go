@@ -212,7 +212,7 @@ func (h DiskHost) Redact(text string) string { return guestdisk.Redact(text) }
 
 // Opened implements control.DiskHost.
 func (h DiskHost) Opened(ctx context.Context, d control.DiskSpec, clients []string) error {
-	return told(h.host.SetClients(ctx, device(d), clients))
+	return told(h.host.AddClients(ctx, device(d), clients...))
 }
 
 // Fence implements control.DiskHost.
