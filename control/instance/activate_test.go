@@ -30,7 +30,8 @@ func TestActivateAgain(t *testing.T) {
 			}})
 			rig.asked = map[string]guest.Request{}
 			s := &instance.Instances{Env: rig.env, Storage: []control.StorageType{cephstorage.Type{}}}
-			if _, err := rig.env.Execute(t.Context(), s.Activate("web1", instance.ActivateOptions{}, nil), &consentUI{}); err != nil {
+			var devices []string
+			if _, err := rig.env.Execute(t.Context(), s.Activate("web1", instance.ActivateOptions{}, &devices), &consentUI{}); err != nil {
 				t.Fatal(err)
 			}
 			if _, asked := rig.asked["node1 "+guest.ActionActivate]; asked != test.wanted {
