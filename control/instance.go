@@ -211,7 +211,7 @@ type DiskHost interface {
 	Create(ctx context.Context, d DiskSpec) error
 	Remove(ctx context.Context, d DiskSpec) error
 	// Claim makes the holder the one who may write to the image, or returns an error that wraps ErrClaimed. While something
-	// else of this node writes to it there is another error.
+	// else of this node writes to it, by the block device that the claim is not for or by somebody else's, there is another error.
 	Claim(ctx context.Context, d DiskSpec, holder Claim) error
 	// Release takes the claim with a token away.
 	Release(ctx context.Context, d DiskSpec, token string) error

@@ -134,7 +134,7 @@ func (h DiskHost) Claim(ctx context.Context, d control.DiskSpec, holder control.
 	if err := h.host.CheckForeign(ctx, device(d)); err != nil {
 		return told(err)
 	}
-	if err := h.host.InUse(ctx, device(d)); err != nil {
+	if err := h.host.InUse(ctx, device(d)); err != nil && !holder.Devices {
 		return told(err)
 	}
 	description, err := json.Marshal(holder)

@@ -151,9 +151,11 @@ func (s *starting) undo(ctx context.Context) error {
 	for _, d := range s.claimed {
 		host, err := s.disk(d)
 		if err == nil && s.mapped[d.Index] {
-			err = host.Close(ctx, d)
+			if err = host.Close(ctx, d); err != nil {
+				err = s.keepDevice(ctx, s.r, host, d, err)
+			}
 		}
-		if err == nil { // a block device that stays may still write
+		if err == nil {
 			err = host.Release(ctx, d, s.me.Token)
 		}
 		errs = append(errs, err)

@@ -45,7 +45,7 @@ func (h Handler) giveBack(ctx context.Context, r *Request, d control.DiskSpec) e
 		return err
 	}
 	if err := host.Close(ctx, d); err != nil {
-		return err
+		return h.keepDevice(ctx, r, host, d, err)
 	}
 	state, err := host.Look(ctx, d)
 	if err != nil || state.Claim == nil || state.Claim.UUID != r.Instance.UUID {
@@ -56,4 +56,40 @@ func (h Handler) giveBack(ctx context.Context, r *Request, d control.DiskSpec) e
 		return err
 	}
 	return host.Release(ctx, d, state.Claim.Token)
+}
+
+// keepDevice returns why a disk could not be closed, and makes the claim of its guest, which has ended, one for the block device
+// that stays: the guest is proven dead by anybody, and whoever has the device open writes all the same.
+func (h Handler) keepDevice(ctx context.Context, r *Request, host control.DiskHost, d control.DiskSpec, why error) error {
+	if err := h.claimForDevice(ctx, r, host, d); err != nil {
+		return fmt.Errorf("%w; and that its block device stays could not be noted: %w", why, err)
+	}
+	return why
+}
+
+func (h Handler) claimForDevice(ctx context.Context, r *Request, host control.DiskHost, d control.DiskSpec) error {
+	lives, err := h.qemu(r).Lives(r.Instance.UUID)
+	if err != nil || lives {
+		return err
+	}
+	state, err := host.Look(ctx, d)
+	if err != nil || state.Mapped == "" || state.Foreign || state.Claim == nil || state.Claim.Devices {
+		return err
+	}
+	if held, err := h.holds(r, state.Claim); err != nil || !held {
+		return err
+	}
+	me, err := h.me(r)
+	if err != nil {
+		return err
+	}
+	me.Devices = true
+	// Between both claims the device itself, which has the image open, keeps others from theirs.
+	if err := host.Release(ctx, d, state.Claim.Token); err != nil {
+		return err
+	}
+	if err := host.Claim(ctx, d, me); err != nil {
+		return err
+	}
+	return host.Opened(ctx, d, []string{state.MappedBy})
 }

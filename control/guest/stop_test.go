@@ -3,6 +3,7 @@ package guest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -69,4 +70,50 @@ func TestDisksAtOnce(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", action, diff)
 		}
 	}
+}
+
+// A block device that stays keeps a claim of its own, which nobody takes for that of a dead guest.
+func TestStopLeavesDevice(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		uuid string
+		log  []string
+		kept bool
+	}{
+		{name: "its guest has ended", uuid: "u", log: []string{"close", "release", "claim", "clients k"}, kept: true},
+		{name: "its guest runs, from elsewhere", uuid: "alive", log: []string{"close"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			m := &mapper{shelf: shelf{state: control.ImageState{
+				Claim: claimOf(t, func(c *control.Claim) { c.UUID = test.uuid }), Mapped: "/dev/shelf0", MappedBy: "k", Watchers: []string{"k"},
+			}}}
+			h := handler(t, &m.shelf)
+			h.Disks["shelf"] = busyMapper{m}
+			r := &Request{
+				RunDir: filepath.Join(h.Root, "run"), Instance: control.Instance{Name: "web1", UUID: test.uuid},
+				Disks: []control.DiskSpec{{Disk: control.Disk{Template: "shelf", Image: "i"}}},
+			}
+			stopped, err := h.stop(t.Context(), r, func(string) {})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff([]string{"disk 0: device is busy"}, stopped.Left); diff != "" {
+				t.Errorf("left (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(test.log, m.log); diff != "" {
+				t.Errorf("done (-want +got):\n%s", diff)
+			}
+			if c := m.state.Claim; c == nil || c.Devices != test.kept || c.UUID != test.uuid {
+				t.Errorf("claim %+v", c)
+			}
+		})
+	}
+}
+
+// busyMapper is a mapper whose devices are in use.
+type busyMapper struct{ *mapper }
+
+func (b busyMapper) Close(context.Context, control.DiskSpec) error {
+	b.log = append(b.log, "close")
+	return errors.New("device is busy")
 }
