@@ -188,6 +188,10 @@ func (h Handler) takeAway(ctx context.Context, r *Request, host control.DiskHost
 	if !fence && dead { // on this host: only those that are left, as what is dead writes nothing
 		clients = slices.DeleteFunc(clients, func(c string) bool { return !slices.Contains(state.Watchers, c) })
 	}
+	// The clients were asked for after the claim. They are its own as long as nobody was faster, whose own they would be.
+	if state, err = host.Look(ctx, d); err != nil || state.Claim == nil || state.Claim.Token != token {
+		return err
+	}
 	if err := host.Fence(ctx, d, clients); err != nil {
 		return err
 	}

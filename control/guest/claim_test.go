@@ -228,6 +228,31 @@ func TestClaim(t *testing.T) {
 	}
 }
 
+// overtaken is a shelf where somebody else takes the claim over while it is looked at.
+type overtaken struct{ *shelf }
+
+func (o overtaken) Look(ctx context.Context, d control.DiskSpec) (control.ImageState, error) {
+	state, err := o.shelf.Look(ctx, d)
+	state.Clients = []string{"the winner's"}
+	o.state.Claim = &control.Claim{Token: "faster", Instance: "web2", Host: "node2"}
+	return state, err
+}
+
+// Who is faster keeps its clients, also where they are taken for those of the claim that both take away.
+func TestClaimLost(t *testing.T) {
+	s := &shelf{state: control.ImageState{Claim: claimOf(t, func(c *control.Claim) { c.Host = "elsewhere" })}}
+	h := handler(t, s)
+	h.Disks["shelf"] = overtaken{s}
+	r := &Request{RunDir: "/run/cephctl", Instance: control.Instance{Name: "web1"}, Dead: []string{"T"}}
+	err := h.claim(t.Context(), r, control.DiskSpec{Disk: control.Disk{Template: "shelf", Image: "i"}}, control.Claim{Token: "mine"})
+	if !errors.Is(err, control.ErrClaimed) || !strings.Contains(err.Error(), "instance web2 on node2") {
+		t.Errorf("error %v", err)
+	}
+	if len(s.log) > 0 {
+		t.Errorf("done: %v", s.log)
+	}
+}
+
 // Who has the image open without a claim is not written over: the claim is given back.
 func TestClaimOfAnOpenImage(t *testing.T) {
 	s := &shelf{state: control.ImageState{Watchers: []string{"ganeti"}}}
