@@ -90,8 +90,11 @@ func (s *starting) vacate(ctx context.Context, d control.DiskSpec) error {
 	if err != nil {
 		return err
 	}
+	if _, own, err := host.Watchers(ctx, d); err != nil || own == "" { // the one question where there is none
+		return err
+	}
 	state, err := host.Look(ctx, d)
-	if err != nil || state.Mapped == "" || state.Foreign {
+	if err != nil {
 		return err
 	}
 	if c := state.Claim; c != nil && !slices.Contains(s.r.Dead, c.Token) && !slices.Contains(s.r.Fence, c.Token) {

@@ -59,15 +59,15 @@ func TestStartIsUndone(t *testing.T) {
 			qemu: controltest.Answer{Code: 1, Stderr: "Unknown driver 'shelf'"}, want: "device is busy", log: []string{"claim", "open", "close"},
 		},
 		{
-			name: "a block device was there", state: control.ImageState{Mapped: "/dev/shelf0"}, qemu: controltest.Answer{Code: 1, Stderr: "Unknown driver 'shelf'"}, want: "Unknown driver 'shelf'",
+			name: "a block device was there", state: control.ImageState{Mapped: "/dev/shelf0", MappedBy: "k"}, qemu: controltest.Answer{Code: 1, Stderr: "Unknown driver 'shelf'"}, want: "Unknown driver 'shelf'",
 			log: []string{"close", "claim", "open", "release"},
 		},
 		{
-			name: "a block device is there that somebody has open", state: control.ImageState{Mapped: "/dev/shelf0", Claim: claimOf(t, func(c *control.Claim) { c.UUID, c.Devices = "u", true })},
+			name: "a block device is there that somebody has open", state: control.ImageState{Mapped: "/dev/shelf0", MappedBy: "k", Claim: claimOf(t, func(c *control.Claim) { c.UUID, c.Devices = "u", true })},
 			closes: errors.New("device is busy"), want: "device is busy", log: []string{"close"},
 		},
 		{
-			name: "the block device of a guest that lives", state: control.ImageState{Mapped: "/dev/shelf0", Claim: claimOf(t, func(c *control.Claim) { c.UUID = "alive" })},
+			name: "the block device of a guest that lives", state: control.ImageState{Mapped: "/dev/shelf0", MappedBy: "k", Claim: claimOf(t, func(c *control.Claim) { c.UUID = "alive" })},
 			want: "is claimed by instance web9", held: true,
 		},
 		{
