@@ -62,10 +62,10 @@ func (h Handler) boot() (string, error) {
 	return boot, nil
 }
 
-// isDead tells whether the holder of a claim on a disk is proven dead: it was on this host, and neither the QEMU lives that it
+// isDead tells whether the holder of a claim on an image is proven dead: it was on this host, and neither the QEMU lives that it
 // was made for, nor the process that was to start one, nor the block device that it was made for, and nothing of the image is
 // mounted. To its own instance the block device gives way.
-func (h Handler) isDead(ctx context.Context, r *Request, c *control.Claim, d control.DiskSpec) (bool, error) {
+func (h Handler) isDead(r *Request, c *control.Claim, state control.ImageState) (bool, error) {
 	if here, err := h.wasHere(c); err != nil || !here {
 		return false, err
 	}
@@ -84,22 +84,11 @@ func (h Handler) isDead(ctx context.Context, r *Request, c *control.Claim, d con
 	if now, err := kvm.ReadProcess(h.path("proc"), n); err == nil && now.String() == c.Agent {
 		return false, nil
 	}
-	host, err := h.disk(d)
-	if err != nil {
-		return false, err
-	}
 	if c.Devices {
-		_, own, err := host.Watchers(ctx, d)
-		return err == nil && own == "", err
+		return state.Mapped == "" || state.Foreign, nil
 	}
-	if lives, err := h.qemu(r).Lives(c.UUID); err != nil || lives {
-		return false, err
-	}
-	// Where the cluster does not answer, what is mounted can't write either, and is kept out like all that is left.
-	if state, err := host.Look(ctx, d); err == nil {
-		return !state.InUse, nil
-	}
-	return true, nil
+	lives, err := h.qemu(r).Lives(c.UUID)
+	return err == nil && !lives && !state.InUse, err
 }
 
 // prove says of those claims whose holders were on this host whether these are proven dead, by their tokens.
@@ -112,10 +101,7 @@ func (h Handler) prove(ctx context.Context, r *Request) (map[string]bool, error)
 		c := &r.Claims[i]
 		here, err := h.wasHere(c)
 		if err == nil && here {
-			dead[c.Token], err = h.isDead(ctx, r, c, r.Disks[i])
-		}
-		if err == nil && dead[c.Token] {
-			dead[c.Token], err = h.canBeFenced(ctx, r.Disks[i])
+			dead[c.Token], err = h.proveOne(ctx, r, c, r.Disks[i])
 		}
 		if err != nil {
 			return nil, err
@@ -124,15 +110,21 @@ func (h Handler) prove(ctx context.Context, r *Request) (map[string]bool, error)
 	return dead, nil
 }
 
-// canBeFenced tells whether the block device of a disk, if there is one, is among the clients of the claim, which another
-// node is going to keep out: it was not when its start was killed.
-func (h Handler) canBeFenced(ctx context.Context, d control.DiskSpec) (bool, error) {
+// proveOne wants the block device of the image, if there is one, to be among the clients of the claim, too, which another node is
+// going to keep out: it was not when its start was killed.
+func (h Handler) proveOne(ctx context.Context, r *Request, c *control.Claim, d control.DiskSpec) (bool, error) {
 	host, err := h.disk(d)
 	if err != nil {
 		return false, err
 	}
 	state, err := host.Look(ctx, d)
-	return err == nil && (state.Mapped == "" || slices.Contains(state.Clients, state.MappedBy)), err
+	if err != nil {
+		return false, err
+	}
+	if state.Mapped != "" && !slices.Contains(state.Clients, state.MappedBy) {
+		return false, nil
+	}
+	return h.isDead(r, c, state)
 }
 
 // claim makes the instance the one who may write to a disk. A claim of somebody who is proven dead, or who is to be fenced,
@@ -167,7 +159,7 @@ func (h Handler) takeAway(ctx context.Context, r *Request, host control.DiskHost
 	if err != nil || state.Claim == nil {
 		return err
 	}
-	dead, err := h.isDead(ctx, r, state.Claim, d)
+	dead, err := h.isDead(r, state.Claim, state)
 	if err != nil {
 		return err
 	}

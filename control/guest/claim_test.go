@@ -104,27 +104,30 @@ func claimOf(t *testing.T, change func(*control.Claim)) *control.Claim {
 }
 
 func TestIsDead(t *testing.T) {
+	mapped := control.ImageState{Mapped: "/dev/shelf0", MappedBy: "k"}
 	for _, test := range []struct {
 		name   string
 		change func(*control.Claim)
-		mapped string
+		state  control.ImageState
 		want   bool
 	}{
-		{"neither agent nor guest lives", nil, "", true},
-		{"another process has the number now", func(c *control.Claim) { c.Agent = "7.1" }, "", true},
-		{"the agent lives", func(c *control.Claim) { c.Agent = "7.4711" }, "", false},
-		{"the guest lives", func(c *control.Claim) { c.UUID = "alive" }, "", false},
-		{"another boot", func(c *control.Claim) { c.Boot, c.UUID, c.Agent = "boot1", "alive", "7.4711" }, "", true},
-		{"its block device is there", func(c *control.Claim) { c.Devices = true }, "k", false},
-		{"its block device is there, and the same instance wants it", func(c *control.Claim) { c.Devices, c.UUID = true, "u" }, "k", true},
-		{"its block device is gone", func(c *control.Claim) { c.Devices = true }, "", true},
-		{"another host", func(c *control.Claim) { c.Host = "elsewhere" }, "", false},
-		{"a host of the same name", func(c *control.Claim) { c.Machine, c.Boot = "m2", "boot1" }, "", false},
+		{"neither agent nor guest lives", nil, control.ImageState{}, true},
+		{"another process has the number now", func(c *control.Claim) { c.Agent = "7.1" }, control.ImageState{}, true},
+		{"the agent lives", func(c *control.Claim) { c.Agent = "7.4711" }, control.ImageState{}, false},
+		{"the guest lives", func(c *control.Claim) { c.UUID = "alive" }, control.ImageState{}, false},
+		{"another boot", func(c *control.Claim) { c.Boot, c.UUID, c.Agent = "boot1", "alive", "7.4711" }, control.ImageState{}, true},
+		{"its block device is there", func(c *control.Claim) { c.Devices = true }, mapped, false},
+		{"its block device is there, and the same instance wants it", func(c *control.Claim) { c.Devices, c.UUID = true, "u" }, mapped, true},
+		{"its block device is there, by somebody else", func(c *control.Claim) { c.Devices = true }, control.ImageState{Mapped: "/dev/shelf0", Foreign: true}, true},
+		{"its block device is mounted", nil, control.ImageState{Mapped: "/dev/shelf0", InUse: true}, false},
+		{"its block device is gone", func(c *control.Claim) { c.Devices = true }, control.ImageState{}, true},
+		{"another host", func(c *control.Claim) { c.Host = "elsewhere" }, control.ImageState{}, false},
+		{"a host of the same name", func(c *control.Claim) { c.Machine, c.Boot = "m2", "boot1" }, control.ImageState{}, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			h := handler(t, &shelf{state: control.ImageState{MappedBy: test.mapped}})
+			h := handler(t, &shelf{})
 			r := &Request{RunDir: "/run/cephctl", Instance: control.Instance{UUID: "u"}}
-			got, err := h.isDead(t.Context(), r, claimOf(t, test.change), control.DiskSpec{Disk: control.Disk{Template: "shelf"}})
+			got, err := h.isDead(r, claimOf(t, test.change), test.state)
 			if got != test.want || err != nil {
 				t.Errorf("dead: %t, %v, want %t", got, err, test.want)
 			}

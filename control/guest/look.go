@@ -115,7 +115,7 @@ func (h Handler) lookDisk(ctx context.Context, r *Request, d control.DiskSpec, l
 		l.Path = strings.Replace(l.Path, open.Mapped, l.Mapped, 1)
 	}
 	if l.Claim != nil {
-		l.Dead, err = h.isDead(ctx, r, l.Claim, d)
+		l.Dead, err = h.isDead(r, l.Claim, l.ImageState)
 	}
 	return err
 }

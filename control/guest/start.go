@@ -98,7 +98,7 @@ func (s *starting) vacate(ctx context.Context, d control.DiskSpec) error {
 		return err
 	}
 	if c := state.Claim; c != nil && !slices.Contains(s.r.Dead, c.Token) && !slices.Contains(s.r.Fence, c.Token) {
-		if dead, err := s.isDead(ctx, s.r, c, d); err != nil || !dead {
+		if dead, err := s.isDead(s.r, c, state); err != nil || !dead {
 			return err
 		}
 	}

@@ -51,7 +51,7 @@ func (h Handler) giveBack(ctx context.Context, r *Request, d control.DiskSpec) e
 	if err != nil || state.Claim == nil || state.Claim.UUID != r.Instance.UUID {
 		return err
 	}
-	dead, err := h.isDead(ctx, r, state.Claim, d)
+	dead, err := h.isDead(r, state.Claim, state)
 	if err != nil || !dead {
 		return err
 	}
