@@ -1,10 +1,10 @@
 # Measures one image through librbd and, where one is given, the block device that the kernel has mapped it as: IMAGE [DEVICE].
-# One request at a time, past all caches; in turns, the best of ROUNDS. CPU is that of the whole machine, as most of the kernel's
+# One request at a time, past all caches; in turns, the better of ROUNDS. CPU is that of the whole machine, as most of the kernel's
 # client is in no process. So it is told only where nothing else runs: where the device is.
 import mmap, os, random, re, subprocess, sys, time
 
 image, device = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else None
-ROUNDS = 3
+ROUNDS = 2
 RUNS = (("4 KiB random", "rand", 4096, 200), ("1 MiB sequential", "seq", 1 << 20, 32))
 
 
