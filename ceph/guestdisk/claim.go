@@ -142,12 +142,12 @@ func (h *Host) setClients(ctx context.Context, d ceph.Device, addresses []string
 	return nil
 }
 
-// Clients returns the addresses of the clients that may write for the claim's holder: those that were remembered, and
-// who has the lock of the feature exclusive-lock.
+// Clients returns the addresses of the clients that may write for the claim's holder: those that were remembered. Where none
+// was, as its start was killed before, it is who has the lock of the feature exclusive-lock; else that may be a stranger.
 func (h *Host) Clients(ctx context.Context, d ceph.Device) ([]string, error) {
 	addresses, err := h.knownClients(ctx, d)
-	if err != nil {
-		return nil, err
+	if err != nil || len(addresses) > 0 {
+		return addresses, err
 	}
 	locks, err := ask[[]struct {
 		Address string `json:"address"`
@@ -156,9 +156,7 @@ func (h *Host) Clients(ctx context.Context, d ceph.Device) ([]string, error) {
 		return nil, fmt.Errorf("ask for the lock of image %s: %w", d.Image, err)
 	}
 	for _, l := range locks {
-		if !slices.Contains(addresses, l.Address) {
-			addresses = append(addresses, l.Address)
-		}
+		addresses = append(addresses, l.Address)
 	}
 	return addresses, nil
 }
