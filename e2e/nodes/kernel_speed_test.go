@@ -3,7 +3,6 @@ package nodes
 import (
 	_ "embed"
 	"strings"
-	"testing"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/e2e/lab"
 )
@@ -13,13 +12,11 @@ import (
 //go:embed kernel_speed.py
 var speedScript []byte
 
-// TestKernelSpeed measures what access=kernelspace and userspace are to the same image, in one run, and logs it. Of a guest only
+// testKernelSpeed measures what access=kernelspace and userspace are to the same image, in one run, and logs it. Of a guest only
 // what differs is there: virtio and the guest's own work are the same with both. What it is that the machine has no KVM is told by
 // librbd on a container beside. See docs/performance.md.
-func TestKernelSpeed(t *testing.T) {
-	onlyLong(t, "five minutes without KVM, on an idle machine")
-	lab.RequireVM(t)
-	s := newKernelSite(t)
+func testKernelSpeed(s *kernelSite) {
+	t := s.t
 	run(t, s.master, "rbd create --size 64M rbd/speed; rbd bench --io-type write --io-size 4M --io-total 64M rbd/speed >/dev/null")
 	const file = "/root/speed.py"
 	for _, node := range []*lab.Node{s.master, s.vm} {
@@ -35,5 +32,8 @@ func TestKernelSpeed(t *testing.T) {
 		t.Logf("%s:\n%s", what, rows)
 	}
 	speed("in a container", s.master, "", 4)
-	speed("in a virtual machine", s.vm, run(t, s.vm, "rbd --id instances device map --options noshare rbd/speed"), 8)
+	device := run(t, s.vm, "rbd --id instances device map --options noshare rbd/speed")
+	speed("in a virtual machine", s.vm, device, 8)
+	run(t, s.vm, "rbd device unmap "+device)
+	run(t, s.master, "rbd rm --no-progress rbd/speed")
 }

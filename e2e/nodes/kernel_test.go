@@ -14,7 +14,7 @@ import (
 // carries the storage cluster, and whose kernel can't. The guests have no operating system, as they run in a machine that is
 // virtual itself.
 func TestKernelspace(t *testing.T) {
-	onlyLong(t, "ten minutes on a busy machine")
+	onlyLong(t, "twenty minutes on a busy machine")
 	t.Parallel() // most of the time, the virtual machine is waited for
 	lab.RequireVM(t)
 	s := newKernelSite(t)
@@ -28,6 +28,7 @@ func TestKernelspace(t *testing.T) {
 		{"killed", testKernelKilled},
 		{"devices", testKernelDevices},
 		{"left behind", testKernelLeft},
+		{"speed", testKernelSpeed},
 		{"dead node", testKernelDead},
 	} {
 		ok := t.Run(part.name, func(t *testing.T) {
