@@ -145,12 +145,20 @@ type ImageState struct {
 	// Mapped is the local block device, or empty, and MappedBy the address of the client behind it.
 	Mapped   string `json:"mapped,omitempty"`
 	MappedBy string `json:"mapped_by,omitempty"`
+	// Foreign tells that somebody else has mapped it, and that Close leaves it alone.
+	Foreign bool `json:"foreign,omitempty"`
 	// InUse tells that this device has a file system or something like it in use, which writes to the image.
 	InUse bool `json:"in_use,omitempty"`
 }
 
 // Strangers are the addresses of the clients that have the image open, but for the local block device's.
 func (s *ImageState) Strangers() []string { return Strangers(s.Watchers, s.MappedBy) }
+
+// Fenced tells that the client behind the local block device was kept out of the cluster, which forgets that it has the image
+// open: that device does nothing any more but to fail.
+func (s *ImageState) Fenced() bool {
+	return s.MappedBy != "" && !slices.Contains(s.Watchers, s.MappedBy)
+}
 
 // Strangers are clients but for the one behind the block device of this node.
 func Strangers(clients []string, own string) []string {
@@ -196,26 +204,27 @@ type DiskHost interface {
 	Risk(ctx context.Context, d DiskSpec) (*DiskRisk, error)
 	// Look returns what there is of the image. That there is none is no error.
 	Look(ctx context.Context, d DiskSpec) (ImageState, error)
-	// Watchers returns the addresses of the clients that have the image open, and which of them is this node's own block
-	// device, if any is.
+	// Watchers returns the addresses of the clients that have the image open, and which of them is the block device that Open
+	// has made on this node, if there is one.
 	Watchers(ctx context.Context, d DiskSpec) (all []string, own string, err error)
 	// Create makes the image, Remove removes it.
 	Create(ctx context.Context, d DiskSpec) error
 	Remove(ctx context.Context, d DiskSpec) error
 	// Claim makes the holder the one who may write to the image, or returns an error that wraps ErrClaimed. While something
-	// else of this node writes to it there is another error.
+	// else of this node writes to it, by the block device that the claim is not for or by somebody else's, there is another error.
 	Claim(ctx context.Context, d DiskSpec, holder Claim) error
 	// Release takes the claim with a token away.
 	Release(ctx context.Context, d DiskSpec, token string) error
 	// Preview returns what Open is going to return, as far as that is known, and the commands that are run for Claim and
 	// Open, for people.
 	Preview(d DiskSpec) (OpenDisk, []string)
-	// Open prepares the image for QEMU, and maps it where that is asked for. Close undoes it.
+	// Open prepares the image for QEMU, and maps it where that is asked for. Close undoes it, and takes no block device away
+	// that Open has not made.
 	Open(ctx context.Context, d DiskSpec) (OpenDisk, error)
 	Close(ctx context.Context, d DiskSpec) error
 	// Redact takes secrets of the storage type out of what programs have said.
 	Redact(text string) string
-	// Opened remembers the clients that write for the holder of the claim.
+	// Opened remembers clients that write for the holder of the claim, beside those that it remembers since Claim.
 	Opened(ctx context.Context, d DiskSpec, clients []string) error
 	// Fence keeps clients from writing any more, whatever they still have under way.
 	Fence(ctx context.Context, d DiskSpec, clients []string) error

@@ -57,7 +57,7 @@ func (h *Host) Claim(ctx context.Context, d ceph.Device, c Claim) error {
 		return fmt.Errorf("claim image %s: %w", d.Image, err)
 	}
 	// Those of an earlier holder would be kept out in place of ours.
-	if err := h.SetClients(ctx, d, nil); err != nil {
+	if err := h.setClients(ctx, d, nil); err != nil {
 		return errors.Join(err, h.Release(context.WithoutCancel(ctx), d, c.Token))
 	}
 	return nil
@@ -104,8 +104,30 @@ func (h *Host) Release(ctx context.Context, d ceph.Device, token string) error {
 	return nil
 }
 
-// SetClients remembers the addresses of the clients that write for the claim's holder.
-func (h *Host) SetClients(ctx context.Context, d ceph.Device, addresses []string) error {
+// AddClients remembers the addresses of more clients that write for the claim's holder.
+func (h *Host) AddClients(ctx context.Context, d ceph.Device, addresses ...string) error {
+	known, err := h.knownClients(ctx, d)
+	if err != nil {
+		return err
+	}
+	for _, a := range addresses {
+		if !slices.Contains(known, a) {
+			known = append(known, a)
+		}
+	}
+	return h.setClients(ctx, d, known)
+}
+
+// knownClients returns the addresses that are remembered.
+func (h *Host) knownClients(ctx context.Context, d ceph.Device) ([]string, error) {
+	meta, err := ask[map[string]string](ctx, h, d, RBD(d, "image-meta", "list", "--format", "json", d.Image.String()))
+	if err != nil {
+		return nil, fmt.Errorf("ask for the clients of image %s: %w", d.Image, err)
+	}
+	return strings.Fields(meta[clientsKey]), nil
+}
+
+func (h *Host) setClients(ctx context.Context, d ceph.Device, addresses []string) error {
 	change := []string{"image-meta", "set", d.Image.String(), clientsKey, strings.Join(addresses, " ")}
 	if len(addresses) == 0 {
 		change = []string{"image-meta", "remove", d.Image.String(), clientsKey}
@@ -120,12 +142,12 @@ func (h *Host) SetClients(ctx context.Context, d ceph.Device, addresses []string
 	return nil
 }
 
-// Clients returns the addresses of the clients that may write for the claim's holder: those that were remembered, and
-// who has the lock of the feature exclusive-lock.
+// Clients returns the addresses of the clients that may write for the claim's holder: those that were remembered. Where none
+// was, as its start was killed before, it is who has the lock of the feature exclusive-lock; else that may be a stranger.
 func (h *Host) Clients(ctx context.Context, d ceph.Device) ([]string, error) {
-	meta, err := ask[map[string]string](ctx, h, d, RBD(d, "image-meta", "list", "--format", "json", d.Image.String()))
-	if err != nil {
-		return nil, fmt.Errorf("ask for the clients of image %s: %w", d.Image, err)
+	addresses, err := h.knownClients(ctx, d)
+	if err != nil || len(addresses) > 0 {
+		return addresses, err
 	}
 	locks, err := ask[[]struct {
 		Address string `json:"address"`
@@ -133,11 +155,8 @@ func (h *Host) Clients(ctx context.Context, d ceph.Device) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ask for the lock of image %s: %w", d.Image, err)
 	}
-	addresses := strings.Fields(meta[clientsKey])
 	for _, l := range locks {
-		if !slices.Contains(addresses, l.Address) {
-			addresses = append(addresses, l.Address)
-		}
+		addresses = append(addresses, l.Address)
 	}
 	return addresses, nil
 }

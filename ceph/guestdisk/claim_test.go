@@ -103,9 +103,15 @@ func TestHolder(t *testing.T) {
 	if err != nil || got.Token != "T" || string(got.Description) != `{"instance":"web1"}` {
 		t.Errorf("holder %+v, %v", got, err)
 	}
-	clients, err := h.Clients(t.Context(), claimedDevice)
-	if diff := cmp.Diff([]string{"10.0.0.1:0/1", "10.0.0.1:0/2", "10.0.0.1:0/3"}, clients); diff != "" || err != nil {
-		t.Errorf("clients (-want +got):\n%s%v", diff, err)
+	for meta, want := range map[string][]string{
+		`{"cephctl.clients":"10.0.0.1:0/1 10.0.0.1:0/2"}`: {"10.0.0.1:0/1", "10.0.0.1:0/2"},
+		`{}`: {"10.0.0.1:0/2", "10.0.0.1:0/3"},
+	} {
+		c.answers["image-meta list"] = meta
+		clients, err := h.Clients(t.Context(), claimedDevice)
+		if diff := cmp.Diff(want, clients); diff != "" || err != nil {
+			t.Errorf("clients (-want +got):\n%s%v", diff, err)
+		}
 	}
 	if err := h.Release(t.Context(), claimedDevice, "another"); err != nil || len(c.ran) > 0 {
 		t.Errorf("the release of another's claim ran %v, %v", c.ran, err)
@@ -113,5 +119,17 @@ func TestHolder(t *testing.T) {
 	c.answers["lock info rbd_header.1026 cephctl"] = `{"name":"cephctl","type":"none","tag":"","lockers":[]}`
 	if got, err := h.Holder(t.Context(), claimedDevice, image); got != nil || err != nil {
 		t.Errorf("holder of a free image %+v, %v", got, err)
+	}
+}
+
+// What a client adds to the claim keeps those that are there.
+func TestAddClients(t *testing.T) {
+	c := answered()
+	if err := New(c).AddClients(t.Context(), claimedDevice, "10.0.0.1:0/2", "10.0.0.4:0/4"); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"image-meta set vms/disk0 cephctl.clients 10.0.0.1:0/1 10.0.0.1:0/2 10.0.0.4:0/4"}
+	if diff := cmp.Diff(want, c.ran); diff != "" {
+		t.Errorf("ran (-want +got):\n%s", diff)
 	}
 }

@@ -23,6 +23,7 @@ const (
 	CaseFeatures = "disk-features"
 	CaseName     = "disk-name"
 	CaseBusy     = "device-in-use"
+	CaseForeign  = "device-foreign"
 )
 
 // Error is why a command of Ceph's has not done what it was to do.

@@ -27,6 +27,8 @@ type Host struct {
 	Runner Runner
 	// Sysfs is the root of sysfs, usually /sys, and Dev the folder of devices, usually /dev.
 	Sysfs, Dev string
+	// Run is the folder of what is remembered until the next boot, usually /run/cephctl/rbd.
+	Run string
 	// Timeout bounds each command. A cluster that does not answer would keep it for minutes.
 	Timeout time.Duration
 }
@@ -36,7 +38,7 @@ const commandTimeout = 40 * time.Second
 
 // New returns the host itself.
 func New(runner Runner) *Host {
-	return &Host{Runner: runner, Sysfs: "/sys", Dev: "/dev", Timeout: commandTimeout}
+	return &Host{Runner: runner, Sysfs: "/sys", Dev: "/dev", Run: "/run/cephctl/rbd", Timeout: commandTimeout}
 }
 
 // RBD returns the command line of a command of rbd as the user of a device.

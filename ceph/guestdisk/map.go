@@ -75,18 +75,64 @@ func (h *Host) CheckFeatures(ctx context.Context, d ceph.Device) error {
 	}
 }
 
-// Mapping returns the mapping of an image, or nil when there is none.
-func (h *Host) Mapping(ctx context.Context, d ceph.Device) (*krbd.Mapping, error) {
+// Mapping returns the mapping of an image, or nil when there is none, and whether this host has made it by Map. One that it has
+// made comes before others. What another cluster has under the same name is another image.
+func (h *Host) Mapping(ctx context.Context, d ceph.Device) (m *krbd.Mapping, own bool, err error) {
+	if m, err = h.ownMapping(ctx, d); err != nil || m != nil {
+		return m, m != nil, err
+	}
+	named, err := h.named(ctx, d)
+	if err != nil || len(named) == 0 {
+		return nil, false, err
+	}
+	fsid, err := h.fsid(ctx, d)
+	if err != nil {
+		return nil, false, err
+	}
+	for i := range named {
+		if named[i].FSID == fsid || named[i].FSID == "" { // a kernel before 4.10
+			return &named[i], false, nil
+		}
+	}
+	return nil, false, nil
+}
+
+// ownMapping returns the mapping of an image that this host has made, or nil. It does not ask the cluster.
+func (h *Host) ownMapping(ctx context.Context, d ceph.Device) (*krbd.Mapping, error) {
+	named, err := h.named(ctx, d)
+	for i := range named {
+		if own, err := h.isOwn(d, &named[i]); err != nil || own {
+			return &named[i], err
+		}
+	}
+	return nil, err
+}
+
+// named returns the mappings of images that have the name of a device's, in whatever cluster.
+func (h *Host) named(ctx context.Context, d ceph.Device) ([]krbd.Mapping, error) {
 	mappings, err := krbd.Mappings(ctx, h.Sysfs)
 	if errors.Is(err, krbd.ErrNoModule) {
 		return nil, nil
 	}
-	for i, m := range mappings {
-		if m.Pool == d.Image.Pool && m.Namespace == d.Image.Namespace && m.Image == d.Image.Name && m.Snapshot == "" {
-			return &mappings[i], nil
-		}
+	named := slices.DeleteFunc(mappings, func(m krbd.Mapping) bool {
+		return m.Pool != d.Image.Pool || m.Namespace != d.Image.Namespace || m.Image != d.Image.Name || m.Snapshot != ""
+	})
+	if len(named) > 0 {
+		return named, nil
 	}
 	return nil, err
+}
+
+// CheckForeign returns an error of CaseForeign when an image is mapped here, but not by this host's Map.
+func (h *Host) CheckForeign(ctx context.Context, d ceph.Device) error {
+	m, own, err := h.Mapping(ctx, d)
+	if err != nil || m == nil || own {
+		return err
+	}
+	return &Error{
+		CaseForeign, fmt.Sprintf("image %s is mapped as /dev/%s here, and not by cephctl", d.Image, m.Device),
+		"see who has it by \"lsblk /dev/" + m.Device + "\", and unmap it: rbd device unmap /dev/" + m.Device,
+	}
 }
 
 // MapCommand is the command that maps an image. Each block device gets a client of its own, so that one can be kept out of
@@ -95,12 +141,16 @@ func MapCommand(d ceph.Device) []string {
 	return RBD(d, "device", "map", "--options", "noshare", d.Image.String())
 }
 
-// Map maps an image as a block device, unless it is so already, and returns the path of the device.
+// Map maps an image as a block device, unless it has done so already, and returns the path of the device. Its error is of
+// CaseForeign when somebody else has.
 func (h *Host) Map(ctx context.Context, d ceph.Device) (string, error) {
 	if err := h.CheckKernel(d); err != nil {
 		return "", err
 	}
-	m, err := h.Mapping(ctx, d)
+	if err := h.CheckForeign(ctx, d); err != nil {
+		return "", err
+	}
+	m, err := h.ownMapping(ctx, d)
 	if err != nil {
 		return "", err
 	}
@@ -112,6 +162,9 @@ func (h *Host) Map(ctx context.Context, d ceph.Device) (string, error) {
 			return "", err
 		}
 	}
+	if err := h.announce(ctx, d); err != nil {
+		return "", err
+	}
 	out, err := h.run(ctx, d, MapCommand(d))
 	if err != nil {
 		if why := h.CheckFeatures(ctx, d); Is(why, CaseFeatures) { // now that the module is loaded
@@ -119,7 +172,32 @@ func (h *Host) Map(ctx context.Context, d ceph.Device) (string, error) {
 		}
 		return "", fmt.Errorf("map image %s: %w", d.Image, err)
 	}
-	return strings.TrimSpace(string(out)), nil
+	path := strings.TrimSpace(string(out))
+	return path, h.noteMapping(ctx, d, strings.TrimPrefix(path, "/dev/"))
+}
+
+// announce remembers that an image is about to be mapped.
+func (h *Host) announce(ctx context.Context, d ceph.Device) error {
+	var r record
+	named, err := h.named(ctx, d)
+	if err != nil {
+		return err
+	}
+	for i := range named {
+		r.Before = append(r.Before, named[i].Device)
+	}
+	return h.remember(d, r)
+}
+
+// noteMapping remembers the block device that an image was mapped as.
+func (h *Host) noteMapping(ctx context.Context, d ceph.Device, device string) error {
+	named, err := h.named(ctx, d)
+	for i := range named {
+		if named[i].Device == device {
+			return h.remember(d, record{Device: device, Client: named[i].ClientAddr})
+		}
+	}
+	return err
 }
 
 // fenced tells whether the client behind a mapping was kept out of the cluster, which forgets that it has the image open.
@@ -135,7 +213,7 @@ func (h *Host) fenced(ctx context.Context, d ceph.Device, m *krbd.Mapping) (bool
 // InUse returns an error of CaseBusy when a file system, swap or another block device is on the one that an image is mapped as
 // here. Programs that have it open are not seen.
 func (h *Host) InUse(ctx context.Context, d ceph.Device) error {
-	m, err := h.Mapping(ctx, d)
+	m, _, err := h.Mapping(ctx, d)
 	if err != nil || m == nil {
 		return err
 	}
@@ -159,11 +237,15 @@ func busy(d ceph.Device, m *krbd.Mapping) error {
 	}
 }
 
-// Unmap takes the block device of an image away, if there is one. Its error is of CaseBusy when somebody uses it.
+// Unmap takes the block device away that Map has made of an image, if there is one. Its error is of CaseBusy when somebody
+// uses it.
 func (h *Host) Unmap(ctx context.Context, d ceph.Device) error {
-	m, err := h.Mapping(ctx, d)
-	if err != nil || m == nil {
+	m, err := h.ownMapping(ctx, d)
+	if err != nil {
 		return err
+	}
+	if m == nil {
+		return h.forget(d)
 	}
 	patient := *h
 	patient.Timeout = max(h.Timeout, unmapTimeout)
@@ -173,5 +255,5 @@ func (h *Host) Unmap(ctx context.Context, d ceph.Device) error {
 		}
 		return fmt.Errorf("unmap image %s: %w", d.Image, err)
 	}
-	return nil
+	return h.forget(d)
 }

@@ -46,22 +46,43 @@ func device(pool, namespace, name string) ceph.Device {
 // watchedBy is what rbd says when a client has an image open.
 func watchedBy(address string) string { return `{"watchers":[{"address":"` + address + `"}]}` }
 
+// kernelFSID is the cluster of these images, and kernelClient the client behind the first.
+const (
+	kernelFSID   = "5d7bc8ea-6a3c-4c3d-9d6b-0c1c8a9f7e21"
+	kernelClient = "192.0.2.11:0/3562049007"
+)
+
 func TestMap(t *testing.T) {
+	const fsid = "ceph --admin-socket= --id instances fsid --format json"
 	for _, test := range []struct {
 		name          string
 		device        ceph.Device
-		watcher       string
+		record        *record
+		watcher, fsid string
 		want          string
+		foreign       bool
 		mapping, back []string
 	}{
 		{
-			name: "it is mapped", device: device("vms", "", mapped), watcher: "192.0.2.11:0/3562049007", want: "/dev/rbd0",
+			name: "it is mapped", device: device("vms", "", mapped), record: &record{Device: "rbd0", Client: kernelClient}, watcher: kernelClient, want: "/dev/rbd0",
 			mapping: []string{"status --format json vms/" + mapped}, back: []string{"device unmap /dev/rbd0"},
 		},
 		{
-			name: "it is mapped by a client that was kept out", device: device("vms", "", mapped), want: "/dev/rbd7",
+			name: "it is mapped, and who did it was killed", device: device("vms", "", mapped), record: &record{}, watcher: kernelClient, want: "/dev/rbd0",
+			mapping: []string{"status --format json vms/" + mapped}, back: []string{"device unmap /dev/rbd0"},
+		},
+		{
+			name: "it is mapped by a client that was kept out", device: device("vms", "", mapped), record: &record{Device: "rbd0", Client: kernelClient}, want: "/dev/rbd7",
 			mapping: []string{"status --format json vms/" + mapped, "device unmap /dev/rbd0", "device map --options noshare vms/" + mapped},
-			back:    []string{"device unmap /dev/rbd0"},
+		},
+		{name: "it is mapped by hand", device: device("vms", "", mapped), fsid: kernelFSID, foreign: true, mapping: []string{fsid}},
+		{
+			name: "it is mapped by hand where we have mapped it before", device: device("vms", "", mapped), fsid: kernelFSID, foreign: true, mapping: []string{fsid},
+			record: &record{Device: "rbd0", Client: "192.0.2.11:0/1"},
+		},
+		{
+			name: "another cluster's is", device: device("vms", "", mapped), fsid: "b7f1", want: "/dev/rbd7",
+			mapping: []string{fsid, "device map --options noshare vms/" + mapped},
 		},
 		{name: "it is not", device: device("vms", "", "other"), want: "/dev/rbd7", mapping: []string{"device map --options noshare vms/other"}},
 		{
@@ -70,11 +91,16 @@ func TestMap(t *testing.T) {
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			r := &recording{answers: map[string]string{"device map": "/dev/rbd7\n", "status": watchedBy(test.watcher)}}
+			r := &recording{answers: map[string]string{"device map": "/dev/rbd7\n", "status": watchedBy(test.watcher), "fsid": `{"fsid":"` + test.fsid + `"}`}}
 			h := New(r)
-			h.Sysfs = kernel
+			h.Sysfs, h.Run = kernel, filepath.Join(t.TempDir(), "run")
+			if test.record != nil {
+				if err := h.remember(test.device, *test.record); err != nil {
+					t.Fatal(err)
+				}
+			}
 			got, err := h.Map(t.Context(), test.device)
-			if got != test.want || err != nil {
+			if got != test.want || Is(err, CaseForeign) != test.foreign || err != nil && !test.foreign {
 				t.Errorf("mapped as %s, %v, want %s", got, err, test.want)
 			}
 			if diff := cmp.Diff(test.mapping, r.ran); diff != "" {
@@ -87,7 +113,28 @@ func TestMap(t *testing.T) {
 			if diff := cmp.Diff(test.back, r.ran); diff != "" {
 				t.Errorf("ran (-want +got):\n%s", diff)
 			}
+			if left, err := os.ReadDir(h.Run); len(left) > 0 {
+				t.Errorf("remembered still: %v, %v", left, err)
+			}
 		})
+	}
+}
+
+// What was mapped is told by its device and client from what is mapped later.
+func TestNoteMapping(t *testing.T) {
+	h := New(&recording{answers: map[string]string{"device map": "/dev/rbd0\n", "fsid": `{"fsid":"b7f1"}`}})
+	h.Sysfs, h.Run = kernel, t.TempDir()
+	d := device("vms", "", mapped)
+	if _, err := h.Map(t.Context(), d); err != nil {
+		t.Fatal(err)
+	}
+	m, own, err := h.Mapping(t.Context(), d)
+	if err != nil || !own || m.ClientAddr != kernelClient {
+		t.Fatalf("mapping %+v, %t, %v", m, own, err)
+	}
+	m.ClientAddr = "192.0.2.11:0/1"
+	if own, err := h.isOwn(d, m); own || err != nil {
+		t.Errorf("a later mapping is ours: %t, %v", own, err)
 	}
 }
 
@@ -110,13 +157,16 @@ func TestMapFails(t *testing.T) {
 		{device("vms", "", "my disk"), CaseName, "has a space in its name"},
 	} {
 		h := New(&recording{answers: map[string]string{"info": info}, fail: "device map"})
-		h.Sysfs = sysfs
+		h.Sysfs, h.Run = sysfs, t.TempDir()
 		if _, err := h.Map(t.Context(), test.device); !Is(err, test.kind) || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("error %v, want %s", err, test.want)
 		}
 	}
 	h := New(&recording{fail: "unmap"})
-	h.Sysfs = kernel
+	h.Sysfs, h.Run = kernel, t.TempDir()
+	if err := h.remember(device("vms", "", mapped), record{}); err != nil {
+		t.Fatal(err)
+	}
 	if err := h.Unmap(t.Context(), device("vms", "", mapped)); !Is(err, CaseBusy) {
 		t.Errorf("error %v, want one about who uses it", err)
 	}

@@ -54,3 +54,15 @@ func (h *Host) DataPool(ctx context.Context, d ceph.Device) (Pool, error) {
 	}
 	return Pool{}, &Error{CasePool, fmt.Sprintf("there is no pool %s", name), "see \"cephctl pool list\""}
 }
+
+// fsid returns that of the cluster of a device.
+// Similar to: ceph fsid --format json
+func (h *Host) fsid(ctx context.Context, d ceph.Device) (string, error) {
+	answer, err := ask[struct {
+		FSID string `json:"fsid"`
+	}](ctx, h, d, tool(d, "ceph", []string{"fsid", "--format", "json"}))
+	if err != nil {
+		return "", fmt.Errorf("tell the cluster of image %s from others: %w", d.Image, err)
+	}
+	return answer.FSID, nil
+}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/guest"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/instance"
 )
 
@@ -96,7 +97,7 @@ func writeDisk(field func(int, string, string, ...any), d control.DiskSpec, i *i
 		return
 	}
 	field(4, "watchers", "%s", orDash(strings.Join(l.Watchers, ", ")))
-	field(4, "mapped as", "%s", orDash(l.Mapped))
+	field(4, "mapped as", "%s", mappedText(l, i.Status == ""))
 	if i.Status != "" {
 		return // the inventory starts it, and claims nothing
 	}
@@ -108,6 +109,14 @@ func writeDisk(field func(int, string, string, ...any), d control.DiskSpec, i *i
 		claim += " (which is dead)"
 	}
 	field(4, "claimed by", "%s", orDash(claim))
+}
+
+// mappedText says as which block device an image is mapped, and where cephctl maps images itself, whether it has not.
+func mappedText(l *guest.DiskLook, own bool) string {
+	if own && l.Foreign {
+		return l.Mapped + ", and not by cephctl"
+	}
+	return orDash(l.Mapped)
 }
 
 // accessText says what the access is, and what it is going to be at the next start when that differs.

@@ -60,7 +60,7 @@ func runInstanceStop(ctx context.Context, a *app, opts instanceStopOptions, name
 		return a.print(done, func(w io.Writer) {
 			writeNotes(w, plan)
 			fmt.Fprintf(w, "%s: done: %s\n", plan.Title, stopped.How)
-			writeList(w, "not given back, which the next start does:", stopped.Left)
+			writeList(w, "not given back, until it is started or stopped again:", stopped.Left)
 		})
 	})
 }

@@ -82,11 +82,15 @@ func (h DiskHost) Look(ctx context.Context, d control.DiskSpec) (control.ImageSt
 		return state, told(err)
 	}
 	state.Exists, state.SizeBytes = true, image.SizeBytes
-	if state.Watchers, state.MappedBy, err = h.Watchers(ctx, d); err != nil {
-		return state, err
+	if state.Watchers, err = h.host.Watchers(ctx, dev); err != nil {
+		return state, told(err)
 	}
-	if state.Mapped, _, err = h.mapping(ctx, dev); err != nil {
-		return state, err
+	m, own, err := h.host.Mapping(ctx, dev)
+	if err != nil {
+		return state, told(err)
+	}
+	if m != nil {
+		state.Mapped, state.MappedBy, state.Foreign = "/dev/"+m.Device, m.ClientAddr, !own
 	}
 	state.InUse = h.host.InUse(ctx, dev) != nil
 	holder, err := h.host.Holder(ctx, dev, image)
@@ -108,17 +112,11 @@ func (h DiskHost) Watchers(ctx context.Context, d control.DiskSpec) (all []strin
 	if all, err = h.host.Watchers(ctx, dev); err != nil {
 		return nil, "", told(err)
 	}
-	_, own, err = h.mapping(ctx, dev)
-	return all, own, err
-}
-
-// mapping returns the block device of an image on this node, if there is one, and the address of its client.
-func (h DiskHost) mapping(ctx context.Context, dev ceph.Device) (path, client string, err error) {
-	m, err := h.host.Mapping(ctx, dev)
-	if err != nil || m == nil {
-		return "", "", err
+	m, isOwn, err := h.host.Mapping(ctx, dev)
+	if err == nil && isOwn {
+		own = m.ClientAddr
 	}
-	return "/dev/" + m.Device, m.ClientAddr, nil
+	return all, own, told(err)
 }
 
 // Create implements control.DiskHost.
@@ -133,7 +131,10 @@ func (h DiskHost) Remove(ctx context.Context, d control.DiskSpec) error {
 
 // Claim implements control.DiskHost.
 func (h DiskHost) Claim(ctx context.Context, d control.DiskSpec, holder control.Claim) error {
-	if err := h.host.InUse(ctx, device(d)); err != nil {
+	if err := h.host.CheckForeign(ctx, device(d)); err != nil {
+		return told(err)
+	}
+	if err := h.host.InUse(ctx, device(d)); err != nil && !holder.Devices {
 		return told(err)
 	}
 	description, err := json.Marshal(holder)
@@ -211,7 +212,7 @@ func (h DiskHost) Redact(text string) string { return guestdisk.Redact(text) }
 
 // Opened implements control.DiskHost.
 func (h DiskHost) Opened(ctx context.Context, d control.DiskSpec, clients []string) error {
-	return told(h.host.SetClients(ctx, device(d), clients))
+	return told(h.host.AddClients(ctx, device(d), clients...))
 }
 
 // Fence implements control.DiskHost.

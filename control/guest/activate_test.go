@@ -38,6 +38,9 @@ func (m *mapper) Opened(_ context.Context, _ control.DiskSpec, clients []string)
 	return nil
 }
 
+// asDevice makes a claim one for a block device alone, of the instance of the tests.
+func asDevice(c *control.Claim) { c.UUID, c.Devices = "", true }
+
 // A block device is claimed until it is taken away, unless the guest that runs here has the claim.
 func TestActivate(t *testing.T) {
 	for _, test := range []struct {
@@ -52,13 +55,32 @@ func TestActivate(t *testing.T) {
 		{name: "stopped", most: 1, log: []string{"claim", "open", "clients k"}, held: true},
 		{
 			name: "it runs here", uuid: "alive", most: 1, held: true,
-			state: control.ImageState{Claim: claimOf(t, func(c *control.Claim) { c.UUID = "alive" }), Watchers: []string{"q"}}, log: []string{"open", "clients q k"},
+			state: control.ImageState{Claim: claimOf(t, func(c *control.Claim) { c.UUID = "alive" }), Watchers: []string{"q", "stranger"}}, log: []string{"open", "clients k"},
 		},
 		{
 			name: "a guest of another instance lives", most: 1, held: true, err: "is claimed by instance web9",
 			state: control.ImageState{Claim: claimOf(t, func(c *control.Claim) { c.UUID = "alive" })},
 		},
-		{name: "it is mapped", state: control.ImageState{Mapped: "/dev/shelf0", MappedBy: "k", Watchers: []string{"k"}}},
+		{
+			name: "it is mapped and claimed", held: true,
+			state: control.ImageState{Claim: claimOf(t, asDevice), Mapped: "/dev/shelf0", MappedBy: "k", Watchers: []string{"k"}},
+		},
+		{
+			name: "it is mapped and nobody claims it", most: 1, held: true, log: []string{"claim", "open", "clients k"},
+			state: control.ImageState{Mapped: "/dev/shelf0", MappedBy: "k", Watchers: []string{"k"}},
+		},
+		{
+			name: "its guest was killed", most: 1, held: true, log: []string{"fence ", "release", "claim", "open", "clients k"},
+			state: control.ImageState{Claim: claimOf(t, func(c *control.Claim) { c.UUID = "" }), Mapped: "/dev/shelf0", MappedBy: "k", Watchers: []string{"k"}},
+		},
+		{
+			name: "its client was kept out", most: 1, held: true, log: []string{"fence ", "release", "claim", "open", "clients k"},
+			state: control.ImageState{Claim: claimOf(t, asDevice), Mapped: "/dev/shelf0", MappedBy: "k"},
+		},
+		{
+			name: "the guest has lost it", uuid: "alive", most: 1, held: true, err: "has lost image i, as its claim was taken away",
+			state: control.ImageState{Claim: claimOf(t, func(c *control.Claim) { c.Host = "elsewhere" })},
+		},
 		{name: "the kernel does not", err: "no more devices", log: []string{"claim", "close", "release"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -62,10 +62,10 @@ func (h Handler) boot() (string, error) {
 	return boot, nil
 }
 
-// isDead tells whether the holder of a claim on a disk is proven dead: it was on this host, and neither the QEMU lives that it
+// isDead tells whether the holder of a claim on an image is proven dead: it was on this host, and neither the QEMU lives that it
 // was made for, nor the process that was to start one, nor the block device that it was made for, and nothing of the image is
 // mounted. To its own instance the block device gives way.
-func (h Handler) isDead(ctx context.Context, r *Request, c *control.Claim, d control.DiskSpec) (bool, error) {
+func (h Handler) isDead(r *Request, c *control.Claim, state control.ImageState) (bool, error) {
 	if here, err := h.wasHere(c); err != nil || !here {
 		return false, err
 	}
@@ -84,22 +84,11 @@ func (h Handler) isDead(ctx context.Context, r *Request, c *control.Claim, d con
 	if now, err := kvm.ReadProcess(h.path("proc"), n); err == nil && now.String() == c.Agent {
 		return false, nil
 	}
-	host, err := h.disk(d)
-	if err != nil {
-		return false, err
-	}
 	if c.Devices {
-		_, own, err := host.Watchers(ctx, d)
-		return err == nil && own == "", err
+		return state.Mapped == "" || state.Foreign, nil
 	}
-	if lives, err := h.qemu(r).Lives(c.UUID); err != nil || lives {
-		return false, err
-	}
-	// Where the cluster does not answer, what is mounted can't write either, and is kept out like all that is left.
-	if state, err := host.Look(ctx, d); err == nil {
-		return !state.InUse, nil
-	}
-	return true, nil
+	lives, err := h.qemu(r).Lives(c.UUID)
+	return err == nil && !lives && !state.InUse, err
 }
 
 // prove says of those claims whose holders were on this host whether these are proven dead, by their tokens.
@@ -112,13 +101,30 @@ func (h Handler) prove(ctx context.Context, r *Request) (map[string]bool, error)
 		c := &r.Claims[i]
 		here, err := h.wasHere(c)
 		if err == nil && here {
-			dead[c.Token], err = h.isDead(ctx, r, c, r.Disks[i])
+			dead[c.Token], err = h.proveOne(ctx, r, c, r.Disks[i])
 		}
 		if err != nil {
 			return nil, err
 		}
 	}
 	return dead, nil
+}
+
+// proveOne wants the block device of the image, if there is one, to be among the clients of the claim, too, which another node is
+// going to keep out: it was not when its start was killed.
+func (h Handler) proveOne(ctx context.Context, r *Request, c *control.Claim, d control.DiskSpec) (bool, error) {
+	host, err := h.disk(d)
+	if err != nil {
+		return false, err
+	}
+	state, err := host.Look(ctx, d)
+	if err != nil {
+		return false, err
+	}
+	if state.Mapped != "" && !slices.Contains(state.Clients, state.MappedBy) {
+		return false, nil
+	}
+	return h.isDead(r, c, state)
 }
 
 // claim makes the instance the one who may write to a disk. A claim of somebody who is proven dead, or who is to be fenced,
@@ -153,7 +159,7 @@ func (h Handler) takeAway(ctx context.Context, r *Request, host control.DiskHost
 	if err != nil || state.Claim == nil {
 		return err
 	}
-	dead, err := h.isDead(ctx, r, state.Claim, d)
+	dead, err := h.isDead(r, state.Claim, state)
 	if err != nil {
 		return err
 	}
@@ -168,9 +174,15 @@ func (h Handler) takeAway(ctx context.Context, r *Request, host control.DiskHost
 	case fence && len(state.Strangers()) > 0:
 		return fmt.Errorf("disk %d: client %s, which was gone, is there again", d.Index, strings.Join(state.Strangers(), ", "))
 	}
-	clients := control.Strangers(state.Clients, state.MappedBy) // kept out, this node would have a block device that only fails
-	if !fence {                                                 // only those that are left: what is dead writes nothing
+	// Elsewhere, a block device may outlive its guest, have lost the cluster for now, and write when it is back. This node's own,
+	// kept out, would do nothing any more but to fail.
+	clients := control.Strangers(state.Clients, state.MappedBy)
+	if !fence && dead { // on this host: only those that are left, as what is dead writes nothing
 		clients = slices.DeleteFunc(clients, func(c string) bool { return !slices.Contains(state.Watchers, c) })
+	}
+	// The clients were asked for after the claim. They are its own as long as nobody was faster, whose own they would be.
+	if state, err = host.Look(ctx, d); err != nil || state.Claim == nil || state.Claim.Token != token {
+		return err
 	}
 	if err := host.Fence(ctx, d, clients); err != nil {
 		return err

@@ -104,29 +104,59 @@ func claimOf(t *testing.T, change func(*control.Claim)) *control.Claim {
 }
 
 func TestIsDead(t *testing.T) {
+	mapped := control.ImageState{Mapped: "/dev/shelf0", MappedBy: "k"}
 	for _, test := range []struct {
 		name   string
 		change func(*control.Claim)
-		mapped string
+		state  control.ImageState
 		want   bool
 	}{
-		{"neither agent nor guest lives", nil, "", true},
-		{"another process has the number now", func(c *control.Claim) { c.Agent = "7.1" }, "", true},
-		{"the agent lives", func(c *control.Claim) { c.Agent = "7.4711" }, "", false},
-		{"the guest lives", func(c *control.Claim) { c.UUID = "alive" }, "", false},
-		{"another boot", func(c *control.Claim) { c.Boot, c.UUID, c.Agent = "boot1", "alive", "7.4711" }, "", true},
-		{"its block device is there", func(c *control.Claim) { c.Devices = true }, "k", false},
-		{"its block device is there, and the same instance wants it", func(c *control.Claim) { c.Devices, c.UUID = true, "u" }, "k", true},
-		{"its block device is gone", func(c *control.Claim) { c.Devices = true }, "", true},
-		{"another host", func(c *control.Claim) { c.Host = "elsewhere" }, "", false},
-		{"a host of the same name", func(c *control.Claim) { c.Machine, c.Boot = "m2", "boot1" }, "", false},
+		{"neither agent nor guest lives", nil, control.ImageState{}, true},
+		{"another process has the number now", func(c *control.Claim) { c.Agent = "7.1" }, control.ImageState{}, true},
+		{"the agent lives", func(c *control.Claim) { c.Agent = "7.4711" }, control.ImageState{}, false},
+		{"the guest lives", func(c *control.Claim) { c.UUID = "alive" }, control.ImageState{}, false},
+		{"another boot", func(c *control.Claim) { c.Boot, c.UUID, c.Agent = "boot1", "alive", "7.4711" }, control.ImageState{}, true},
+		{"its block device is there", func(c *control.Claim) { c.Devices = true }, mapped, false},
+		{"its block device is there, and the same instance wants it", func(c *control.Claim) { c.Devices, c.UUID = true, "u" }, mapped, true},
+		{"its block device is there, by somebody else", func(c *control.Claim) { c.Devices = true }, control.ImageState{Mapped: "/dev/shelf0", Foreign: true}, true},
+		{"its block device is mounted", nil, control.ImageState{Mapped: "/dev/shelf0", InUse: true}, false},
+		{"its block device is gone", func(c *control.Claim) { c.Devices = true }, control.ImageState{}, true},
+		{"another host", func(c *control.Claim) { c.Host = "elsewhere" }, control.ImageState{}, false},
+		{"a host of the same name", func(c *control.Claim) { c.Machine, c.Boot = "m2", "boot1" }, control.ImageState{}, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			h := handler(t, &shelf{state: control.ImageState{MappedBy: test.mapped}})
+			h := handler(t, &shelf{})
 			r := &Request{RunDir: "/run/cephctl", Instance: control.Instance{UUID: "u"}}
-			got, err := h.isDead(t.Context(), r, claimOf(t, test.change), control.DiskSpec{Disk: control.Disk{Template: "shelf"}})
+			got, err := h.isDead(r, claimOf(t, test.change), test.state)
 			if got != test.want || err != nil {
 				t.Errorf("dead: %t, %v, want %t", got, err, test.want)
+			}
+		})
+	}
+}
+
+// A node says of a claim that it is dead when another node can keep out what is left of it.
+func TestProve(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		state control.ImageState
+		claim func(*control.Claim)
+		want  map[string]bool
+	}{
+		{name: "nothing is left", want: map[string]bool{"T": true}},
+		{name: "the guest lives", claim: func(c *control.Claim) { c.UUID = "alive" }, want: map[string]bool{"T": false}},
+		{name: "of another host", claim: func(c *control.Claim) { c.Host = "elsewhere" }, want: map[string]bool{}},
+		{name: "a block device is left", state: control.ImageState{Mapped: "/dev/shelf0", MappedBy: "k", Clients: []string{"k"}}, want: map[string]bool{"T": true}},
+		{name: "one is left that nobody has noted", state: control.ImageState{Mapped: "/dev/shelf0", MappedBy: "k"}, want: map[string]bool{"T": false}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := &Request{
+				RunDir: "/run/cephctl", Claims: []control.Claim{*claimOf(t, test.claim)},
+				Disks: []control.DiskSpec{{Disk: control.Disk{Template: "shelf", Image: "i"}}},
+			}
+			got, err := handler(t, &shelf{state: test.state}).prove(t.Context(), r)
+			if diff := cmp.Diff(test.want, got); diff != "" || err != nil {
+				t.Errorf("dead (-want +got):\n%s%v", diff, err)
 			}
 		})
 	}
@@ -162,7 +192,7 @@ func TestClaim(t *testing.T) {
 			state: control.ImageState{Claim: claimOf(t, elsewhere), Clients: []string{"a"}, Watchers: []string{"k"}, Mapped: "/dev/shelf0", MappedBy: "k"},
 		},
 		{
-			name: "a holder elsewhere that its node says is dead", request: Request{Dead: []string{"T"}}, log: []string{"fence ", "release", "claim"},
+			name: "a holder elsewhere that its node says is dead, and whose block device may come back", request: Request{Dead: []string{"T"}}, log: []string{"fence a", "release", "claim"},
 			state: control.ImageState{Claim: claimOf(t, elsewhere), Clients: []string{"a"}},
 		},
 		{
@@ -198,6 +228,31 @@ func TestClaim(t *testing.T) {
 				t.Errorf("error %v is ErrClaimed: %t", err, errors.Is(err, control.ErrClaimed))
 			}
 		})
+	}
+}
+
+// overtaken is a shelf where somebody else takes the claim over while it is looked at.
+type overtaken struct{ *shelf }
+
+func (o overtaken) Look(ctx context.Context, d control.DiskSpec) (control.ImageState, error) {
+	state, err := o.shelf.Look(ctx, d)
+	state.Clients = []string{"the winner's"}
+	o.state.Claim = &control.Claim{Token: "faster", Instance: "web2", Host: "node2"}
+	return state, err
+}
+
+// Who is faster keeps its clients, also where they are taken for those of the claim that both take away.
+func TestClaimLost(t *testing.T) {
+	s := &shelf{state: control.ImageState{Claim: claimOf(t, func(c *control.Claim) { c.Host = "elsewhere" })}}
+	h := handler(t, s)
+	h.Disks["shelf"] = overtaken{s}
+	r := &Request{RunDir: "/run/cephctl", Instance: control.Instance{Name: "web1"}, Dead: []string{"T"}}
+	err := h.claim(t.Context(), r, control.DiskSpec{Disk: control.Disk{Template: "shelf", Image: "i"}}, control.Claim{Token: "mine"})
+	if !errors.Is(err, control.ErrClaimed) || !strings.Contains(err.Error(), "instance web2 on node2") {
+		t.Errorf("error %v", err)
+	}
+	if len(s.log) > 0 {
+		t.Errorf("done: %v", s.log)
 	}
 }
 

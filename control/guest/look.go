@@ -41,12 +41,12 @@ func (h Handler) look(ctx context.Context, r *Request) (*Look, error) {
 			return nil, err
 		}
 	}
-	for i, d := range r.Disks {
+	r.eachDisk(func(i int, d control.DiskSpec) {
 		if err := h.lookDisk(ctx, r, d, &l.Disks[i]); err != nil {
 			b := blocker(r, d, err)
 			l.Disks[i].Problem = &b
 		}
-	}
+	})
 	if l.Guest != nil {
 		h.asStarted(r, l)
 	}
@@ -115,7 +115,7 @@ func (h Handler) lookDisk(ctx context.Context, r *Request, d control.DiskSpec, l
 		l.Path = strings.Replace(l.Path, open.Mapped, l.Mapped, 1)
 	}
 	if l.Claim != nil {
-		l.Dead, err = h.isDead(ctx, r, l.Claim, d)
+		l.Dead, err = h.isDead(r, l.Claim, l.ImageState)
 	}
 	return err
 }

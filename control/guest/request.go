@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
@@ -105,6 +106,15 @@ func (r *Request) dir() kvm.Dir {
 		return kvm.GanetiDir(r.RunDir)
 	}
 	return kvm.CephctlDir(r.RunDir)
+}
+
+// eachDisk does something with all disks at once: each may wait for a cluster that does not answer.
+func (r *Request) eachDisk(do func(i int, d control.DiskSpec)) {
+	var all sync.WaitGroup
+	for i, d := range r.Disks {
+		all.Go(func() { do(i, d) })
+	}
+	all.Wait()
 }
 
 func parseRequest(payload json.RawMessage) (*Request, error) {

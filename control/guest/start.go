@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
@@ -53,6 +54,9 @@ func (s *starting) start(ctx context.Context, progress func(string)) (*kvm.Statu
 	config := s.r.config()
 	progress("claiming the disks")
 	for _, d := range s.r.Disks {
+		if err := s.vacate(ctx, d); err != nil {
+			return nil, fmt.Errorf("disk %d: %w", d.Index, err)
+		}
 		if err := s.claim(ctx, s.r, d, s.me); err != nil {
 			return nil, err
 		}
@@ -77,6 +81,28 @@ func (s *starting) start(ctx context.Context, progress func(string)) (*kvm.Statu
 	}
 	s.runs = true
 	return status, s.remember(ctx)
+}
+
+// vacate takes a block device of a disk away that is there without its guest: who still has it open would be a second writer, and
+// the kernel tells of that one only when it is to go. A claim of somebody who lives is told of by who claims.
+func (s *starting) vacate(ctx context.Context, d control.DiskSpec) error {
+	host, err := s.disk(d)
+	if err != nil {
+		return err
+	}
+	if _, own, err := host.Watchers(ctx, d); err != nil || own == "" { // the one question where there is none
+		return err
+	}
+	state, err := host.Look(ctx, d)
+	if err != nil {
+		return err
+	}
+	if c := state.Claim; c != nil && !slices.Contains(s.r.Dead, c.Token) && !slices.Contains(s.r.Fence, c.Token) {
+		if dead, err := s.isDead(s.r, c, state); err != nil || !dead {
+			return err
+		}
+	}
+	return host.Close(ctx, d)
 }
 
 // redacted returns an error of QEMU's without what its storage may have said that is secret.
@@ -128,9 +154,11 @@ func (s *starting) undo(ctx context.Context) error {
 	for _, d := range s.claimed {
 		host, err := s.disk(d)
 		if err == nil && s.mapped[d.Index] {
-			err = host.Close(ctx, d)
+			if err = host.Close(ctx, d); err != nil {
+				err = s.keepDevice(ctx, s.r, host, d, err)
+			}
 		}
-		if err == nil { // a block device that stays may still write
+		if err == nil {
 			err = host.Release(ctx, d, s.me.Token)
 		}
 		errs = append(errs, err)

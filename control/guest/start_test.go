@@ -38,11 +38,13 @@ func TestStartIsUndone(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		mapped bool
+		state  control.ImageState
 		qemu   controltest.Answer
 		memory string
 		want   string
 		log    []string
 		closes error
+		held   bool
 	}{
 		{
 			name: "QEMU does not start", qemu: controltest.Answer{Code: 1, Stderr: "Unknown driver 'shelf'"}, want: "Unknown driver 'shelf'",
@@ -57,6 +59,18 @@ func TestStartIsUndone(t *testing.T) {
 			qemu: controltest.Answer{Code: 1, Stderr: "Unknown driver 'shelf'"}, want: "device is busy", log: []string{"claim", "open", "close"},
 		},
 		{
+			name: "a block device was there", state: control.ImageState{Mapped: "/dev/shelf0", MappedBy: "k"}, qemu: controltest.Answer{Code: 1, Stderr: "Unknown driver 'shelf'"}, want: "Unknown driver 'shelf'",
+			log: []string{"close", "claim", "open", "release"},
+		},
+		{
+			name: "a block device is there that somebody has open", state: control.ImageState{Mapped: "/dev/shelf0", MappedBy: "k", Claim: claimOf(t, func(c *control.Claim) { c.UUID, c.Devices = "u", true })},
+			closes: errors.New("device is busy"), want: "device is busy", log: []string{"close"},
+		},
+		{
+			name: "the block device of a guest that lives", state: control.ImageState{Mapped: "/dev/shelf0", MappedBy: "k", Claim: claimOf(t, func(c *control.Claim) { c.UUID = "alive" })},
+			want: "is claimed by instance web9", held: true,
+		},
+		{
 			name: "QEMU tells a secret", qemu: controltest.Answer{Code: 1, Stderr: "malformed key sesame"}, want: "malformed key (key)",
 			log: []string{"claim", "open", "release"},
 		},
@@ -64,7 +78,7 @@ func TestStartIsUndone(t *testing.T) {
 		{name: "no memory", memory: "MemAvailable: 1024 kB\n", want: "has 1 MiB of memory free"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			s := &shelf{closes: test.closes}
+			s := &shelf{closes: test.closes, state: test.state}
 			h := handler(t, s)
 			test.qemu.Command = "qemu-system-x86_64"
 			h.Runner = controltest.NewRunner(t, test.qemu, controltest.Answer{Command: "qemu-system-x86_64 -version"})
@@ -94,7 +108,7 @@ func TestStartIsUndone(t *testing.T) {
 			if diff := cmp.Diff(test.log, s.log); diff != "" {
 				t.Errorf("done (-want +got):\n%s", diff)
 			}
-			if kept := s.state.Claim != nil; kept != (test.closes != nil) {
+			if kept := s.state.Claim != nil; kept != (test.closes != nil || test.held) {
 				t.Errorf("the claim is still there: %t", kept)
 			}
 			if files, err := filepath.Glob(filepath.Join(h.Root, "run/kvm/*/web1*")); len(files) > 0 || err != nil {

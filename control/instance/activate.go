@@ -45,7 +45,12 @@ func (s *Instances) changeDevices(kind, name, title, action string, opts Activat
 			return nil, err
 		}
 		changesDevices(plan, n, r, l, action, opts)
-		wanted := slices.ContainsFunc(l.Disks, func(d guest.DiskLook) bool { return (d.Mapped == "") == (action == guest.ActionActivate) })
+		wanted := slices.ContainsFunc(l.Disks, func(d guest.DiskLook) bool {
+			if action == guest.ActionActivate {
+				return !isActive(r, l, &d)
+			}
+			return d.Mapped != ""
+		})
 		if len(plan.Blockers) > 0 || !wanted {
 			return plan, nil
 		}
@@ -61,6 +66,11 @@ func (s *Instances) changeDevices(kind, name, title, action string, opts Activat
 	}}
 }
 
+// isActive tells whether a disk has a block device that works and that is claimed: by the guest, or for itself.
+func isActive(r *guest.Request, l *guest.Look, d *guest.DiskLook) bool {
+	return d.Mapped != "" && !d.Fenced() && d.Claim != nil && d.Claim.UUID == r.Instance.UUID && (l.Guest != nil || d.Claim.Devices)
+}
+
 // changesDevices adds what stands in the way of a change of block devices.
 func changesDevices(plan *control.Plan, n control.Node, r *guest.Request, l *guest.Look, action string, opts ActivateOptions) {
 	if l.Guest != nil && action == guest.ActionDeactivate {
@@ -68,12 +78,14 @@ func changesDevices(plan *control.Plan, n control.Node, r *guest.Request, l *gue
 	}
 	for d := range l.Disks {
 		found, image := &l.Disks[d], r.Disks[d].Image
-		if found.Mapped == "" && action == guest.ActionActivate {
+		if !isActive(r, l, found) && action == guest.ActionActivate {
 			checkRisk(plan, n, d, found, opts.AllowLoopback, nil, nil)
 		}
 		switch {
 		case found.Problem != nil:
 			plan.Blockers = append(plan.Blockers, *found.Problem)
+		case found.Foreign:
+			deviceForeign(plan, n, d, image, found)
 		case action == guest.ActionDeactivate:
 			if found.InUse {
 				deviceInUse(plan, n, d, image, found)
@@ -100,4 +112,10 @@ func imageInUse(plan *control.Plan, n control.Node, d int, image string, others 
 func deviceInUse(plan *control.Plan, n control.Node, d int, image string, found *guest.DiskLook) {
 	plan.Block(n.Name, "device-in-use", "see who has it by \"lsblk "+found.Mapped+"\", and unmount it",
 		"disk %d: image %s is mapped as %s there, which is in use", d, image, found.Mapped)
+}
+
+// deviceForeign adds that somebody else has mapped an image on the node, who may write to it.
+func deviceForeign(plan *control.Plan, n control.Node, d int, image string, found *guest.DiskLook) {
+	plan.Block(n.Name, "device-foreign", "see who has it by \"lsblk "+found.Mapped+"\", and unmap it there: rbd device unmap "+found.Mapped,
+		"disk %d: image %s is mapped as %s there, and not by cephctl", d, image, found.Mapped)
 }

@@ -98,6 +98,13 @@ func ownClaim() controltest.Answer {
 	return a
 }
 
+// startedElsewhere is the answer of the cluster when web1 has the image on node2, which the inventory does not know of.
+func startedElsewhere() controltest.Answer {
+	a := ownClaim()
+	a.Stdout = strings.NewReplacer("node1", "node2", "node9", "node2").Replace(a.Stdout)
+	return a
+}
+
 func startBreaking(s *instance.Instances) control.Change {
 	return s.Start("web1", instance.StartOptions{BreakClaim: true}, nil)
 }
@@ -120,6 +127,19 @@ var refusals = []refusal{
 	{kind: "bridge-missing", prepare: func(r *rig) {
 		r.instance.NICs = []control.NIC{{Mode: kvm.ModeBridged, Bridge: "br7"}}
 	}, change: start, want: "node1: has no bridge br7 for NIC 0: ip link add br7 type bridge"},
+	{
+		kind: "device-foreign", prepare: func(r *rig) {
+			r.look = &guest.DiskLook{ImageState: control.ImageState{Exists: true, Mapped: "/dev/rbd0", Foreign: true}}
+		}, change: start,
+		want: `node1: disk 0: image disk1 is mapped as /dev/rbd0 there, and not by cephctl: see who has it by "lsblk /dev/rbd0", and unmap it there: rbd device unmap /dev/rbd0`,
+	},
+	{
+		kind: "device-foreign", prepare: func(r *rig) {
+			r.look = &guest.DiskLook{ImageState: control.ImageState{Exists: true, Mapped: "/dev/rbd0", Foreign: true}}
+		}, change: func(s *instance.Instances) control.Change {
+			return s.Deactivate("web1")
+		}, want: `node1: disk 0: image disk1 is mapped as /dev/rbd0 there, and not by cephctl: see who has it by "lsblk /dev/rbd0", and unmap it there: rbd device unmap /dev/rbd0`,
+	},
 	{
 		kind: "device-in-use", prepare: func(r *rig) {
 			r.look = &guest.DiskLook{ImageState: control.ImageState{Exists: true, Mapped: "/dev/rbd0", InUse: true}}
@@ -222,6 +242,15 @@ var refusals = []refusal{
 		change: remove(instance.RemoveOptions{BreakClaim: true}),
 		want: "node2: disk 0: image disk1 is claimed by instance web1 on node9 since 2026-01-02 03:04:05, whose client 10.0.0.9:0/11 is still there: " +
 			"stop it there first, or wait half a minute if that host has died just now",
+	},
+	{
+		kind: "image-claimed", prepare: func(r *rig) { r.proven = map[string]bool{"T": false} }, answers: []controltest.Answer{startedElsewhere()},
+		change: remove(instance.RemoveOptions{BreakClaim: true}),
+		want:   "node1: disk 0: image disk1 is claimed by instance web1 on node2 since 2026-01-02 03:04:05, which runs: stop it there first",
+	},
+	{
+		kind: "disk-no-answer", answers: []controltest.Answer{failing(110, "rbd: couldn't connect to the cluster!")}, change: remove(instance.RemoveOptions{}),
+		want: "node1: disk 0: the cluster does not answer: see \"ceph status\"",
 	},
 	{
 		kind: "device-in-use", prepare: func(r *rig) {
@@ -375,7 +404,11 @@ func newRig(t *testing.T, r *refusal) *rig {
 				rig.asked[node+" "+request.Action] = r
 				return nil, err
 			case rig.look != nil && request.Action == guest.ActionLook:
-				return guest.Look{Disks: []guest.DiskLook{*rig.look}}, nil
+				l := guest.Look{Disks: []guest.DiskLook{*rig.look}}
+				if rig.runs == node {
+					l.Guest = &kvm.Status{PID: 7, State: "running"}
+				}
+				return l, nil
 			case rig.runs == node:
 				return guest.Look{Guest: &kvm.Status{PID: 7, State: "running"}, Disks: make([]guest.DiskLook, 1)}, nil
 			}

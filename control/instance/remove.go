@@ -49,14 +49,22 @@ func (s *Instances) planRemove(ctx context.Context, name string, opts RemoveOpti
 		return nil, err
 	}
 	l, err := s.lookAt(ctx, n, r)
+	away := map[string]error{}
 	if errors.Is(err, control.ErrUnreachable) {
-		n, l, err = s.planRemoveDead(ctx, plan, c, n, r, opts, err)
+		away[n.Name] = err
+		n, l, err = s.lookFromOther(ctx, plan, c, n, r, err)
 	}
 	if err != nil {
 		return nil, err
 	}
-	if l.Guest != nil {
+	switch {
+	case l.Guest != nil:
 		plan.Block(n.Name, "instance-running", "stop it first: cephctl instance stop "+name, "instance %s runs there", name)
+	case l.Problem != "":
+		return nil, fmt.Errorf("tell whether instance %s runs on %s: %s", name, n.Name, l.Problem)
+	default:
+		p := &startPlan{Instances: s, plan: plan, site: c, node: n, request: r, opts: StartOptions{BreakClaim: opts.BreakClaim}, away: away}
+		p.takeClaims(ctx, l)
 	}
 	if len(plan.Blockers) > 0 {
 		return plan, nil
@@ -78,42 +86,40 @@ func (s *Instances) planRemove(ctx context.Context, name string, opts RemoveOpti
 	return plan, nil
 }
 
-// planRemoveDead plans to take the claims of an instance away whose node does not answer, for the reason that is given. It
-// returns the node that does it, and what that has seen.
-func (s *Instances) planRemoveDead(
-	ctx context.Context, plan *control.Plan, c *site, dead control.Node, r *guest.Request, opts RemoveOptions, why error,
-) (control.Node, *guest.Look, error) {
-	n, l, ok := s.lookFromOther(ctx, c, dead, r)
-	if !ok {
-		return dead, nil, fmt.Errorf("%w; and no other node can look at the images", why)
-	}
-	plan.Note("%s does not answer: %s takes care of the images", dead.Name, n.Name)
-	p := &startPlan{
-		Instances: s, plan: plan, site: c, node: n, request: r, opts: StartOptions{BreakClaim: opts.BreakClaim}, away: map[string]error{dead.Name: why},
-	}
+// takeClaims plans to take the claims away that an instance which is to be removed has on other nodes than the one that has
+// looked at it. An image that can't be looked at may have such a claim.
+func (p *startPlan) takeClaims(ctx context.Context, l *guest.Look) {
+	taken := *p.request
+	taken.Disks = nil
 	for d := range l.Disks {
 		found := &l.Disks[d]
 		switch {
+		case found.Problem != nil && p.opts.BreakClaim:
+			p.plan.Destroys = append(p.plan.Destroys, fmt.Sprintf("what cephctl knows of image %s, though nobody can tell who has it: %s", p.request.Disks[d].Image, found.Problem.Text))
 		case found.Problem != nil:
-			plan.Blockers = append(plan.Blockers, *found.Problem)
-		case found.Claim != nil && found.Claim.UUID == r.Instance.UUID && !found.Dead:
+			p.plan.Blockers = append(p.plan.Blockers, *found.Problem)
+		case found.Claim != nil && found.Claim.UUID == p.request.Instance.UUID && !found.Dead:
 			p.checkClaim(ctx, d, found)
+			taken.Disks = append(taken.Disks, p.request.Disks[d])
 		}
 	}
-	if len(plan.Blockers) > 0 || len(r.Fence)+len(r.Dead) == 0 {
-		return n, l, nil
+	if len(p.plan.Blockers) > 0 || len(taken.Disks) == 0 {
+		return
 	}
-	plan.Steps = append(plan.Steps, control.Step{
-		ID: "claims", Node: n.Name, Title: "take its claims away", Commands: plan.Destroys,
+	taken.Fence, taken.Dead = p.request.Fence, p.request.Dead
+	p.plan.Steps = append(p.plan.Steps, control.Step{
+		ID: "claims", Node: p.node.Name, Title: "take its claims away", Commands: []string{"take away the claims of instance " + p.request.Instance.Name},
 		Do: func(ctx context.Context, progress func(string)) error {
-			return s.call(ctx, n, guest.ActionRelease, r, nil, progress)
+			return p.call(ctx, p.node, guest.ActionRelease, &taken, nil, progress)
 		},
 	})
-	return n, l, nil
 }
 
-// lookFromOther looks at an instance from another node than its own: one of the same group, if any answers.
-func (s *Instances) lookFromOther(ctx context.Context, c *site, own control.Node, r *guest.Request) (control.Node, *guest.Look, bool) {
+// lookFromOther looks at an instance from another node than its own, which does not answer for the reason that is given: one
+// of the same group, if any answers. It returns that node, which takes care of the images.
+func (s *Instances) lookFromOther(
+	ctx context.Context, plan *control.Plan, c *site, own control.Node, r *guest.Request, why error,
+) (control.Node, *guest.Look, error) {
 	nodes := slices.DeleteFunc(slices.Clone(c.Nodes), func(n control.Node) bool { return n.Offline || n.Name == own.Name })
 	slices.SortStableFunc(nodes, func(a, b control.Node) int {
 		return cmp.Compare(distance(a, own), distance(b, own))
@@ -122,10 +128,11 @@ func (s *Instances) lookFromOther(ctx context.Context, c *site, own control.Node
 		r.Instance.Node = n.Name
 		if l, err := s.lookAt(ctx, n, r); err == nil {
 			l.Guest = nil // one of the same name that is left there from before
-			return n, l, true
+			plan.Note("%s does not answer: %s takes care of the images", own.Name, n.Name)
+			return n, l, nil
 		}
 	}
-	return own, nil, false
+	return own, nil, fmt.Errorf("%w; and no other node can look at the images", why)
 }
 
 // distance is less for a node of the same group.
@@ -139,18 +146,25 @@ func distance(a, b control.Node) int {
 // planGiveBack plans to take away what is left of an instance on the node that has looked at it.
 func (s *Instances) planGiveBack(plan *control.Plan, n control.Node, r *guest.Request, l *guest.Look) {
 	for d := range l.Disks {
-		if l.Disks[d].InUse {
-			deviceInUse(plan, n, d, r.Disks[d].Image, &l.Disks[d])
+		if found := &l.Disks[d]; found.InUse && !found.Foreign {
+			deviceInUse(plan, n, d, r.Disks[d].Image, found)
 		}
 	}
 	if !hasLeft(l) {
 		return
 	}
+	left := *r
+	left.Disks = nil
+	for d := range l.Disks {
+		if l.Disks[d].Problem == nil {
+			left.Disks = append(left.Disks, r.Disks[d])
+		}
+	}
 	plan.Steps = append(plan.Steps, control.Step{
 		ID: "left", Node: n.Name, Title: "give back what is left of it", Commands: []string{"give back its claims and block devices"},
 		Do: func(ctx context.Context, progress func(string)) error {
 			var stopped guest.Stopped
-			err := s.call(ctx, n, guest.ActionStop, r, &stopped, progress)
+			err := s.call(ctx, n, guest.ActionStop, &left, &stopped, progress)
 			if err == nil && len(stopped.Left) > 0 {
 				err = errors.New(strings.Join(stopped.Left, "; "))
 			}
@@ -168,8 +182,10 @@ func (s *Instances) planRemoveImages(plan *control.Plan, n control.Node, r *gues
 		switch {
 		case !d.Made:
 			plan.Note("image %s (%s) stays: it was there before", d.Image, whereText(d.Where))
-		case found.Problem != nil:
+		case found.Problem != nil: // what was not looked at is forgotten at most
 			plan.Blockers = append(plan.Blockers, *found.Problem)
+		case found.Foreign:
+			deviceForeign(plan, n, i, d.Image, found)
 		case len(found.Strangers()) > 0:
 			imageInUse(plan, n, i, d.Image, found.Strangers())
 		case found.Claim != nil && found.Claim.UUID != r.Instance.UUID && !found.Dead:

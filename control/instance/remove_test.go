@@ -19,6 +19,7 @@ func TestRemove(t *testing.T) {
 	for _, test := range []struct {
 		name     string
 		dead     []string
+		proven   map[string]bool
 		claim    controltest.Answer
 		opts     instance.RemoveOptions
 		made     bool
@@ -36,13 +37,20 @@ func TestRemove(t *testing.T) {
 			name: "with its images", dead: []string{"node1"}, claim: ownClaim(), opts: instance.RemoveOptions{BreakClaim: true, Images: true}, made: true,
 			asked: []string{"node2 " + guest.ActionRelease, "node2 " + guest.ActionRemove}, fence: []string{"T"}, destroys: []string{consented, "image disk1 (pool=vms)"},
 		},
+		{
+			name: "its claim is elsewhere, says its node, and dead", claim: startedElsewhere(), proven: map[string]bool{"T": true}, asked: []string{"node1 " + guest.ActionRelease},
+		},
+		{
+			name: "the cluster does not answer", claim: failing(110, "rbd: couldn't connect to the cluster!"), opts: instance.RemoveOptions{BreakClaim: true},
+			destroys: []string{"what cephctl knows of image disk1, though nobody can tell who has it: disk 0: the cluster does not answer"},
+		},
 		{name: "its node is dead, and the claim is another's", dead: []string{"node1"}, claim: claimed("node9", "node9")},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			rig := newRig(t, &refusal{answers: []controltest.Answer{test.claim}, prepare: func(r *rig) {
 				r.dead, r.instance.Disks[0].Made = test.dead, test.made
 			}})
-			rig.asked = map[string]guest.Request{}
+			rig.asked, rig.proven = map[string]guest.Request{}, test.proven
 			s := &instance.Instances{Env: rig.env, Storage: []control.StorageType{cephstorage.Type{}}}
 			ui := &consentUI{}
 			if _, err := rig.env.Execute(t.Context(), s.Remove("web1", test.opts), ui); err != nil {

@@ -69,6 +69,9 @@ func (s *Instances) planStart(ctx context.Context, name string, opts StartOption
 	}
 	if l.Guest != nil {
 		runsAlready(p.plan, p.request, l, access, result)
+		if moves { // a start there was broken off before it was noted
+			p.plan.Steps = append(p.plan.Steps, s.moveStep(p.node, p.request, l, result))
+		}
 		return p.plan, nil
 	}
 	p.plan.Blockers = append(p.plan.Blockers, l.Blockers...)
@@ -141,6 +144,8 @@ func (p *startPlan) checkDisk(ctx context.Context, d int, found *guest.DiskLook)
 		p.plan.Blockers = append(p.plan.Blockers, *found.Problem)
 	case !found.Exists:
 		noImage(p.plan, p.node, p.request, d, image)
+	case found.Foreign:
+		deviceForeign(p.plan, p.node, d, image, found)
 	case found.InUse:
 		deviceInUse(p.plan, p.node, d, image, found)
 	case len(others) > 0:
@@ -224,28 +229,50 @@ func (p *startPlan) prove(ctx context.Context, claim *control.Claim, d control.D
 // startStep is the step that starts an instance on its node, and remembers the node when it is another.
 func (s *Instances) startStep(n control.Node, r *guest.Request, commands []string, moves bool, result *kvm.Status) control.Step {
 	step := control.Step{ID: "start", Node: n.Name, Title: "start instance " + r.Instance.Name, Commands: commands}
-	if moves {
-		step.Commands = append(step.Commands, "inventory: instance "+r.Instance.Name+" on "+n.Name)
-	}
 	step.Do = func(ctx context.Context, progress func(string)) error {
+		start := func() error { return s.call(ctx, n, guest.ActionStart, r, result, progress) }
 		if !moves {
-			return s.call(ctx, n, guest.ActionStart, r, result, progress)
+			return start()
 		}
-		inventory, err := keeper(s.Env, "gnt-instance migrate -n "+n.Name+" "+r.Instance.Name)
-		if err != nil {
-			return err
-		}
-		release, err := s.Env.Store.Lock(ctx, "cephctl instance start --node "+n.Name+" "+r.Instance.Name)
-		if err != nil {
-			return err
-		}
-		defer release()
-		if err := s.call(ctx, n, guest.ActionStart, r, result, progress); err != nil {
-			return err
-		}
-		return inventory.MoveInstance(ctx, r.Instance.Name, n.Name)
+		return s.move(ctx, n, r, start)
+	}
+	if moves {
+		step.Commands = append(step.Commands, moveText(n, r))
 	}
 	return step
+}
+
+// moveStep is the step that remembers on which node an instance runs already. Result is filled in with what the guest says.
+func (s *Instances) moveStep(n control.Node, r *guest.Request, l *guest.Look, result *kvm.Status) control.Step {
+	return control.Step{
+		ID: "move", Node: n.Name, Title: "keep instance " + r.Instance.Name + " on " + n.Name, Commands: []string{moveText(n, r)},
+		Do: func(ctx context.Context, _ func(string)) error {
+			*result = *l.Guest
+			return s.move(ctx, n, r, func() error { return nil })
+		},
+	}
+}
+
+// moveText says what a move changes, for people.
+func moveText(n control.Node, r *guest.Request) string {
+	return "inventory: instance " + r.Instance.Name + " on " + n.Name
+}
+
+// move does something on the node that an instance is to be on, and then remembers the node, in one lock.
+func (s *Instances) move(ctx context.Context, n control.Node, r *guest.Request, first func() error) error {
+	inventory, err := keeper(s.Env, "gnt-instance migrate -n "+n.Name+" "+r.Instance.Name)
+	if err != nil {
+		return err
+	}
+	release, err := s.Env.Store.Lock(ctx, "cephctl instance start --node "+n.Name+" "+r.Instance.Name)
+	if err != nil {
+		return err
+	}
+	defer release()
+	if err := first(); err != nil {
+		return err
+	}
+	return inventory.MoveInstance(ctx, r.Instance.Name, n.Name)
 }
 
 // whereText writes where an image is, always in the same order.

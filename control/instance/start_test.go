@@ -96,6 +96,30 @@ func TestStopElsewhere(t *testing.T) {
 	}
 }
 
+// A start elsewhere that was broken off before its node was noted is noted by the next.
+func TestStartGoesOn(t *testing.T) {
+	rig := newRig(t, &refusal{prepare: func(r *rig) {
+		r.runs = "node2"
+		r.look = &guest.DiskLook{ImageState: control.ImageState{Exists: true, Claim: &control.Claim{UUID: r.instance.UUID}}}
+	}})
+	rig.asked = map[string]guest.Request{}
+	s := &instance.Instances{Env: rig.env, Storage: []control.StorageType{cephstorage.Type{}}}
+	for _, steps := range []int{1, 0} {
+		var status kvm.Status
+		plan, err := rig.env.Execute(t.Context(), s.Start("web1", instance.StartOptions{Node: "node2"}, &status), &consentUI{})
+		if err != nil || len(plan.Steps) != steps || len(rig.asked) > 0 {
+			t.Fatalf("plan %+v, %v, asked for %v, want %d steps", plan, err, rig.asked, steps)
+		}
+		if status.PID != 7*steps {
+			t.Errorf("process %d", status.PID)
+		}
+		c, err := rig.env.Inventory.Cluster(t.Context())
+		if i, _ := c.Instance("web1"); err != nil || i.Node != "node2" {
+			t.Errorf("its node is %s, %v", i.Node, err)
+		}
+	}
+}
+
 // plain is an inventory that keeps no instances, as Ganeti's is.
 type plain struct{ control.Inventory }
 

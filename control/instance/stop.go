@@ -70,7 +70,7 @@ func (s *Instances) planStop(ctx context.Context, name string, opts StopOptions,
 // hasLeft tells whether an instance that does not run has left something on its node: a claim, or a block device.
 func hasLeft(l *guest.Look) bool {
 	for _, d := range l.Disks {
-		if d.Claim != nil && d.Dead || d.Mapped != "" {
+		if d.Claim != nil && d.Dead || d.Mapped != "" && !d.Foreign {
 			return true
 		}
 	}

@@ -14,7 +14,7 @@ import (
 // carries the storage cluster, and whose kernel can't. The guests have no operating system, as they run in a machine that is
 // virtual itself.
 func TestKernelspace(t *testing.T) {
-	onlyLong(t, "ten minutes on a busy machine")
+	onlyLong(t, "twenty minutes on a busy machine")
 	t.Parallel() // most of the time, the virtual machine is waited for
 	lab.RequireVM(t)
 	s := newKernelSite(t)
@@ -27,6 +27,8 @@ func TestKernelspace(t *testing.T) {
 		{"metrics", testKernelMetrics},
 		{"killed", testKernelKilled},
 		{"devices", testKernelDevices},
+		{"left behind", testKernelLeft},
+		{"speed", testKernelSpeed},
 		{"dead node", testKernelDead},
 	} {
 		ok := t.Run(part.name, func(t *testing.T) {
@@ -190,7 +192,8 @@ func testKernelMetrics(s *kernelSite) {
 	)
 }
 
-// testKernelKilled kills QEMU, whose block device and claim stay. A start takes both over, and does not keep its own kernel out.
+// testKernelKilled kills QEMU, whose block device and claim stay. A start takes the claim over, and maps the image anew without
+// keeping its own kernel out.
 func testKernelKilled(s *kernelSite) {
 	before := s.wantKernel()
 	run(s.t, s.vm, "pkill -KILL qemu")
@@ -201,8 +204,8 @@ func testKernelKilled(s *kernelSite) {
 		}
 	}
 	s.do("instance", "start", "k1.lab")
-	if after := s.wantKernel(); after != before {
-		s.t.Errorf("the block device is of %s, was of %s", after, before)
+	if after := s.wantKernel(); after == before {
+		s.t.Errorf("the block device is still of %s", after)
 	}
 	expect(s.t, s.master, "ceph osd blocklist ls 2>/dev/null", "")
 	s.do("instance", "stop", "--timeout", "0s", "k1.lab")
@@ -223,11 +226,52 @@ func testKernelDevices(s *kernelSite) {
 	s.refused([]string{"device-in-use"}, "instance", "start", "k1.lab")
 	s.refused([]string{"device-in-use"}, "instance", "deactivate-disks", "k1.lab")
 	run(s.t, s.vm, "umount /mnt")
+	s.openDevice(func() {
+		if r := s.cephctl("instance", "start", "k1.lab"); r.code != 1 || !strings.Contains(r.stderr, "is mapped as /dev/rbd0 here, which is in use") {
+			s.t.Errorf("start beside a program that has the block device open: exit status %d: %s", r.code, r.stderr)
+		}
+		s.refused([]string{"image-claimed"}, "instance", "start", "--node", "node1", "k1.lab")
+	})
 	s.do("instance", "deactivate-disks", "k1.lab")
 	s.nothingToDo("instance", "deactivate-disks", "k1.lab")
 	s.wantFree(kernelImage)
 	s.importBoot("'rbd/new'", bootMiB, false)
 	run(s.t, s.master, "rbd rm --no-progress "+kernelQuoted+"; rbd rename rbd/new "+kernelQuoted)
+}
+
+// openDevice does something while a program has the block device open.
+func (s *kernelSite) openDevice(do func()) {
+	s.t.Helper()
+	run(s.t, s.vm, "systemd-run --quiet --unit=reader --property=StandardInput=file:/dev/rbd0 sleep infinity")
+	waitUntil(s.t, "a program to open the block device", func() bool {
+		return run(s.t, s.vm, "readlink /proc/$(systemctl show --value --property=MainPID reader)/fd/0 || true") == "/dev/rbd0"
+	})
+	do()
+	run(s.t, s.vm, "systemctl stop reader")
+}
+
+// testKernelLeft stops an instance whose block device somebody uses, which keeps the image claimed, and leaves a device alone that
+// cephctl has not made.
+func testKernelLeft(s *kernelSite) {
+	s.do("instance", "start", "k1.lab")
+	s.openDevice(func() {
+		r := s.do("instance", "stop", "--timeout", "0s", "k1.lab")
+		if !strings.Contains(r.stdout+r.stderr, "is mapped as /dev/rbd0 here, which is in use") {
+			s.t.Errorf("stop does not say what it has left: %s%s", r.stdout, r.stderr)
+		}
+		if info := s.do("instance", "info", "k1.lab").stdout; !strings.Contains(info, "claimed by  the block device of instance k1.lab on node2 ") {
+			s.t.Errorf("the block device has no claim:\n%s", info)
+		}
+		s.refused([]string{"image-claimed"}, "instance", "start", "--node", "node1", "k1.lab")
+	})
+	s.do("instance", "stop", "k1.lab")
+	s.wantFree(kernelImage)
+
+	run(s.t, s.vm, "rbd --id instances device map "+kernelQuoted)
+	s.refused([]string{"device-foreign"}, "instance", "start", "k1.lab")
+	s.refused([]string{"device-foreign"}, "instance", "activate-disks", "k1.lab")
+	s.nothingToDo("instance", "stop", "k1.lab")
+	run(s.t, s.vm, "rbd device unmap /dev/rbd0")
 }
 
 // testKernelDead removes an instance whose node has died: not before the cluster has lost its client, which is kept out.

@@ -1,0 +1,79 @@
+package guestdisk
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/krbd"
+)
+
+// record is what a host remembers, until it boots, of a block device that it has made of an image: people and other programs
+// map images, too, and theirs are left alone. It is there from right before the image is mapped, and without a device as long
+// as that is not known: a killed process may have got so far.
+type record struct {
+	Image string `json:"image"`
+	// Device and Client are those of the krbd.Mapping.
+	Device string `json:"device,omitempty"`
+	Client string `json:"client,omitempty"`
+	// Before are the devices that images of this name were mapped as before.
+	Before []string `json:"before,omitempty"`
+}
+
+// recordFile is where the record about an image is. Names of images have characters that those of files can't have.
+func (h *Host) recordFile(d ceph.Device) string {
+	return filepath.Join(h.Run, fmt.Sprintf("%x.json", sha256.Sum256([]byte(d.Conf+"\x00"+d.Image.String()))))
+}
+
+// isOwn tells whether a block device is what this host has made of an image.
+func (h *Host) isOwn(d ceph.Device, m *krbd.Mapping) (bool, error) {
+	data, err := os.ReadFile(h.recordFile(d))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	var r record
+	if err == nil {
+		err = json.Unmarshal(data, &r)
+	}
+	if err != nil {
+		return false, fmt.Errorf("tell who has mapped image %s: %w", d.Image, err)
+	}
+	if r.Device == "" {
+		return !slices.Contains(r.Before, m.Device), nil
+	}
+	return r.Device == m.Device && r.Client == m.ClientAddr, nil
+}
+
+// remember writes the record about an image.
+func (h *Host) remember(d ceph.Device, r record) error {
+	r.Image = d.Image.String()
+	data, err := json.Marshal(r)
+	if err == nil {
+		err = os.MkdirAll(h.Run, 0o755)
+	}
+	part := h.recordFile(d) + ".part"
+	if err == nil {
+		err = os.WriteFile(part, data, 0o600)
+	}
+	if err == nil {
+		err = os.Rename(part, h.recordFile(d))
+	}
+	if err != nil {
+		return fmt.Errorf("remember that image %s is mapped: %w", d.Image, err)
+	}
+	return nil
+}
+
+// forget removes the record about an image.
+func (h *Host) forget(d ceph.Device) error {
+	if err := os.Remove(h.recordFile(d)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("forget that image %s was mapped: %w", d.Image, err)
+	}
+	return nil
+}
