@@ -86,6 +86,9 @@ func (s *Instances) planRemove(ctx context.Context, name string, opts RemoveOpti
 	return plan, nil
 }
 
+// hasNoPool tells whether the pool of an image is gone, and with it the image and all claims on it.
+func hasNoPool(d *guest.DiskLook) bool { return d.Problem != nil && d.Problem.Case == "disk-no-pool" }
+
 // takeClaims plans to take the claims away that an instance which is to be removed has on other nodes than the one that has
 // looked at it. An image that can't be looked at may have such a claim.
 func (p *startPlan) takeClaims(ctx context.Context, l *guest.Look) {
@@ -94,6 +97,7 @@ func (p *startPlan) takeClaims(ctx context.Context, l *guest.Look) {
 	for d := range l.Disks {
 		found := &l.Disks[d]
 		switch {
+		case hasNoPool(found):
 		case found.Problem != nil && p.opts.BreakClaim:
 			p.plan.Destroys = append(p.plan.Destroys, fmt.Sprintf("what cephctl knows of image %s, though nobody can tell who has it: %s", p.request.Disks[d].Image, found.Problem.Text))
 		case found.Problem != nil:
@@ -180,6 +184,7 @@ func (s *Instances) planRemoveImages(plan *control.Plan, n control.Node, r *gues
 	for i, d := range r.Disks {
 		found := &l.Disks[i]
 		switch {
+		case hasNoPool(found):
 		case !d.Made:
 			plan.Note("image %s (%s) stays: it was there before", d.Image, whereText(d.Where))
 		case found.Problem != nil: // what was not looked at is forgotten at most

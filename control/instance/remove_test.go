@@ -28,6 +28,7 @@ func TestRemove(t *testing.T) {
 		destroys []string
 	}{
 		{name: "its node answers", claim: controltest.Answer{Command: "none"}},
+		{name: "its pool is gone", claim: failing(2, "rbd: error opening pool 'vms': (2) No such file or directory"), opts: instance.RemoveOptions{Images: true}, made: true},
 		{name: "its node is dead, and it was stopped", dead: []string{"node1"}, claim: controltest.Answer{Command: "none"}},
 		{
 			name: "its node is dead, and its claim is there", dead: []string{"node1"}, claim: ownClaim(), opts: instance.RemoveOptions{BreakClaim: true},
