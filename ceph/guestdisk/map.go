@@ -129,6 +129,10 @@ func (h *Host) CheckForeign(ctx context.Context, d ceph.Device) error {
 	if err != nil || m == nil || own {
 		return err
 	}
+	return foreign(d, m)
+}
+
+func foreign(d ceph.Device, m *krbd.Mapping) error {
 	return &Error{
 		CaseForeign, fmt.Sprintf("image %s is mapped as /dev/%s here, and not by cephctl", d.Image, m.Device),
 		"see who has it by \"lsblk /dev/" + m.Device + "\", and unmap it: rbd device unmap /dev/" + m.Device,
@@ -147,14 +151,14 @@ func (h *Host) Map(ctx context.Context, d ceph.Device) (string, error) {
 	if err := h.CheckKernel(d); err != nil {
 		return "", err
 	}
-	if err := h.CheckForeign(ctx, d); err != nil {
-		return "", err
-	}
-	m, err := h.ownMapping(ctx, d)
+	m, own, err := h.Mapping(ctx, d)
 	if err != nil {
 		return "", err
 	}
 	if m != nil {
+		if !own {
+			return "", foreign(d, m)
+		}
 		if fenced, err := h.fenced(ctx, d, m); err != nil || !fenced {
 			return "/dev/" + m.Device, err
 		}

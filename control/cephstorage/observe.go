@@ -59,38 +59,25 @@ type cephView struct {
 // observe looks at the inventory, at the nodes that are chosen, and at the cluster. Further nodes are treated as if they
 // were in the inventory. Only what makes any plan impossible is an error.
 func (s *Storage) observe(ctx context.Context, choose func(control.Node, state.Storage) bool, further ...newcomer) (*view, error) {
-	v := &view{nodes: map[string]*nodeView{}}
-	jobs, ctx := errgroup.WithContext(ctx)
-	jobs.Go(func() error {
-		v.ceph, v.cephErr = s.observeCeph(ctx)
-		return nil
-	})
-	jobs.Go(func() error {
+	return s.observeBeside(ctx, func(ctx context.Context, v *view) error {
 		if err := s.observeInventory(ctx, v, choose, further); err != nil {
 			return err
 		}
 		return s.observeNodes(ctx, v, append(slices.Collect(maps.Values(v.nodes)), v.master))
 	})
-	return v, jobs.Wait()
 }
 
 // observeOne is observe for whoever must not wait for other nodes than one. Of those it has what the inventory says, and the
 // name that the cluster has for them.
 func (s *Storage) observeOne(ctx context.Context, name string) (*view, error) {
-	v := &view{nodes: map[string]*nodeView{}}
-	jobs, ctx := errgroup.WithContext(ctx)
-	jobs.Go(func() error {
-		v.ceph, v.cephErr = s.observeCeph(ctx)
-		return nil
-	})
-	jobs.Go(func() error {
+	v, err := s.observeBeside(ctx, func(ctx context.Context, v *view) error {
 		err := s.observeInventory(ctx, v, func(control.Node, state.Storage) bool { return true }, nil)
 		if n := v.nodes[name]; err == nil && n != nil {
 			err = s.observeNodes(ctx, v, []*nodeView{n})
 		}
 		return err
 	})
-	if err := jobs.Wait(); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	for _, n := range v.nodes {
@@ -99,6 +86,18 @@ func (s *Storage) observeOne(ctx context.Context, name string) (*view, error) {
 		}
 	}
 	return v, nil
+}
+
+// observeBeside looks at the cluster, which takes longest, and at the rest at the same time.
+func (s *Storage) observeBeside(ctx context.Context, rest func(context.Context, *view) error) (*view, error) {
+	v := &view{nodes: map[string]*nodeView{}}
+	jobs, ctx := errgroup.WithContext(ctx)
+	jobs.Go(func() error {
+		v.ceph, v.cephErr = s.observeCeph(ctx)
+		return nil
+	})
+	jobs.Go(func() error { return rest(ctx, v) })
+	return v, jobs.Wait()
 }
 
 // observeInventory looks at the inventory, and chooses nodes of it.
