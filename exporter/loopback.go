@@ -95,7 +95,7 @@ func addLoopback(b *Batch, m *loopback.Mapping, v loopback.Verdict) {
 	with := func(last string) []string { return append(labels[:6:6], last) }
 	b.AddBool(loopbackLevelKnown, v.Known, labels...)
 	if v.Known {
-		b.Add(loopbackLevel, float64(v.Level), with(string(v.Reason))...)
+		b.Add(loopbackLevel, float64(v.Level), append(with(string(v.Reason)), m.DataPool)...)
 	}
 	b.Add(loopbackLocalOSDs, float64(len(v.Local)), labels...)
 	scope := "local_osds"

@@ -7,8 +7,8 @@ const costLoopback = "some reads of sysfs a mapping; 1 admin socket command to e
 var (
 	loopbackLevel = &Family{
 		Name: "loopback_level",
-		Help: "Risk that the node hangs as its kernel writes to an image that an OSD of the node serves: 0 none, 1 info, 2 notice, 3 warning, 4 critical. Reason is swap, filesystem, page_cache, direct or idle. Absent when it is not known.",
-		Kind: Gauge, Labels: append(loopbackLabels[:6:6], "reason"),
+		Help: "Risk that the node hangs as its kernel writes to an image that an OSD of the node serves: 0 none, 1 info, 2 notice, 3 warning, 4 critical. Reason is swap, filesystem, page_cache, direct or idle; data_pool is that of an image with --data-pool. Absent when it is not known.",
+		Kind: Gauge, Labels: append(loopbackLabels[:6:6], "reason", "data_pool"),
 		Source: "all sources below together; for rbd-nbd and an image with a data pool, its header (rbd_header.<id>)", Cost: costLoopback + "; 1 or 2 reads of an object when an image with a data pool, or of rbd-nbd, is met for the first time",
 	}
 	loopbackLevelKnown = &Family{

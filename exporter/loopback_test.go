@@ -167,8 +167,8 @@ func TestLoopbackShares(t *testing.T) {
 		if diff := cmp.Diff(step.asked, cluster.asked); diff != "" {
 			t.Errorf("%s, asked (-want +got):\n%s", step.name, diff)
 		}
-		for device, image := range map[string]string{"nbd0": `image="disk9",namespace="tenant"`, "rbd7": `image="disk7"`} {
-			level, known := got[fmt.Sprintf(`loopback_level{device="%s",%s,pool="vms",reason="idle"}`, device, image)]
+		for device, image := range map[string]string{"nbd0": `device="nbd0",image="disk9",namespace="tenant"`, "rbd7": `data_pool="other",device="rbd7",image="disk7"`} {
+			level, known := got[fmt.Sprintf(`loopback_level{%s,pool="vms",reason="idle"}`, image)]
 			if known != step.known || known && level != 1 {
 				t.Errorf("%s: %s has level %v, known %v", step.name, device, level, known)
 			}

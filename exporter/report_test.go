@@ -56,8 +56,8 @@ func TestReport(t *testing.T) {
 			func(b *Batch) {
 				b.Add(daemonSocketUp, 0, "osd.1", "node1")
 				b.Add(healthStatus, 2)
-				b.Add(loopbackLevel, 4, "/dev/rbd0", "vms", "", "disk", "web", "0", "filesystem")
-				b.Add(loopbackLevel, 1, "/dev/rbd1", "vms", "", "other", "", "", "idle")
+				b.Add(loopbackLevel, 4, "/dev/rbd0", "vms", "", "disk", "web", "0", "filesystem", "")
+				b.Add(loopbackLevel, 1, "/dev/rbd1", "vms", "", "other", "", "", "idle", "")
 				b.Add(loopbackLevelKnown, 1, "/dev/rbd0", "vms", "", "disk", "web", "0")
 				b.Add(loopbackLevelKnown, 0, "/dev/rbd2", "vms", "", "third", "", "")
 			},

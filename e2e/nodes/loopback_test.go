@@ -3,6 +3,7 @@ package nodes
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os/exec"
 	"regexp"
 	"slices"
@@ -165,13 +166,7 @@ func hurried(t *testing.T, text string) string {
 func (k *loopbackSite) use() {
 	t := k.t
 	t.Helper()
-	for use, image := range map[string]string{
-		"idle": "near/idle", "guest": "near/guest", "direct": "near/direct", "cached": "near/cached", "files": "near/files",
-		"volume": "near/volume", "swap": "near/swap", "tenant": "near/tenant/direct", "far": "far/files", "data": "near/data",
-	} {
-		k.devices[use] = strings.TrimPrefix(run(t, k.vm, "rbd --id instances map "+image), "/dev/")
-	}
-	k.devices["nbd"] = strings.TrimPrefix(run(t, k.vm, "rbd-nbd --id instances map near/nbd 2>/dev/null"), "/dev/")
+	k.mapImages()
 	script := `
 hold() { (dd if=/dev/zero bs=64k count=4; exec sleep 9999) 2>/dev/null | setsid dd bs=64k iflag=fullblock of=/dev/"$@" >/dev/null 2>&1 & }
 hold $direct oflag=direct
@@ -195,6 +190,27 @@ swapon /dev/${swap}p2
 setsid qemu-system-x86_64 -nodefaults -display none -S -m 16 -accel tcg -daemonize -pidfile /run/guest.pid \
 	-drive if=none,id=d,format=raw,file=rbd:near/guest:id=instances -device virtio-blk-pci,drive=d`
 	run(t, k.vm, k.names()+script)
+}
+
+// mapImages maps the images, all at once: each rbd takes seconds to start.
+func (k *loopbackSite) mapImages() {
+	k.t.Helper()
+	uses := map[string]string{
+		"idle": "near/idle", "guest": "near/guest", "direct": "near/direct", "cached": "near/cached", "files": "near/files",
+		"volume": "near/volume", "swap": "near/swap", "tenant": "near/tenant/direct", "far": "far/files", "data": "near/data",
+	}
+	script := "echo nbd $(rbd-nbd --id instances map near/nbd 2>/dev/null) &\n"
+	for use, image := range uses {
+		script += fmt.Sprintf("echo %s $(rbd --id instances map %s) &\n", use, image)
+	}
+	out := run(k.t, k.vm, script+"wait")
+	for line := range strings.Lines(out) {
+		use, device, _ := strings.Cut(strings.TrimSpace(line), " /dev/")
+		k.devices[use] = device
+	}
+	if len(k.devices) != len(uses)+1 || slices.Contains(slices.Collect(maps.Values(k.devices)), "") {
+		k.t.Fatalf("mapped: %s", out)
+	}
 }
 
 // names returns a shell's assignments of the devices to what they are for.
@@ -401,6 +417,7 @@ umount /srv/*
 vgchange -q -a n lab
 rbd-nbd unmap /dev/$nbd
 for device in /dev/rbd[0-9] /dev/rbd[0-9][0-9]; do
-	[ ! -b $device ] || rbd unmap $device
-done`)
+	[ ! -b $device ] || rbd unmap $device &
+done
+wait`)
 }
