@@ -358,14 +358,20 @@ func shownKeyrings(keys map[string][]string) map[string]string {
 	return files
 }
 
+// withKeyrings returns the object with the keyrings of clients.
 func (s *Storage) withKeyrings(ctx context.Context, object node.Object, keys map[string][]string) (node.Object, error) {
+	s.clientKeyringsMu.Lock()
+	defer s.clientKeyringsMu.Unlock()
 	object.Keyrings = map[string]string{}
 	for entity, caps := range keys {
-		keyring, err := s.keyring(ctx, entity, caps)
-		if err != nil {
-			return object, err
+		if s.clientKeyrings[entity] == "" {
+			keyring, err := s.keyring(ctx, entity, caps)
+			if err != nil {
+				return object, err
+			}
+			s.clientKeyrings[entity] = keyring
 		}
-		object.Keyrings[keyringFile(entity)] = keyring
+		object.Keyrings[keyringFile(entity)] = s.clientKeyrings[entity]
 	}
 	return object, nil
 }

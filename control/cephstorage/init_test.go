@@ -55,6 +55,7 @@ func TestInit(t *testing.T) {
 		}
 	}
 	equal(t, "node.json", "node3 default ceph  [mon osd]", s.nodes["node3"].Info)
+	equal(t, "how often the instances' key was asked for", 1, strings.Count(strings.Join(s.ran, "\n"), "get-or-create "+instanceEntity))
 	s.nothing(s.init())
 }
 

@@ -5,6 +5,7 @@ package cephstorage
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
@@ -47,11 +48,15 @@ type Storage struct {
 	Poll, Settle time.Duration
 
 	env *control.Env
+
+	// clientKeyrings are those of clients by entity, each asked for once: a command writes the same to many nodes.
+	clientKeyringsMu sync.Mutex
+	clientKeyrings   map[string]string
 }
 
 // New returns what plans with an environment.
 func New(env *control.Env) *Storage {
-	return &Storage{Poll: 2 * time.Second, Settle: 5 * time.Minute, env: env}
+	return &Storage{Poll: 2 * time.Second, Settle: 5 * time.Minute, env: env, clientKeyrings: map[string]string{}}
 }
 
 // ID returns the fsid of the Ceph cluster, or "" when there is none that cephctl has made.
