@@ -196,12 +196,14 @@ func TestRemoveDead(t *testing.T) {
 	s := grown(t, 4)
 	s.nodes["node2"].down = true
 	s.extra["OSD_FULL"] = check{Severity: "HEALTH_ERR"} // the cure goes on
+	s.setNode("node2", OptionDisk, "/dev/sdb")
 	s.must(s.storage().RemoveDead("node2", "remove --dead"))
 	s.order("mon remove node2", "auth del mgr.node2", "osd out 1", "status", "status", "osd purge 1", "osd crush rm node2")
 	equal(t, "quorum", []string{"node1", "node3", "node4"}, s.quorum())
 	equal(t, "mgrs", 2, len(s.mgrs()))
 	_, ok := s.marks()["node2"]
 	equal(t, "node2 is in the inventory", false, ok)
+	equal(t, "options that are left", 0, len(s.snapshot().Options))
 	s.nothing(s.init())
 }
 
