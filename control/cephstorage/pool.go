@@ -88,7 +88,8 @@ func (s *Storage) planCreatePool(ctx context.Context, name string, opts PoolOpti
 	case size == 1 && options.Size != 1:
 		return nil, fmt.Errorf("%w: a pool with one copy loses data with every disk: Ceph makes none unless told on its own", control.ErrUsage)
 	case p != nil && p.Size != size && opts.Size > 0 && memory.Get("creating") == "":
-		return nil, fmt.Errorf("pool %s %w, with %d copies: to change that: ceph osd pool set %s size %d", name, control.ErrExists, p.Size, name, size)
+		plan.Block("", "pool-exists", fmt.Sprintf("to change that: ceph osd pool set %s size %d", name, size), "pool %s exists already, with %d copies", name, p.Size)
+		return plan, nil
 	}
 	nodes, err := opts.nodes(v)
 	if err != nil {
@@ -101,7 +102,8 @@ func (s *Storage) planCreatePool(ctx context.Context, name string, opts PoolOpti
 		}
 	}
 	if p != nil && where != nil && memory.Get("creating") == "" && !slices.Equal(v.state.Pools[name], where.nodes) {
-		return nil, fmt.Errorf("pool %s %w, and is kept on other nodes: remove it first, or make another", name, control.ErrExists)
+		plan.Block("", "pool-exists", "remove it first, or make another", "pool %s exists already, and is kept on other nodes", name)
+		return plan, nil
 	}
 	memory.Keep("creating", yes)
 	var commands [][]string
