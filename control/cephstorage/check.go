@@ -40,6 +40,10 @@ func checkMembers(plan *control.Plan, v *view, members []*nodeView, fsid string,
 		if _, err := publicAddress(n.facts.Addresses, n.Address, options.PublicNetwork); err != nil {
 			plan.Block(n.Name, "no-address", "set it by public_network of -S, or give the node its IP address", "%v", err)
 		}
+		// Without one, its OSDs would not start.
+		if err := inClusterNetwork(n.facts.Addresses, options.ClusterNetwork); err != nil {
+			plan.Block(n.Name, "no-address", "set it by cluster_network of -S, or give the node an address there", "%v", err)
+		}
 	}
 	checkReleases(plan, members)
 	checkHosts(plan, members)

@@ -195,6 +195,9 @@ var refusals = []refusal{
 	{"no-address", 1, false, func(s *sim) { s.setCluster(OptionPublicNetwork, "10.9.0.0/24") }, initChange, []string{
 		"node1: has no address in 10.9.0.0/24: set it by public_network of -S, or give the node its IP address",
 	}},
+	{"no-address", 2, false, func(s *sim) { s.setCluster(OptionClusterNetwork, "10.0.0.2/32") }, initChange, []string{
+		"node1: has no address in 10.0.0.2/32: set it by cluster_network of -S, or give the node an address there",
+	}},
 	{"clock-skew", 3, false, func(s *sim) { s.nodes["node2"].skew = -time.Hour }, initChange, []string{
 		"node2: its clock is off by 1h0m0s: set it, for example with chrony: mons need clocks that agree",
 	}},
