@@ -242,6 +242,14 @@ func TestReplaceOSD(t *testing.T) {
 	s.nothing(s.init())
 }
 
+// TestReplaceByRelativePath refuses a device that only the making of the OSD would, once the old one is gone.
+func TestReplaceByRelativePath(t *testing.T) {
+	s := grown(t, 4)
+	if _, err := s.env.Preview(t.Context(), s.storage().ReplaceOSD(1, "sdc", "replace")); !errors.Is(err, control.ErrUsage) {
+		t.Errorf("want %v, got %v", control.ErrUsage, err)
+	}
+}
+
 // TestReplaceByStableName finds the option that names the old device by its other name.
 func TestReplaceByStableName(t *testing.T) {
 	s := newSim(t, 4, nil)
