@@ -288,6 +288,16 @@ func TestDestroy(t *testing.T) {
 	s.must(s.init())
 }
 
+// TestDestroyOfSilent takes a cluster down that has lost its quorum with a node, by what the refusal says.
+func TestDestroyOfSilent(t *testing.T) {
+	s := grown(t, 3)
+	silent(s)
+	down("node3")(s)
+	s.must(s.storage().RemoveNode("node3", "remove", RemoveOptions{Force: true}))
+	s.must(s.storage().Destroy(true, "destroy"))
+	equal(t, "daemons on node1", 0, len(s.nodes["node1"].Daemons))
+}
+
 // TestDestroyHalfMade wants the disks wiped as well of OSDs that are ours and no daemons yet, and no others.
 func TestDestroyHalfMade(t *testing.T) {
 	s := newSim(t, 3, map[string][]string{OptionDisk: {"/dev/sdb"}})

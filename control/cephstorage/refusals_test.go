@@ -69,6 +69,12 @@ var refusals = []refusal{
 	{"node-unreachable", 3, true, down("node3"), func(s *sim) control.Change { return s.storage().Destroy(true, "destroy") }, []string{
 		"node3: reach node3: unreachable: remove it first: cephctl node remove --dead node3",
 	}},
+	{"node-unreachable", 3, true, func(s *sim) {
+		silent(s)
+		down("node3")(s)
+	}, func(s *sim) control.Change { return s.storage().Destroy(true, "destroy") }, []string{
+		"node3: reach node3: unreachable: bring it back, or if it is gone for good: cephctl node remove --force node3",
+	}},
 	{"packages-missing", 3, false, func(s *sim) { delete(s.nodes["node2"].facts.Packages, "ceph-mgr") }, initChange, []string{
 		"node2: Ceph's packages are not installed (ceph-mgr): apt-get install ceph-mgr",
 	}},
