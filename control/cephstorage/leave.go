@@ -153,11 +153,14 @@ func (b *builder) empty(l *leaving, opts OfflineOptions) {
 	}
 }
 
+// keyWeight and the number of an OSD is where an operation remembers its weight.
+const keyWeight = "weight "
+
 // rememberWeights keeps what a cancel restores.
 func (b *builder) rememberWeights(l *leaving) {
 	for _, id := range l.osds {
 		if o := b.v.ceph.osds.osd(id); o != nil {
-			b.g.memory.Keep("weight "+strconv.Itoa(id), func() string { return strconv.FormatFloat(o.Weight, 'g', -1, 64) })
+			b.g.memory.Keep(keyWeight+strconv.Itoa(id), func() string { return strconv.FormatFloat(o.Weight, 'g', -1, 64) })
 		}
 	}
 }

@@ -357,7 +357,7 @@ func TestDestroyHalf(t *testing.T) {
 		t.Fatal("it was not interrupted")
 	}
 	s.revive()
-	text, err := s.storage().Cancel(t.Context())
+	text, err := s.storage().Cancel(t.Context(), false)
 	if err != nil || !strings.Contains(text, "cephctl storage destroy") {
 		t.Fatalf("cancel: %q, %v", text, err)
 	}
@@ -384,7 +384,7 @@ func TestCancel(t *testing.T) {
 		}
 		equal(t, "weight while it is drained", 0, s.osd(1).Weight)
 		s.revive()
-		text, err := s.storage().Cancel(t.Context())
+		text, err := s.storage().Cancel(t.Context(), false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -400,9 +400,50 @@ func TestCancel(t *testing.T) {
 	}
 }
 
+// TestCancelOfSilent gives up what can't be taken back only when it is told to, and says what to do by hand.
+func TestCancelOfSilent(t *testing.T) {
+	s := grown(t, 4)
+	s.env.Points = func(where, step string) {
+		if where == "effect" && step == "out node2" {
+			s.die()
+		}
+	}
+	if _, err := s.try(s.offline("node2")); err == nil {
+		t.Fatal("it was not interrupted")
+	}
+	s.revive()
+	silent(s)
+	if _, err := s.storage().Cancel(t.Context(), false); err == nil || !strings.Contains(err.Error(), "cephctl storage cancel --force") {
+		t.Errorf("want the way out, got %v", err)
+	}
+	if s.load().Operation == nil {
+		t.Fatal("the operation was given up")
+	}
+	text, err := s.storage().Cancel(t.Context(), true)
+	if err != nil || !strings.Contains(text, "ceph osd reweight 1 1\n") || s.load().Operation != nil {
+		t.Errorf("got %q, %v", text, err)
+	}
+}
+
+// TestCancelPoolRemove forbids the removal of pools again that a removal which was killed has allowed.
+func TestCancelPoolRemove(t *testing.T) {
+	s := grown(t, 3)
+	s.dieAt = 3 // the operation is remembered, and the removal allowed
+	if _, err := s.try(s.storage().RemovePool("rbd", "remove")); err == nil {
+		t.Fatal("it was not interrupted")
+	}
+	s.revive()
+	equal(t, "before", "true", s.config["mon "+allowDelete])
+	if _, err := s.storage().Cancel(t.Context(), false); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "after", "", s.config["mon "+allowDelete])
+	equal(t, "pools", 1, len(s.pools))
+}
+
 func TestCancelNothing(t *testing.T) {
 	s := newSim(t, 1, nil)
-	text, err := s.storage().Cancel(t.Context())
+	text, err := s.storage().Cancel(t.Context(), false)
 	if err != nil || text != "nothing was begun that is not finished" {
 		t.Errorf("got %q, %v", text, err)
 	}

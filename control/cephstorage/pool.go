@@ -160,10 +160,16 @@ func (o *PoolOptions) nodes(v *view) ([]string, error) {
 	return all, nil
 }
 
+// kindPoolRemove is the kind of a removal of a pool, keyPoolDelete where it remembers whether pools could be removed before.
+const (
+	kindPoolRemove = "pool-remove"
+	keyPoolDelete  = "pool-delete"
+)
+
 // RemovePool returns the change that removes a pool without images.
 func (s *Storage) RemovePool(name, command string) control.Change {
 	return control.Change{
-		Kind: "pool-remove", Target: name, Command: command,
+		Kind: kindPoolRemove, Target: name, Command: command,
 		Plan: func(ctx context.Context, memory *control.Memory) (*control.Plan, error) {
 			return s.planRemovePool(ctx, name, memory)
 		},
@@ -176,7 +182,7 @@ func (s *Storage) planRemovePool(ctx context.Context, name string, memory *contr
 	if err != nil || len(plan.Blockers) > 0 {
 		return plan, err
 	}
-	allowed := memory.Keep("pool-delete", func() string { return v.ceph.setting("mon", allowDelete) })
+	allowed := memory.Keep(keyPoolDelete, func() string { return v.ceph.setting("mon", allowDelete) })
 	p := v.ceph.osds.pool(name)
 	if p == nil {
 		if err := s.forbidAgain(plan, v, name, allowed, memory); err != nil {
