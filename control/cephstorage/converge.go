@@ -401,7 +401,7 @@ func (b *builder) addOSDs() {
 }
 
 func (b *builder) addOSD(n *nodeView, d *node.DeviceFacts) {
-	if info := b.existing(n, d); info != nil {
+	if info := b.v.existing(n, d); info != nil {
 		if !n.isRunning(node.RoleOSD, strconv.Itoa(info.ID)) {
 			b.start(n, node.RoleOSD, strconv.Itoa(info.ID))
 		}
@@ -439,12 +439,12 @@ func (b *builder) uuidFor(n *nodeView, d *node.DeviceFacts) string {
 }
 
 // existing returns the OSD of the cluster that is on a device and complete, or nil.
-func (b *builder) existing(n *nodeView, d *node.DeviceFacts) *osdInfo {
-	if b.v.ceph == nil {
+func (v *view) existing(n *nodeView, d *node.DeviceFacts) *osdInfo {
+	if v.ceph == nil {
 		return nil
 	}
 	if d.OSD != nil && d.OSD.Complete {
-		info := b.v.ceph.osds.byUUID(d.OSD.UUID)
+		info := v.ceph.osds.byUUID(d.OSD.UUID)
 		if info != nil && n.daemon(node.RoleOSD, strconv.Itoa(info.ID)) != nil {
 			return info
 		}

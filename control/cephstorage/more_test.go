@@ -560,6 +560,27 @@ func TestRemoveForced(t *testing.T) {
 	equal(t, "node3 is in the inventory", false, ok)
 }
 
+// TestMemoryOfMember lets other nodes come whatever a member's instances have grown to, and verify tells of these.
+func TestMemoryOfMember(t *testing.T) {
+	s := grown(t, 3)
+	s.addInstance("big", "node2")
+	s.must(s.add(4))
+	s.setNode("node2", OptionDisk, "/dev/sdb", "/dev/sdc")
+	plan, err := s.try(s.init())
+	if !errors.Is(err, control.ErrBlocked) || !hasCase(plan, "memory") {
+		t.Errorf("want memory for one more OSD, got %v, %v", plan.Blockers, err)
+	}
+	s.setNode("node2", OptionDisk)
+	found, err := s.storage().Verify(t.Context())
+	want := Finding{
+		Node: "node2", Severity: SeverityWarning, Cure: memoryCure,
+		Text: "1 OSDs × 4.0 GiB + instances 30.0 GiB + host 2.0 GiB = 36.0 GiB, and it has 32.0 GiB",
+	}
+	if err != nil || !slices.Contains(found, want) {
+		t.Errorf("verify: %+v, %v", found, err)
+	}
+}
+
 // TestForeignDaemons lets a node go that runs daemons of a Ceph that is not cephctl's.
 func TestForeignDaemons(t *testing.T) {
 	s := newSim(t, 2, nil)
