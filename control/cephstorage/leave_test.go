@@ -156,11 +156,20 @@ func TestNoDrainKeeps(t *testing.T) {
 	if s.isUp("osd.2") {
 		t.Error("the OSD runs")
 	}
+	equal(t, "node.json", "node3 default ceph  []", s.nodes["node3"].Info)
 	s.nothing(keepOffline(s))
 	s.must(s.readd("node3"))
 	equal(t, "OSDs", 3, len(s.snapshot().Up))
 	equal(t, "mons", 3, len(s.mons))
 	equal(t, "marks", Name, s.marks()["node3"])
+}
+
+// TestOfflineOfMaster wants the master to say that it runs nothing any more.
+func TestOfflineOfMaster(t *testing.T) {
+	s := grown(t, 4)
+	s.must(s.offline("node1"))
+	equal(t, "node.json", "node1 default   []", s.nodes["node1"].Info)
+	s.nothing(s.offline("node1"))
 }
 
 // TestStoppedHostIsNoPlace does not count a host whose OSDs are stopped as a place for copies.
