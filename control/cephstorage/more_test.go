@@ -257,7 +257,7 @@ func TestStatus(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	equal(t, "of nothing", &Status{}, status)
+	equal(t, "of nothing", &Status{Daemons: []DaemonStatus{}}, status)
 	s.must(s.init())
 	s.nodes["node3"].Daemons["osd.2"].Active = false
 	status, err = s.storage().Status(t.Context())
@@ -511,6 +511,11 @@ func TestRestoreRefuses(t *testing.T) {
 	if err := errors.Join(os.WriteFile(bad, []byte("{}"), 0o600), os.WriteFile(old, []byte(`{"version":9,"state":{}}`), 0o600)); err != nil {
 		t.Fatal(err)
 	}
+	newer := newSim(t, 1, nil)
+	if err := newer.storage().Restore(t.Context(), file); err != nil {
+		t.Fatal(err)
+	}
+	newer.locked(func() error { return newer.env.Inventory.AddGroup(t.Context(), "since") })
 	other := grown(t, 1)
 	conf := newSim(t, 1, nil)
 	foreign := conf.put(conf.nodes["node1"], "ceph.conf", "fsid = "+otherFSID)
@@ -527,6 +532,7 @@ func TestRestoreRefuses(t *testing.T) {
 		{"no export", bad, s, control.ErrUsage, "is not a file of"},
 		{"another version", old, s, control.ErrUsage, "has version 9"},
 		{"another cluster's state", file, other, control.ErrBlocked, "keeps the state of another storage cluster"},
+		{"a newer state", file, newer, control.ErrBlocked, "keeps a newer state of this storage cluster"},
 		{"another ceph.conf", file, conf, control.ErrBlocked, "exists and is another one"},
 	} {
 		err := c.on.storage().Restore(t.Context(), c.file)
