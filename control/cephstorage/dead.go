@@ -90,7 +90,8 @@ func (b *builder) bury(dead *nodeView, memory *control.Memory) {
 	if len(b.plan.Blockers) > 0 {
 		return
 	}
-	dead.facts.Host = b.v.ceph.hostAt(dead.Address)
+	// Who goes on may find nothing of it any more by which the cluster would know it.
+	dead.facts.Host = memory.Keep("host", func() string { return b.v.ceph.hostAt(dead.Address) })
 	l := b.leavingOf(dead)
 	b.proveDead(l)
 	var err error
