@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -57,6 +58,9 @@ func (a await) backoff(argv ...string) []string {
 }
 
 func (a await) do(ctx context.Context, h *Host) error {
+	limit := cmp.Or(h.upWithin, defaultUpWithin)
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("it does not do its work after %s", limit))
+	defer cancel()
 	for probed := 0; ; {
 		unready := a.ready(ctx, h)
 		if unready == nil {
@@ -77,7 +81,7 @@ func (a await) do(ctx context.Context, h *Host) error {
 			return h.withJournal(ctx, a.daemon.unit(), err)
 		}
 		if err := h.sleep(ctx); err != nil {
-			return h.withJournal(ctx, a.daemon.unit(), fmt.Errorf("wait for %s: %w (last: %w)", a.daemon, err, unready))
+			return h.withJournal(ctx, a.daemon.unit(), fmt.Errorf("wait for %s: %w (last: %w)", a.daemon, context.Cause(ctx), unready))
 		}
 	}
 }

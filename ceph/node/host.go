@@ -33,7 +33,16 @@ type Host struct {
 	owner func(name string) (uid, gid int, err error)
 	// pause is between two looks at something that is waited for.
 	pause time.Duration
+	// upWithin is how long a daemon may take until it does its work, observed how long Observe may take.
+	upWithin, observed time.Duration
 }
+
+// How long things may take: less than a master waits, so that it is told what has hung, and nobody is left at work here.
+const (
+	defaultUpWithin = 10 * time.Minute
+	defaultObserved = 50 * time.Second
+	askTimeout      = 10 * time.Second
+)
 
 // New returns the host itself.
 func New(runner Runner) *Host { return &Host{Runner: runner} }
@@ -49,6 +58,8 @@ func (h *Host) ask(ctx context.Context, path string, cmd adminsocket.Command) ([
 	if sockets == nil {
 		sockets = new(adminsocket.Client)
 	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
 	reply, err := sockets.Call(ctx, path, cmd, nil)
 	return reply.Data, err
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -265,4 +266,16 @@ func TestMonIsLetInSoon(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestMonIsNeverLetIn ends, with the journal, before who has asked for it gives up.
+func TestMonIsNeverLetIn(t *testing.T) {
+	h, tools := testHost(t)
+	h.sockets, h.upWithin = &probingMon{left: 1 << 30}, 20*time.Millisecond
+	tools.answers["systemctl show"] = "ActiveState=active\n"
+	tools.answers["journalctl"] = "no route to host"
+	a := await{daemon: Daemon{Role: RoleMon, ID: "a"}, socket: "a.asok", fsid: testFSID}
+	err := a.do(t.Context(), h)
+	wantError(t, err, "wait for mon.a: it does not do its work after 20ms (last: mon.a is looking for the other mons (probing))")
+	wantError(t, err, "no route to host")
 }

@@ -1,7 +1,9 @@
 package node
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -14,8 +16,12 @@ import (
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/internal/procfile"
 )
 
-// Observe looks at the host. It changes nothing and does not hang: what can't be read in time becomes a problem.
+// Observe looks at the host. It changes nothing; what can't be read becomes a problem. What hangs is an error, as nobody can
+// say then what there is.
 func (h *Host) Observe(ctx context.Context, query Query) (Facts, error) {
+	limit := cmp.Or(h.observed, defaultObserved)
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
 	o := observer{host: h, facts: Facts{Time: time.Now()}}
 	o.machine()
 	o.packages(ctx, query.Backend)
@@ -23,6 +29,9 @@ func (h *Host) Observe(ctx context.Context, query Query) (Facts, error) {
 	o.daemons(ctx)
 	for _, path := range query.Devices {
 		o.facts.Devices = append(o.facts.Devices, o.device(ctx, path, query.Backend))
+	}
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return Facts{}, fmt.Errorf("not all could be looked at within %s: %s", limit, strings.Join(o.facts.Problems, "; "))
 	}
 	return o.facts, nil
 }

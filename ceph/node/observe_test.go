@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestObserve(t *testing.T) {
@@ -85,6 +87,22 @@ func TestObserveProblems(t *testing.T) {
 			t.Errorf("want %q in %q", want, facts.Problems)
 		}
 	}
+}
+
+// hangingTools hang as a command does that looks at a dead disk.
+type hangingTools struct{}
+
+func (hangingTools) Run(ctx context.Context, _ []byte, argv ...string) ([]byte, error) {
+	<-ctx.Done()
+	return nil, fmt.Errorf("run %s: %w", argv[0], ctx.Err())
+}
+
+// What hangs is named, and no device is said to be without what may be on it.
+func TestObserveHangs(t *testing.T) {
+	h, _ := testHost(t)
+	h.Runner, h.observed = hangingTools{}, 10*time.Millisecond
+	_, err := h.Observe(t.Context(), Query{Devices: []string{"/dev/sdb"}, Backend: BackendRaw})
+	wantError(t, err, "not all could be looked at within 10ms: read packages: run dpkg-query: context deadline exceeded")
 }
 
 func TestBoundedLeavesAlone(t *testing.T) {

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"github.com/prometheus/common/version"
@@ -87,6 +86,8 @@ func (a *app) environment(log *slog.Logger) (*control.Env, error) {
 		SSHOptions: c.sshOptions(site),
 		Host:       host,
 		Log:        log,
+
+		ConnectTimeout: c.NodeTimeout,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("prepare to reach nodes: %w", err)
@@ -116,9 +117,9 @@ func (a *app) environment(log *slog.Logger) (*control.Env, error) {
 	return env, nil
 }
 
-// sshOptions are the words of ssh.options and then ours: ssh takes the first value that it meets.
+// sshOptions are the words of ssh.options and then Ganeti's: ssh takes the first value that it meets.
 func (c *config) sshOptions(site *ganeti.Site) []string {
-	options := append(strings.Fields(c.SSHOptions), "-o", "ConnectTimeout="+strconv.Itoa(int(c.NodeTimeout.Seconds())))
+	options := strings.Fields(c.SSHOptions)
 	if site != nil {
 		options = append(options, site.SSHOptions()...)
 	}

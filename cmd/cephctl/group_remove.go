@@ -7,7 +7,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
-	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/state"
 )
 
 func newGroupRemoveCommand(a *app) *cobra.Command {
@@ -50,15 +49,7 @@ func forgetClients(plan *control.Plan, env *control.Env, group string) error {
 	if err != nil || storageOfClients(group, st) == "" {
 		return err
 	}
-	sentence := "state: the nodes of group " + group + " are no clients of the storage cluster"
-	add(plan, "forget", "forget that group "+group+" is a client", sentence, func(context.Context) error {
-		return env.Store.Update(func(st *state.State) error {
-			for _, known := range st.Storage {
-				known.RemoveClient(group)
-			}
-			return nil
-		})
-	})
+	plan.Steps = append(plan.Steps, clusterOf(env).ForgetClient("", group)) // where, is said by who has begun the plan
 	return nil
 }
 

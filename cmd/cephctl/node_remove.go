@@ -46,9 +46,14 @@ func runNodeRemove(ctx context.Context, a *app, opts nodeRemoveOptions, name str
 		return err
 	}
 	n, known := c.Node(name)
+	storage := storageOfNode(c, n, st)
+	if goesOn := !known && opts.dead && st.Operation != nil; goesOn {
+		// It was taken out of the inventory, and then this was killed: only who began it can end it.
+		n, storage = control.Node{Name: name}, a.storageNames()[0]
+	}
 	return a.change(ctx, opts.changeOptions, func(env *control.Env) control.Change {
 		change := removeNode(env, name)
-		if storage := storageOfNode(c, n, st); known && storage != "" {
+		if storage != "" {
 			change = a.changeNode(env, nodeChange{kind: nodeRemove, storage: storage, node: n, force: opts.force, dead: opts.dead})
 		}
 		return keepsInstances(change, c, name)

@@ -37,7 +37,7 @@ func newStorageRestoreCommand(a *app) *cobra.Command {
 		Use:   "restore FILE",
 		Short: "Make this host the master, from a saved file",
 		Long: `Puts on this host what export has saved on another. It refuses where the state or the configuration of another
-storage cluster is.
+storage cluster is, or a newer state of the same.
 ` + exitStatus,
 		Example: `  cephctl storage restore /root/storage.json`,
 		Args:    arguments(1, 1, "the name of the file"),

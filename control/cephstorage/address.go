@@ -37,6 +37,18 @@ func publicAddress(addresses []string, inventory, network string) (netip.Addr, e
 	return netip.Addr{}, fmt.Errorf("has several addresses (%s), and none of them is its address in the inventory", strings.Join(addresses, ", "))
 }
 
+// inClusterNetwork returns an error when none of a node's addresses is in the network of the OSDs, if there is one.
+func inClusterNetwork(addresses []string, network string) error {
+	if network == "" {
+		return nil
+	}
+	all, err := parseAddresses(addresses)
+	if err == nil {
+		_, err = inNetwork(all, "", network)
+	}
+	return err
+}
+
 func inNetwork(all []netip.Prefix, inventory, networks string) (netip.Addr, error) {
 	// An address that moves from node to node, such as a master's, may stand before the node's own.
 	all = slices.Clone(all)

@@ -2,15 +2,18 @@ package cephstorage
 
 import (
 	"context"
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/state"
 )
 
-// Cancel gives up the operation that was begun and not finished, and gives OSDs back the weights that it took. What it
-// has made or removed stays so: the text says how to go on from there.
-func (s *Storage) Cancel(ctx context.Context) (text string, err error) {
+// Cancel gives up the operation that was begun and not finished, and takes back what it has changed in the cluster for a
+// while. What it has made or removed stays so: the text says how to go on from there. With force it is given up although the
+// cluster does not answer; then the text also says what to take back by hand.
+func (s *Storage) Cancel(ctx context.Context, force bool) (text string, err error) {
 	release, err := s.env.Store.Lock(ctx, "cephctl storage cancel")
 	if err != nil {
 		return "", err
@@ -24,8 +27,12 @@ func (s *Storage) Cancel(ctx context.Context) (text string, err error) {
 	if op == nil {
 		return "nothing was begun that is not finished", nil
 	}
-	if err := s.restoreWeights(ctx, op); err != nil {
-		return "", err
+	byHand := ""
+	switch err := s.takeBack(ctx, op); {
+	case err != nil && !force:
+		return "", fmt.Errorf("%w\nto give it up all the same: cephctl storage cancel --force", err)
+	case err != nil:
+		byHand = "\nthe cluster did not do this: " + strings.Join(takingBack(op), "; ")
 	}
 	err = s.env.Store.Update(func(st *state.State) error {
 		st.Operation = nil
@@ -34,38 +41,61 @@ func (s *Storage) Cancel(ctx context.Context) (text string, err error) {
 	if err != nil {
 		return "", err
 	}
-	return "given up: " + op.Command + "\n" + advice(op), nil
+	return "given up: " + op.Command + byHand + "\n" + advice(op), nil
 }
 
-// restoreWeights puts OSDs that were taken out back in, as far as they are still there.
-func (s *Storage) restoreWeights(ctx context.Context, op *state.Operation) error {
-	if !hasWeights(op) {
+// takeBack undoes what an operation changes for a while: weights of OSDs, as far as these are still there, and that pools can
+// be removed.
+func (s *Storage) takeBack(ctx context.Context, op *state.Operation) error {
+	if op.Kind == kindPoolRemove {
+		if _, err := s.ceph(ctx, restoreDelete(op.Data[keyPoolDelete])...); err != nil {
+			return err
+		}
+	}
+	weights := weights(op)
+	if len(weights) == 0 {
 		return nil
 	}
 	var m osdMap
 	if err := ask(ctx, s, &m, "osd", "dump"); err != nil {
 		return err
 	}
-	for key, weight := range op.Data {
-		id, ok := strings.CutPrefix(key, "weight ")
+	for _, id := range slices.Sorted(maps.Keys(weights)) {
 		isThere := func(o osdInfo) bool { return numbers([]int{o.ID})[0] == id && !slices.Contains(o.State, "destroyed") }
-		if !ok || !slices.ContainsFunc(m.OSDs, isThere) {
+		if !slices.ContainsFunc(m.OSDs, isThere) {
 			continue
 		}
-		if _, err := s.ceph(ctx, "osd", "reweight", id, weight); err != nil {
+		if _, err := s.ceph(ctx, reweight(id, weights[id])...); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func hasWeights(op *state.Operation) bool {
-	for key := range op.Data {
-		if strings.HasPrefix(key, "weight ") {
-			return true
+// takingBack are the commands of takeBack, for people.
+func takingBack(op *state.Operation) []string {
+	var lines []string
+	if op.Kind == kindPoolRemove {
+		lines = append(lines, cephLine(restoreDelete(op.Data[keyPoolDelete])))
+	}
+	weights := weights(op)
+	for _, id := range slices.Sorted(maps.Keys(weights)) {
+		lines = append(lines, cephLine(reweight(id, weights[id])))
+	}
+	return lines
+}
+
+func reweight(id, weight string) []string { return []string{"osd", "reweight", id, weight} }
+
+// weights are those that an operation has taken from OSDs, by their numbers.
+func weights(op *state.Operation) map[string]string {
+	all := map[string]string{}
+	for key, weight := range op.Data {
+		if id, ok := strings.CutPrefix(key, keyWeight); ok {
+			all[id] = weight
 		}
 	}
-	return false
+	return all
 }
 
 // advice says how to go on from where an operation was given up.

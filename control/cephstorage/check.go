@@ -35,10 +35,14 @@ func checkMembers(plan *control.Plan, v *view, members []*nodeView, fsid string,
 			continue
 		}
 		checkDevices(plan, v, n, fsid, memory)
-		checkMemory(plan, n, options)
+		checkMemory(plan, v, n, options)
 		checkSpaceForData(plan, n)
 		if _, err := publicAddress(n.facts.Addresses, n.Address, options.PublicNetwork); err != nil {
 			plan.Block(n.Name, "no-address", "set it by public_network of -S, or give the node its IP address", "%v", err)
+		}
+		// Without one, its OSDs would not start.
+		if err := inClusterNetwork(n.facts.Addresses, options.ClusterNetwork); err != nil {
+			plan.Block(n.Name, "no-address", "set it by cluster_network of -S, or give the node an address there", "%v", err)
 		}
 	}
 	checkReleases(plan, members)
@@ -137,14 +141,37 @@ func checkSpaceForData(plan *control.Plan, n *nodeView) {
 	}
 }
 
-func checkMemory(plan *control.Plan, n *nodeView, options settings) {
+// memoryCure says what to do about a node that has too little memory.
+const memoryCure = "lower osd_memory_target or host_reserve, or take disks or instances away"
+
+// checkMemory looks at the memory of a node that gets an OSD. Where instances have come since, what runs goes on, and keeps
+// no other node from coming: verify tells.
+func checkMemory(plan *control.Plan, v *view, n *nodeView, options settings) {
+	if text := n.lacksMemory(options); text != "" && v.getsOSD(n) {
+		plan.Block(n.Name, "memory", memoryCure, "%s", text)
+	}
+}
+
+// lacksMemory says what OSDs, instances and host need when that is more than a node has, or nothing.
+func (n *nodeView) lacksMemory(options settings) string {
 	osds := int64(len(options.Disks))
 	sum := osds*options.MemoryTarget + n.InstanceMemoryBytes + options.HostReserve
-	if n.facts.MemoryBytes > 0 && sum > n.facts.MemoryBytes {
-		plan.Block(n.Name, "memory", "lower osd_memory_target or host_reserve, or take disks or instances away",
-			"%d OSDs × %s + instances %s + host %s = %s, and it has %s", osds, formatSize(options.MemoryTarget),
-			formatSize(n.InstanceMemoryBytes), formatSize(options.HostReserve), formatSize(sum), formatSize(n.facts.MemoryBytes))
+	if n.facts.MemoryBytes == 0 || sum <= n.facts.MemoryBytes {
+		return ""
 	}
+	return fmt.Sprintf("%d OSDs × %s + instances %s + host %s = %s, and it has %s", osds, formatSize(options.MemoryTarget),
+		formatSize(n.InstanceMemoryBytes), formatSize(options.HostReserve), formatSize(sum), formatSize(n.facts.MemoryBytes))
+}
+
+// getsOSD tells whether a node has a device without the OSD that is to be on it.
+func (v *view) getsOSD(n *nodeView) bool {
+	for i := range n.facts.Devices {
+		d := &n.facts.Devices[i]
+		if _, lost := v.lostOSD(n, d); !lost && v.existing(n, d) == nil {
+			return true
+		}
+	}
+	return false
 }
 
 func checkDevices(plan *control.Plan, v *view, n *nodeView, fsid string, memory *control.Memory) {

@@ -44,7 +44,7 @@ func (s *Storage) planRemoveClient(ctx context.Context, group string) (*control.
 	for _, n := range v.members(group) {
 		b.releaseClient(ctx, n)
 	}
-	b.step(s.forgetClient(v, group))
+	b.step(s.ForgetClient(v.master.Name, group))
 	return plan, nil
 }
 
@@ -99,9 +99,10 @@ func (b *builder) checkMapped(ctx context.Context, n *nodeView) {
 	}
 }
 
-func (s *Storage) forgetClient(v *view, group string) control.Step {
+// ForgetClient returns a step on the master that forgets that a group is a client of the storage cluster.
+func (s *Storage) ForgetClient(master, group string) control.Step {
 	return control.Step{
-		ID: "forget client group " + group, Node: v.master.Name, Title: "forget that group " + group + " is a client",
+		ID: "forget client group " + group, Node: master, Title: "forget that group " + group + " is a client",
 		Commands: []string{"state: the nodes of group " + group + " are no clients of the storage cluster"},
 		Do: func(context.Context, func(string)) error {
 			return s.remember(func(st *state.Storage) { st.RemoveClient(group) })

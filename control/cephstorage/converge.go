@@ -2,7 +2,6 @@ package cephstorage
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
@@ -407,7 +406,7 @@ func (b *builder) addOSDs() {
 }
 
 func (b *builder) addOSD(n *nodeView, d *node.DeviceFacts) {
-	if info := b.existing(n, d); info != nil {
+	if info := b.v.existing(n, d); info != nil {
 		if !n.isRunning(node.RoleOSD, strconv.Itoa(info.ID)) {
 			b.start(n, node.RoleOSD, strconv.Itoa(info.ID))
 		}
@@ -445,12 +444,12 @@ func (b *builder) uuidFor(n *nodeView, d *node.DeviceFacts) string {
 }
 
 // existing returns the OSD of the cluster that is on a device and complete, or nil.
-func (b *builder) existing(n *nodeView, d *node.DeviceFacts) *osdInfo {
-	if b.v.ceph == nil {
+func (v *view) existing(n *nodeView, d *node.DeviceFacts) *osdInfo {
+	if v.ceph == nil {
 		return nil
 	}
 	if d.OSD != nil && d.OSD.Complete {
-		info := b.v.ceph.osds.byUUID(d.OSD.UUID)
+		info := v.ceph.osds.byUUID(d.OSD.UUID)
 		if info != nil && n.daemon(node.RoleOSD, strconv.Itoa(info.ID)) != nil {
 			return info
 		}
@@ -563,31 +562,33 @@ func (b *builder) infos(all bool) {
 		if n.Mark == Name && !all {
 			continue
 		}
-		info := b.nodeInfo(n)
-		b.step(control.Step{
-			ID: "info " + n.Name, Node: n.Name, Title: "say on the node what it is", Together: "info",
-			Commands: []string{"write /var/lib/cephctl/node.json (0644 root)"},
-			Do: func(ctx context.Context, progress func(string)) error {
-				return b.call(ctx, n.Node, nodeTimeout, "node-info", info(), nil, progress)
-			},
-		})
+		b.step(b.info(n, Name, b.rolesOf(n)))
 	}
 }
 
-func (b *builder) nodeInfo(n *nodeView) func() json.RawMessage {
+// info is a step that says on a node what it is.
+func (b *builder) info(n *nodeView, storage string, roles []string) control.Step {
 	info := nodeinfo.Info{
-		Cluster: b.v.cluster.Name, Node: n.Name, Group: b.g.group, Storage: Name, FSID: b.g.fsid,
+		Cluster: b.v.cluster.Name, Node: n.Name, Group: n.Group, Storage: storage, FSID: b.g.fsid, Roles: roles,
 	}
+	return control.Step{
+		ID: "info " + n.Name, Node: n.Name, Title: "say on the node what it is", Together: "info",
+		Commands: []string{"write /var/lib/cephctl/node.json (0644 root)"},
+		Do: func(ctx context.Context, progress func(string)) error {
+			info.Time = time.Now().UTC().Truncate(time.Second)
+			return b.call(ctx, n.Node, nodeTimeout, "node-info", info, nil, progress)
+		},
+	}
+}
+
+// rolesOf are what a member is to run.
+func (b *builder) rolesOf(n *nodeView) []string {
+	var roles []string
 	if slices.Contains(b.g.mons, n.host()) {
-		info.Roles = append(info.Roles, node.RoleMon)
+		roles = append(roles, node.RoleMon)
 	}
 	if slices.Contains(b.g.mgrs, n.host()) {
-		info.Roles = append(info.Roles, node.RoleMgr)
+		roles = append(roles, node.RoleMgr)
 	}
-	info.Roles = append(info.Roles, node.RoleOSD)
-	return func() json.RawMessage {
-		info.Time = time.Now().UTC().Truncate(time.Second)
-		content, _ := json.Marshal(info) // of plain strings
-		return content
-	}
+	return append(roles, node.RoleOSD)
 }

@@ -58,13 +58,26 @@ func (s *Storage) planDead(ctx context.Context, name string, memory *control.Mem
 	return plan, nil
 }
 
-// forget is a step that takes a node out of the inventory.
+// forget is a step that takes a node out of the inventory, with the storage options that it has of its own: another of its
+// name has none.
 func (b *builder) forget(n control.Node) control.Step {
-	return control.Step{
+	step := control.Step{
 		ID: "forget " + n.Name, Node: b.v.master.Name, Title: "take node " + n.Name + " out of the inventory",
 		Commands: []string{"inventory: node " + n.Name + " is gone"},
 		Do:       func(ctx context.Context, _ func(string)) error { return b.env.Inventory.RemoveNode(ctx, n.Name) },
 	}
+	if b.v.state.Nodes[n.Name] == nil {
+		return step
+	}
+	remove := step.Do
+	step.Commands = append([]string{"state: no storage options of " + n.Name}, step.Commands...)
+	step.Do = func(ctx context.Context, progress func(string)) error {
+		if err := b.remember(func(st *state.Storage) { st.SetNode(n.Name, nil) }); err != nil {
+			return err
+		}
+		return remove(ctx, progress)
+	}
+	return step
 }
 
 // bury plans how the traces of a dead node leave the cluster.
@@ -77,7 +90,8 @@ func (b *builder) bury(dead *nodeView, memory *control.Memory) {
 	if len(b.plan.Blockers) > 0 {
 		return
 	}
-	dead.facts.Host = b.v.ceph.hostAt(dead.Address)
+	// Who goes on may find nothing of it any more by which the cluster would know it.
+	dead.facts.Host = memory.Keep("host", func() string { return b.v.ceph.hostAt(dead.Address) })
 	l := b.leavingOf(dead)
 	b.proveDead(l)
 	var err error

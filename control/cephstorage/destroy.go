@@ -52,7 +52,7 @@ func (s *Storage) planDestroy(ctx context.Context, force bool, memory *control.M
 		case n.isApart():
 			plan.Note("%s does not answer, and has nothing of the storage cluster: it is left as it is", n.Name)
 		default:
-			plan.Block(n.Name, "node-unreachable", "remove it first: cephctl node remove --dead "+n.Name, "%v", n.err)
+			plan.Block(n.Name, "node-unreachable", b.removal(n), "%v", n.err)
 		}
 	}
 	if len(plan.Blockers) > 0 {
@@ -61,6 +61,14 @@ func (s *Storage) planDestroy(ctx context.Context, force bool, memory *control.M
 	plan.Destroys = []string{"Ceph cluster " + fsid + " with all pools, images and their data", "the devices of all OSDs of group " + v.state.Group + " are wiped"}
 	b.destroy()
 	return plan, nil
+}
+
+// removal says how a node leaves that does not answer. Without the cluster nobody can prove that it is dead.
+func (b *builder) removal(n *nodeView) string {
+	if b.v.ceph == nil {
+		return "bring it back, or if it is gone for good: cephctl node remove --force " + n.Name
+	}
+	return "remove it first: cephctl node remove --dead " + n.Name
 }
 
 // isApart tells of a node that it does not answer, and need not: it has left the storage cluster before.

@@ -96,8 +96,13 @@ func (s *Storage) checkRestore(b *bundle) error {
 	if err != nil {
 		return err
 	}
-	if own := st.Storage[Name]; own != nil && own.ID != "" && (b.State.Storage[Name] == nil || own.ID != b.State.Storage[Name].ID) {
+	switch own, saved := st.Storage[Name], b.State.Storage[Name]; {
+	case own == nil || own.ID == "":
+	case saved == nil || own.ID != saved.ID:
 		return fmt.Errorf("%w: this host keeps the state of another storage cluster (%s)", control.ErrBlocked, own.ID)
+	case st.Serial > b.State.Serial && !isSameState(st, b.State):
+		return fmt.Errorf("%w: this host keeps a newer state of this storage cluster: if that is wrong, move %s and %s.1 away",
+			control.ErrBlocked, state.DefaultPath, state.DefaultPath)
 	}
 	for name, content := range map[string]string{defaultConfig: b.Conf, defaultKeyring: b.Keyring} {
 		have, err := os.ReadFile(s.path(name))
@@ -106,4 +111,19 @@ func (s *Storage) checkRestore(b *bundle) error {
 		}
 	}
 	return nil
+}
+
+// isSameState tells whether two states differ by no more than how often they were written.
+func isSameState(a, b *state.State) bool {
+	var texts [2]string
+	for i, s := range []*state.State{a, b} {
+		plain := *s
+		plain.Serial = 0
+		text, err := json.Marshal(plain)
+		if err != nil {
+			return false
+		}
+		texts[i] = string(text)
+	}
+	return texts[0] == texts[1]
 }

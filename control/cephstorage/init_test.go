@@ -1,15 +1,12 @@
 package cephstorage
 
 import (
-	"errors"
 	"maps"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-
-	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
 )
 
 func equal[T any](t *testing.T, what string, want, got T) {
@@ -144,13 +141,6 @@ func TestReaddInError(t *testing.T) {
 	s.must(s.init())
 	s.extra["OSD_FULL"] = check{Severity: "HEALTH_ERR"}
 	s.must(s.add(4))
-}
-
-func TestAddTwice(t *testing.T) {
-	s := newSim(t, 1, nil)
-	if _, err := s.try(s.add(1)); !errors.Is(err, control.ErrExists) {
-		t.Errorf("want %v, got %v", control.ErrExists, err)
-	}
 }
 
 // TestNoStepsInOtherGroup adds a node to a group without storage.

@@ -49,6 +49,10 @@ var scenarios = []scenario{
 	}, func(s *sim) control.Change { return s.readd("node3") }},
 	{"remove-dead", 4, deadNode2, func(s *sim) control.Change { return s.storage().RemoveDead("node2", "remove --dead") }},
 	{"remove-dead of three", 3, deadNode2, func(s *sim) control.Change { return s.storage().RemoveDead("node2", "remove --dead") }},
+	{"remove-dead of another host name", 4, func(s *sim) {
+		s.nodes["node2"].Host = "rack7"
+		deadNode2(s)
+	}, func(s *sim) control.Change { return s.storage().RemoveDead("node2", "remove --dead") }},
 	{"replace-osd", 4, initialised, func(s *sim) control.Change { return s.storage().ReplaceOSD(1, "/dev/sdc", "replace") }},
 	{"replace-osd in its place", 4, initialised, func(s *sim) control.Change { return s.storage().ReplaceOSD(1, "", "replace") }},
 	{"replace-osd that is down", 3, func(s *sim) {
@@ -103,6 +107,9 @@ var scenarios = []scenario{
 		s.locked(func() error { return s.env.Inventory.AddGroup(s.t.Context(), "other") })
 	}, func(s *sim) control.Change { return s.storage().Assign("other", []string{"node1"}, "assign") }},
 	{"node remove", 2, nil, func(s *sim) control.Change { return s.storage().RemoveNode("node2", "remove", RemoveOptions{}) }},
+	{"node remove with disks of its own", 2, func(s *sim) { s.setNode("node2", OptionDisk, "/dev/vdb") }, func(s *sim) control.Change {
+		return s.storage().RemoveNode("node2", "remove", RemoveOptions{})
+	}},
 }
 
 // addToClients adds a node to the group of clients.

@@ -153,11 +153,14 @@ func (b *builder) empty(l *leaving, opts OfflineOptions) {
 	}
 }
 
+// keyWeight and the number of an OSD is where an operation remembers its weight.
+const keyWeight = "weight "
+
 // rememberWeights keeps what a cancel restores.
 func (b *builder) rememberWeights(l *leaving) {
 	for _, id := range l.osds {
 		if o := b.v.ceph.osds.osd(id); o != nil {
-			b.g.memory.Keep("weight "+strconv.Itoa(id), func() string { return strconv.FormatFloat(o.Weight, 'g', -1, 64) })
+			b.g.memory.Keep(keyWeight+strconv.Itoa(id), func() string { return strconv.FormatFloat(o.Weight, 'g', -1, 64) })
 		}
 	}
 }
@@ -269,7 +272,8 @@ func (s *Storage) safeToDestroy(ctx context.Context, ids []int) error {
 
 // leave takes away what is left on the node, and marks it.
 func (b *builder) leave(l *leaving, kept bool) {
-	if !kept && l.Name != b.v.master.Name && (l.facts.Conf != nil || len(l.facts.Keyrings) > 0) {
+	stays := kept || l.Name == b.v.master.Name
+	if !stays && (l.facts.Conf != nil || len(l.facts.Keyrings) > 0) {
 		b.step(b.removeStep(l.nodeView, "clean "+l.Name, "remove ceph.conf, the keyrings and what cephctl has put there",
 			node.Removal{FSID: b.g.fsid, Everything: true}))
 	}
@@ -278,6 +282,9 @@ func (b *builder) leave(l *leaving, kept bool) {
 		mark = Name
 	}
 	if !l.Offline || l.Mark != mark {
+		if stays {
+			b.step(b.info(l.nodeView, mark, nil))
+		}
 		b.step(b.setOffline(l.Node, mark))
 	}
 }

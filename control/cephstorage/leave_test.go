@@ -156,11 +156,20 @@ func TestNoDrainKeeps(t *testing.T) {
 	if s.isUp("osd.2") {
 		t.Error("the OSD runs")
 	}
+	equal(t, "node.json", "node3 default ceph  []", s.nodes["node3"].Info)
 	s.nothing(keepOffline(s))
 	s.must(s.readd("node3"))
 	equal(t, "OSDs", 3, len(s.snapshot().Up))
 	equal(t, "mons", 3, len(s.mons))
 	equal(t, "marks", Name, s.marks()["node3"])
+}
+
+// TestOfflineOfMaster wants the master to say that it runs nothing any more.
+func TestOfflineOfMaster(t *testing.T) {
+	s := grown(t, 4)
+	s.must(s.offline("node1"))
+	equal(t, "node.json", "node1 default   []", s.nodes["node1"].Info)
+	s.nothing(s.offline("node1"))
 }
 
 // TestStoppedHostIsNoPlace does not count a host whose OSDs are stopped as a place for copies.
@@ -196,12 +205,14 @@ func TestRemoveDead(t *testing.T) {
 	s := grown(t, 4)
 	s.nodes["node2"].down = true
 	s.extra["OSD_FULL"] = check{Severity: "HEALTH_ERR"} // the cure goes on
+	s.setNode("node2", OptionDisk, "/dev/sdb")
 	s.must(s.storage().RemoveDead("node2", "remove --dead"))
 	s.order("mon remove node2", "auth del mgr.node2", "osd out 1", "status", "status", "osd purge 1", "osd crush rm node2")
 	equal(t, "quorum", []string{"node1", "node3", "node4"}, s.quorum())
 	equal(t, "mgrs", 2, len(s.mgrs()))
 	_, ok := s.marks()["node2"]
 	equal(t, "node2 is in the inventory", false, ok)
+	equal(t, "options that are left", 0, len(s.snapshot().Options))
 	s.nothing(s.init())
 }
 
@@ -240,6 +251,14 @@ func TestReplaceOSD(t *testing.T) {
 	s.nothing(s.init())
 }
 
+// TestReplaceByRelativePath refuses a device that only the making of the OSD would, once the old one is gone.
+func TestReplaceByRelativePath(t *testing.T) {
+	s := grown(t, 4)
+	if _, err := s.env.Preview(t.Context(), s.storage().ReplaceOSD(1, "sdc", "replace")); !errors.Is(err, control.ErrUsage) {
+		t.Errorf("want %v, got %v", control.ErrUsage, err)
+	}
+}
+
 // TestReplaceByStableName finds the option that names the old device by its other name.
 func TestReplaceByStableName(t *testing.T) {
 	s := newSim(t, 4, nil)
@@ -276,6 +295,16 @@ func TestDestroy(t *testing.T) {
 	s.nothing(s.storage().Destroy(false, "destroy"))
 	s.mons, s.osds, s.pools, s.hosts = nil, nil, nil, nil
 	s.must(s.init())
+}
+
+// TestDestroyOfSilent takes a cluster down that has lost its quorum with a node, by what the refusal says.
+func TestDestroyOfSilent(t *testing.T) {
+	s := grown(t, 3)
+	silent(s)
+	down("node3")(s)
+	s.must(s.storage().RemoveNode("node3", "remove", RemoveOptions{Force: true}))
+	s.must(s.storage().Destroy(true, "destroy"))
+	equal(t, "daemons on node1", 0, len(s.nodes["node1"].Daemons))
 }
 
 // TestDestroyHalfMade wants the disks wiped as well of OSDs that are ours and no daemons yet, and no others.
@@ -337,7 +366,7 @@ func TestDestroyHalf(t *testing.T) {
 		t.Fatal("it was not interrupted")
 	}
 	s.revive()
-	text, err := s.storage().Cancel(t.Context())
+	text, err := s.storage().Cancel(t.Context(), false)
 	if err != nil || !strings.Contains(text, "cephctl storage destroy") {
 		t.Fatalf("cancel: %q, %v", text, err)
 	}
@@ -364,7 +393,7 @@ func TestCancel(t *testing.T) {
 		}
 		equal(t, "weight while it is drained", 0, s.osd(1).Weight)
 		s.revive()
-		text, err := s.storage().Cancel(t.Context())
+		text, err := s.storage().Cancel(t.Context(), false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -380,9 +409,50 @@ func TestCancel(t *testing.T) {
 	}
 }
 
+// TestCancelOfSilent gives up what can't be taken back only when it is told to, and says what to do by hand.
+func TestCancelOfSilent(t *testing.T) {
+	s := grown(t, 4)
+	s.env.Points = func(where, step string) {
+		if where == "effect" && step == "out node2" {
+			s.die()
+		}
+	}
+	if _, err := s.try(s.offline("node2")); err == nil {
+		t.Fatal("it was not interrupted")
+	}
+	s.revive()
+	silent(s)
+	if _, err := s.storage().Cancel(t.Context(), false); err == nil || !strings.Contains(err.Error(), "cephctl storage cancel --force") {
+		t.Errorf("want the way out, got %v", err)
+	}
+	if s.load().Operation == nil {
+		t.Fatal("the operation was given up")
+	}
+	text, err := s.storage().Cancel(t.Context(), true)
+	if err != nil || !strings.Contains(text, "ceph osd reweight 1 1\n") || s.load().Operation != nil {
+		t.Errorf("got %q, %v", text, err)
+	}
+}
+
+// TestCancelPoolRemove forbids the removal of pools again that a removal which was killed has allowed.
+func TestCancelPoolRemove(t *testing.T) {
+	s := grown(t, 3)
+	s.dieAt = 3 // the operation is remembered, and the removal allowed
+	if _, err := s.try(s.storage().RemovePool("rbd", "remove")); err == nil {
+		t.Fatal("it was not interrupted")
+	}
+	s.revive()
+	equal(t, "before", "true", s.config["mon "+allowDelete])
+	if _, err := s.storage().Cancel(t.Context(), false); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "after", "", s.config["mon "+allowDelete])
+	equal(t, "pools", 1, len(s.pools))
+}
+
 func TestCancelNothing(t *testing.T) {
 	s := newSim(t, 1, nil)
-	text, err := s.storage().Cancel(t.Context())
+	text, err := s.storage().Cancel(t.Context(), false)
 	if err != nil || text != "nothing was begun that is not finished" {
 		t.Errorf("got %q, %v", text, err)
 	}

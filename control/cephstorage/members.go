@@ -37,7 +37,8 @@ func (s *Storage) planAdd(ctx context.Context, n newcomer, memory *control.Memor
 	}
 	_, exists := cluster.Node(n.Name)
 	if exists && memory.Get("adding") == "" {
-		return nil, fmt.Errorf("node %s %w: to bring an offline node back: cephctl node add --readd %s", n.Name, control.ErrExists, n.Name)
+		plan.Block(n.Name, "node-exists", "to bring it back: cephctl node add --readd "+n.Name, "is in the inventory already")
+		return plan, nil
 	}
 	g, ok := cluster.Group(n.Group)
 	if !ok {
@@ -190,6 +191,9 @@ func (s *Storage) planRemove(ctx context.Context, name string, opts RemoveOption
 	}
 	memory.Keep("removing", yes)
 	b := &builder{Storage: s, v: v, plan: plan}
+	if v.cluster.Master == name {
+		plan.Block(name, "node-is-master", "run this on another node", "is the node that this runs on")
+	}
 	switch why := b.carries(n); {
 	case why == "" && !opts.Force && v.ceph == nil && n.err != nil && n.Group == v.state.Group && !v.state.Initialised.IsZero():
 		plan.Block(name, "no-answer", "bring one of them back, or if it is gone for good: cephctl node remove --force "+name,

@@ -88,7 +88,8 @@ func (s *Storage) planCreatePool(ctx context.Context, name string, opts PoolOpti
 	case size == 1 && options.Size != 1:
 		return nil, fmt.Errorf("%w: a pool with one copy loses data with every disk: Ceph makes none unless told on its own", control.ErrUsage)
 	case p != nil && p.Size != size && opts.Size > 0 && memory.Get("creating") == "":
-		return nil, fmt.Errorf("pool %s %w, with %d copies: to change that: ceph osd pool set %s size %d", name, control.ErrExists, p.Size, name, size)
+		plan.Block("", "pool-exists", fmt.Sprintf("to change that: ceph osd pool set %s size %d", name, size), "pool %s exists already, with %d copies", name, p.Size)
+		return plan, nil
 	}
 	nodes, err := opts.nodes(v)
 	if err != nil {
@@ -101,7 +102,8 @@ func (s *Storage) planCreatePool(ctx context.Context, name string, opts PoolOpti
 		}
 	}
 	if p != nil && where != nil && memory.Get("creating") == "" && !slices.Equal(v.state.Pools[name], where.nodes) {
-		return nil, fmt.Errorf("pool %s %w, and is kept on other nodes: remove it first, or make another", name, control.ErrExists)
+		plan.Block("", "pool-exists", "remove it first, or make another", "pool %s exists already, and is kept on other nodes", name)
+		return plan, nil
 	}
 	memory.Keep("creating", yes)
 	var commands [][]string
@@ -158,10 +160,16 @@ func (o *PoolOptions) nodes(v *view) ([]string, error) {
 	return all, nil
 }
 
+// kindPoolRemove is the kind of a removal of a pool, keyPoolDelete where it remembers whether pools could be removed before.
+const (
+	kindPoolRemove = "pool-remove"
+	keyPoolDelete  = "pool-delete"
+)
+
 // RemovePool returns the change that removes a pool without images.
 func (s *Storage) RemovePool(name, command string) control.Change {
 	return control.Change{
-		Kind: "pool-remove", Target: name, Command: command,
+		Kind: kindPoolRemove, Target: name, Command: command,
 		Plan: func(ctx context.Context, memory *control.Memory) (*control.Plan, error) {
 			return s.planRemovePool(ctx, name, memory)
 		},
@@ -174,7 +182,7 @@ func (s *Storage) planRemovePool(ctx context.Context, name string, memory *contr
 	if err != nil || len(plan.Blockers) > 0 {
 		return plan, err
 	}
-	allowed := memory.Keep("pool-delete", func() string { return v.ceph.setting("mon", allowDelete) })
+	allowed := memory.Keep(keyPoolDelete, func() string { return v.ceph.setting("mon", allowDelete) })
 	p := v.ceph.osds.pool(name)
 	if p == nil {
 		if err := s.forbidAgain(plan, v, name, allowed, memory); err != nil {

@@ -69,6 +69,12 @@ var refusals = []refusal{
 	{"node-unreachable", 3, true, down("node3"), func(s *sim) control.Change { return s.storage().Destroy(true, "destroy") }, []string{
 		"node3: reach node3: unreachable: remove it first: cephctl node remove --dead node3",
 	}},
+	{"node-unreachable", 3, true, func(s *sim) {
+		silent(s)
+		down("node3")(s)
+	}, func(s *sim) control.Change { return s.storage().Destroy(true, "destroy") }, []string{
+		"node3: reach node3: unreachable: bring it back, or if it is gone for good: cephctl node remove --force node3",
+	}},
 	{"packages-missing", 3, false, func(s *sim) { delete(s.nodes["node2"].facts.Packages, "ceph-mgr") }, initChange, []string{
 		"node2: Ceph's packages are not installed (ceph-mgr): apt-get install ceph-mgr",
 	}},
@@ -129,6 +135,12 @@ var refusals = []refusal{
 	{"pool-nodes-overlap", 3, true, func(s *sim) { s.must(poolOn(2, "node1", "node2")(s)) }, func(s *sim) control.Change {
 		return s.storage().CreatePool("far", "create", PoolOptions{Size: 2, Nodes: []string{"node2", "node3"}})
 	}, []string{"osd.1 belongs to pools that are kept on node1, node2: name the same nodes, or none of them"}},
+	{"pool-exists", 3, true, func(s *sim) { s.must(poolOn(2, "node1", "node2")(s)) }, poolOn(2, "node2", "node3"), []string{
+		"pool near exists already, and is kept on other nodes: remove it first, or make another",
+	}},
+	{"pool-exists", 3, true, nil, func(s *sim) control.Change {
+		return s.storage().CreatePool("rbd", "create", PoolOptions{Size: 2})
+	}, []string{"pool rbd exists already, with 3 copies: to change that: ceph osd pool set rbd size 2"}},
 	{"pool-class-in-use", 3, true, func(s *sim) {
 		s.rules = append(s.rules, simRule{ID: 7, Name: "slow", Domain: "host", Class: "hdd"})
 	}, poolOn(2, "node1", "node2"), []string{
@@ -188,6 +200,9 @@ var refusals = []refusal{
 	}},
 	{"no-address", 1, false, func(s *sim) { s.setCluster(OptionPublicNetwork, "10.9.0.0/24") }, initChange, []string{
 		"node1: has no address in 10.9.0.0/24: set it by public_network of -S, or give the node its IP address",
+	}},
+	{"no-address", 2, false, func(s *sim) { s.setCluster(OptionClusterNetwork, "10.0.0.2/32") }, initChange, []string{
+		"node1: has no address in 10.0.0.2/32: set it by cluster_network of -S, or give the node an address there",
 	}},
 	{"clock-skew", 3, false, func(s *sim) { s.nodes["node2"].skew = -time.Hour }, initChange, []string{
 		"node2: its clock is off by 1h0m0s: set it, for example with chrony: mons need clocks that agree",
@@ -311,6 +326,12 @@ var refusals = []refusal{
 	}},
 	{"assign-carries", 3, true, otherGroup, func(s *sim) control.Change { return s.storage().Assign("other", []string{"node3"}, "assign") }, []string{
 		"node3: can't leave the storage group default: it carries mon.node3, osd.2: take it offline first: cephctl node modify --offline=yes node3",
+	}},
+	{"node-exists", 3, true, nil, func(s *sim) control.Change { return s.add(3) }, []string{
+		"node3: is in the inventory already: to bring it back: cephctl node add --readd node3",
+	}},
+	{"node-is-master", 3, false, nil, func(s *sim) control.Change { return s.storage().RemoveNode("node1", "remove", RemoveOptions{}) }, []string{
+		"node1: is the node that this runs on: run this on another node",
 	}},
 	{"unknown-osd", 3, true, nil, func(s *sim) control.Change { return s.storage().ReplaceOSD(9, "", "replace") }, []string{
 		`no online node of the storage group carries osd.9: see "cephctl storage status"`,

@@ -34,6 +34,9 @@ type replacement struct {
 
 func (s *Storage) planReplace(ctx context.Context, id int, device string, memory *control.Memory) (*control.Plan, error) {
 	plan := &control.Plan{Title: "replace " + osdName(id)}
+	if err := checkDisk(device); device != "" && err != nil {
+		return nil, fmt.Errorf("%w: --device %s: %w", control.ErrUsage, device, err)
+	}
 	v, err := s.observe(ctx, func(m control.Node, st state.Storage) bool { return m.Group == st.Group && !m.Offline })
 	if err != nil {
 		return nil, err

@@ -186,7 +186,7 @@ func (s *sim) compute(numbers ...int) {
 func (s *sim) addInstance(name, on string) {
 	disk := control.Disk{Template: TemplateName, Image: "i", Where: map[string]string{ParamPool: "rbd"}}
 	s.locked(func() error {
-		return s.env.Inventory.(control.InstanceInventory).AddInstance(context.Background(), control.Instance{Name: name, Node: on, Disks: []control.Disk{disk}})
+		return s.env.Inventory.(control.InstanceInventory).AddInstance(context.Background(), control.Instance{Name: name, Node: on, MemoryBytes: 30 << 30, Disks: []control.Disk{disk}})
 	})
 }
 

@@ -54,7 +54,7 @@ func (s *Storage) Status(ctx context.Context) (*Status, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &Status{Group: v.state.Group, ID: v.state.ID, Clients: v.state.Clients}
+	out := &Status{Group: v.state.Group, ID: v.state.ID, Clients: v.state.Clients, Daemons: []DaemonStatus{}}
 	if st.Operation != nil {
 		out.Operation = st.Operation.Command
 	}

@@ -119,6 +119,7 @@ func (s *Storage) verifyNodes(f *findings, v *view) {
 		s.verifyMarks(f, v, seen)
 		s.verifyKeyrings(f, v, seen)
 		s.verifyClient(f, v, seen)
+		verifyMemory(f, v, seen)
 		for _, d := range seen.facts.Daemons {
 			if d.Active == "active" && !d.Enabled {
 				f.add(n.Name, SeverityWarning, enabling(d), "%s does not start at the next boot", d.Daemon)
@@ -149,6 +150,17 @@ func verifyOffline(f *findings, v *view, n *nodeView) {
 	}
 	if len(running) > 0 {
 		f.add(n.Name, SeverityError, "cephctl node modify --offline=yes "+n.Name, "is offline, and has daemons that run or start at the next boot: %s", daemonNames(running))
+	}
+}
+
+// verifyMemory finds a member whose instances have become too large for its OSDs.
+func verifyMemory(f *findings, v *view, n *nodeView) {
+	options, err := v.optionsOf(n.Name)
+	if err != nil || n.Mark != Name {
+		return // which is found elsewhere, or has no OSDs
+	}
+	if text := n.lacksMemory(options); text != "" {
+		f.add(n.Name, SeverityWarning, memoryCure, "%s", text)
 	}
 }
 

@@ -38,9 +38,15 @@ func (i *Inventory) Cluster(context.Context) (control.Cluster, error) {
 	if err != nil {
 		return control.Cluster{}, err
 	}
-	for _, n := range c.Nodes {
+	for at := range c.Nodes {
+		n := &c.Nodes[at]
 		if host.Same(n.Name, i.host) {
 			c.Master = n.Name
+		}
+		for _, instance := range c.Instances {
+			if instance.Node == n.Name {
+				n.InstanceMemoryBytes += instance.MemoryBytes
+			}
 		}
 	}
 	return c, nil

@@ -194,8 +194,8 @@ func must(t *testing.T, err error) {
 func TestInstances(t *testing.T) {
 	i := filled(t)
 	ctx := t.Context()
-	must(t, i.AddInstance(ctx, control.Instance{Name: "web2", Node: "node1.lab"}))
-	must(t, i.AddInstance(ctx, control.Instance{Name: "web1", Node: "node1.lab"}))
+	must(t, i.AddInstance(ctx, control.Instance{Name: "web2", Node: "node1.lab", MemoryBytes: 2 << 30}))
+	must(t, i.AddInstance(ctx, control.Instance{Name: "web1", Node: "node1.lab", MemoryBytes: 1 << 30}))
 	must(t, i.AddInstance(ctx, control.Instance{Name: "web3", Node: "node1.lab"}))
 	must(t, i.MoveInstance(ctx, "web1", "node2.lab"))
 	must(t, i.RemoveInstance(ctx, "web3"))
@@ -207,9 +207,16 @@ func TestInstances(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []control.Instance{{Name: "web1", Node: "node2.lab"}, {Name: "web2", Node: "node1.lab"}}
+	want := []control.Instance{{Name: "web1", Node: "node2.lab", MemoryBytes: 1 << 30}, {Name: "web2", Node: "node1.lab", MemoryBytes: 2 << 30}}
 	if diff := cmp.Diff(want, c.Instances); diff != "" {
 		t.Errorf("instances (-want +got):\n%s", diff)
+	}
+	memory := map[string]int64{}
+	for _, n := range c.Nodes {
+		memory[n.Name] = n.InstanceMemoryBytes
+	}
+	if memory["node1.lab"] != 2<<30 || memory["node2.lab"] != 1<<30 {
+		t.Errorf("memory of instances: %v", memory)
 	}
 	params := map[string]map[string]control.Values{"": c.DiskParams}
 	for _, g := range c.Groups {

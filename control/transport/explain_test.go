@@ -99,7 +99,7 @@ func TestExplain(t *testing.T) {
 }
 
 func TestCommandLine(t *testing.T) {
-	tr, err := New(Options{Host: "node1", SSHOptions: []string{"-o", "ProxyJump=gate"}})
+	tr, err := New(Options{Host: "node1", SSHOptions: []string{"-o", "ProxyJump=gate"}, ConnectTimeout: 7 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +108,7 @@ func TestCommandLine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "ssh -T -o BatchMode=yes -o ProxyJump=gate -o ConnectTimeout=10 -o ServerAliveInterval=5 -o ServerAliveCountMax=3 " +
+	want := "ssh -T -o BatchMode=yes -o ProxyJump=gate -o ConnectTimeout=7 -o ServerAliveInterval=5 -o ServerAliveCountMax=3 " +
 		"-o ControlMaster=no root@10.99.0.3 -- 'cephctl node-agent'"
 	if diff := cmp.Diff(want, run.Quote(s.Argv)); diff != "" {
 		t.Errorf("command line (-want +got):\n%s", diff)

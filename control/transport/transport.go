@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -26,6 +27,8 @@ type Options struct {
 	// SSHOptions are the admin's own, as words of its command line: "-o", "ProxyJump=gate". They win over ours, except
 	// for BatchMode.
 	SSHOptions []string
+	// ConnectTimeout is how long a node may take to let ssh in: 10 s when 0.
+	ConnectTimeout time.Duration
 	// Agent is what is run on nodes: "cephctl", "node-agent" when empty.
 	Agent []string
 	// Self is what is run where the node is this host: this very program with "node-agent" when empty.
@@ -51,6 +54,9 @@ func New(options Options) (*Transport, error) {
 	}
 	if options.SSH == "" {
 		options.SSH = "ssh"
+	}
+	if options.ConnectTimeout == 0 {
+		options.ConnectTimeout = 10 * time.Second
 	}
 	if len(options.Agent) == 0 {
 		options.Agent = []string{"cephctl", "node-agent"}
@@ -135,7 +141,7 @@ func (t *Transport) ssh(address string) []string {
 	argv := []string{t.options.SSH, "-T", "-o", "BatchMode=yes"}
 	argv = append(argv, t.options.SSHOptions...) // ssh takes the first value that it meets
 	argv = append(argv,
-		"-o", "ConnectTimeout=10", "-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=3",
+		"-o", "ConnectTimeout="+strconv.Itoa(int(t.options.ConnectTimeout.Seconds())), "-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=3",
 		"-o", "ControlMaster=no", // a master would stay behind and hold our pipes; one that is there is used
 		t.options.User+"@"+address, "--", run.Quote(t.options.Agent))
 	return argv
