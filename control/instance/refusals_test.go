@@ -272,6 +272,11 @@ var refusals = []refusal{
 		want: "node1: disk 0: image disk1 belongs to instance web1: name another",
 	},
 	{
+		kind: "image-taken", change: adding(func(i *control.Instance) {
+			i.Disks = []control.Disk{{Template: "rbd", Image: "none", SizeBytes: 1 << 30}, {Template: "rbd", Image: "none", SizeBytes: 1 << 30}}
+		}), want: "node1: disk 1: image none is named twice: name another",
+	},
+	{
 		kind: "instance-exists", change: adding(func(i *control.Instance) { i.Name = "web1" }),
 		want: "there is an instance web1 already: see \"cephctl instance info web1\"",
 	},
