@@ -170,7 +170,7 @@ func (s *Instances) planGiveBack(plan *control.Plan, n control.Node, r *guest.Re
 			deviceInUse(plan, n, d, r.Disks[d].Image, found)
 		}
 	}
-	if !hasLeft(l) {
+	if !hasLeft(r, l) {
 		return
 	}
 	left := *r
