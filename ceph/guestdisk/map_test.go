@@ -55,11 +55,11 @@ const (
 func TestMap(t *testing.T) {
 	const fsid = "ceph --admin-socket= --id instances fsid --format json"
 	for _, test := range []struct {
-		name          string
-		device        ceph.Device
-		record        *record
+		name   string
+		device ceph.Device
+		record *record
 		// options are those that it was mapped with.
-		options string
+		options       string
 		watcher, fsid string
 		want          string
 		foreign       bool

@@ -82,7 +82,7 @@ func (s *Instances) planRemove(ctx context.Context, name string, opts RemoveOpti
 	plan.Steps = append(plan.Steps, control.Step{
 		ID: "remove", Node: masterOf(c, n), Title: "take instance " + name + " out of the inventory",
 		Commands: []string{"inventory: no instance " + name}, Check: check,
-		Do:       func(ctx context.Context, _ func(string)) error { return inventory.RemoveInstance(ctx, name) },
+		Do: func(ctx context.Context, _ func(string)) error { return inventory.RemoveInstance(ctx, name) },
 	})
 	return plan, nil
 }
