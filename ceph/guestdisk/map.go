@@ -139,10 +139,13 @@ func foreign(d ceph.Device, m *krbd.Mapping) error {
 	}
 }
 
+// ownClient is the option by which a block device gets a client of its own.
+const ownClient = "noshare"
+
 // MapCommand is the command that maps an image. Each block device gets a client of its own, so that one can be kept out of
 // the cluster without all others of its node.
 func MapCommand(d ceph.Device) []string {
-	return RBD(d, "device", "map", "--options", "noshare", d.Image.String())
+	return RBD(d, "device", "map", "--options", ownClient, d.Image.String())
 }
 
 // Map maps an image as a block device, unless it has done so already, and returns the path of the device. Its error is of

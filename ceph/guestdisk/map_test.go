@@ -55,9 +55,11 @@ const (
 func TestMap(t *testing.T) {
 	const fsid = "ceph --admin-socket= --id instances fsid --format json"
 	for _, test := range []struct {
-		name          string
-		device        ceph.Device
-		record        *record
+		name   string
+		device ceph.Device
+		record *record
+		// options are those that it was mapped with.
+		options       string
 		watcher, fsid string
 		want          string
 		foreign       bool
@@ -68,7 +70,7 @@ func TestMap(t *testing.T) {
 			mapping: []string{"status --format json vms/" + mapped}, back: []string{"device unmap /dev/rbd0"},
 		},
 		{
-			name: "it is mapped, and who did it was killed", device: device("vms", "", mapped), record: &record{}, watcher: kernelClient, want: "/dev/rbd0",
+			name: "it is mapped, and who did it was killed", device: device("vms", "", mapped), record: &record{}, watcher: kernelClient, want: "/dev/rbd0", options: "name=instances,key=client.instances,noshare",
 			mapping: []string{"status --format json vms/" + mapped}, back: []string{"device unmap /dev/rbd0"},
 		},
 		{
@@ -79,6 +81,10 @@ func TestMap(t *testing.T) {
 		{
 			name: "it is mapped by hand where we have mapped it before", device: device("vms", "", mapped), fsid: kernelFSID, foreign: true, mapping: []string{fsid},
 			record: &record{Device: "rbd0", Client: "192.0.2.11:0/1"},
+		},
+		{
+			name: "it is mapped by hand, and who was to do it before was killed", device: device("vms", "", mapped), fsid: kernelFSID, foreign: true, mapping: []string{fsid},
+			record: &record{}, options: "name=noshare,key=client.noshare",
 		},
 		{
 			name: "another cluster's is", device: device("vms", "", mapped), fsid: "b7f1", want: "/dev/rbd7",
@@ -93,7 +99,7 @@ func TestMap(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			r := &recording{answers: map[string]string{"device map": "/dev/rbd7\n", "status": watchedBy(test.watcher), "fsid": `{"fsid":"` + test.fsid + `"}`}}
 			h := New(r)
-			h.Sysfs, h.Run = kernel, filepath.Join(t.TempDir(), "run")
+			h.Sysfs, h.Run = mappedWith(t, test.options), filepath.Join(t.TempDir(), "run")
 			if test.record != nil {
 				if err := h.remember(test.device, *test.record); err != nil {
 					t.Fatal(err)
@@ -118,6 +124,20 @@ func TestMap(t *testing.T) {
 			}
 		})
 	}
+}
+
+// mappedWith is the sysfs of a kernel that says, too, with which options it was asked to map the image.
+func mappedWith(t *testing.T, options string) string {
+	t.Helper()
+	sysfs := t.TempDir()
+	if err := os.CopyFS(sysfs, os.DirFS(kernel)); err != nil {
+		t.Fatal(err)
+	}
+	asked := "192.0.2.1:6789 " + options + " vms " + mapped + " -\n"
+	if err := os.WriteFile(filepath.Join(sysfs, "devices/rbd/0/config_info"), []byte(asked), 0o400); err != nil {
+		t.Fatal(err)
+	}
+	return sysfs
 }
 
 // What was mapped is told by its device and client from what is mapped later.
@@ -164,7 +184,7 @@ func TestMapFails(t *testing.T) {
 	}
 	h := New(&recording{fail: "unmap"})
 	h.Sysfs, h.Run = kernel, t.TempDir()
-	if err := h.remember(device("vms", "", mapped), record{}); err != nil {
+	if err := h.remember(device("vms", "", mapped), record{Device: "rbd0", Client: kernelClient}); err != nil {
 		t.Fatal(err)
 	}
 	if err := h.Unmap(t.Context(), device("vms", "", mapped)); !Is(err, CaseBusy) {

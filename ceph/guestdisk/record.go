@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/krbd"
@@ -16,7 +17,7 @@ import (
 
 // record is what a host remembers, until it boots, of a block device that it has made of an image: people and other programs
 // map images, too, and theirs are left alone. It is there from right before the image is mapped, and without a device as long
-// as that is not known: a killed process may have got so far.
+// as that is not known: a killed process may have got so far, or not, and somebody else may have mapped the image since.
 type record struct {
 	Image string `json:"image"`
 	// Device and Client are those of the krbd.Mapping.
@@ -45,9 +46,17 @@ func (h *Host) isOwn(d ceph.Device, m *krbd.Mapping) (bool, error) {
 		return false, fmt.Errorf("tell who has mapped image %s: %w", d.Image, err)
 	}
 	if r.Device == "" {
-		return !slices.Contains(r.Before, m.Device), nil
+		return !slices.Contains(r.Before, m.Device) && h.hasOwnClient(m), nil
 	}
 	return r.Device == m.Device && r.Client == m.ClientAddr, nil
+}
+
+// hasOwnClient tells whether a block device was mapped with a client of its own, as Map asks for, and hardly anybody by hand. The
+// kernel repeats what rbd has asked it for, which may have a key: nothing of it goes further than this.
+func (h *Host) hasOwnClient(m *krbd.Mapping) bool {
+	asked, err := os.ReadFile(filepath.Join(h.Sysfs, "bus", "rbd", "devices", strings.TrimPrefix(m.Device, "rbd"), "config_info"))
+	words := strings.Fields(string(asked)) // the mons, the options, the pool, the image and the snapshot
+	return err == nil && len(words) > 1 && slices.Contains(strings.Split(words[1], ","), ownClient)
 }
 
 // remember writes the record about an image.

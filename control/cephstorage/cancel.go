@@ -2,11 +2,14 @@ package cephstorage
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/state"
 )
 
@@ -107,6 +110,27 @@ func advice(op *state.Operation) string {
 		return "to go on all the same: " + op.Command + "\nto begin anew, take down what was made: cephctl storage destroy"
 	case "node-add", "node-readd":
 		return "to have it in: cephctl node add --readd " + op.Target + "\nto have it out: cephctl node modify --offline=yes " + op.Target
+	case "instance-add":
+		if images := imagesOf(op); len(images) > 0 {
+			return "images that were made for it stay; to remove one: rbd rm IMAGE\n  " + strings.Join(images, "\n  ")
+		}
+	case "instance-remove":
+		return "what is left of it: cephctl instance info " + op.Target
 	}
 	return "see what is lacking: cephctl storage status"
+}
+
+// imagesOf returns the images that the addition of an instance was to make, as rbd takes them.
+func imagesOf(op *state.Operation) []string {
+	var i control.Instance
+	if err := json.Unmarshal([]byte(op.Data["instance"]), &i); err != nil {
+		return nil // it has not got so far
+	}
+	var images []string
+	for _, d := range i.Disks {
+		if d.Made {
+			images = append(images, ceph.Image{Pool: d.Where[ParamPool], Namespace: d.Where[ParamNamespace], Name: d.Image}.String())
+		}
+	}
+	return images
 }

@@ -450,6 +450,35 @@ func TestCancelPoolRemove(t *testing.T) {
 	equal(t, "pools", 1, len(s.pools))
 }
 
+// TestCancelInstance names the images of an instance that was given up: nobody else knows them.
+func TestCancelInstance(t *testing.T) {
+	for kind, want := range map[string]string{
+		"instance-add":    "given up: cephctl\nimages that were made for it stay; to remove one: rbd rm IMAGE\n  vms/made\n  vms/ns/also",
+		"instance-remove": "given up: cephctl\nwhat is left of it: cephctl instance info web1",
+	} {
+		s := newSim(t, 1, nil)
+		release, err := s.env.Store.Lock(t.Context(), "test")
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = s.env.Store.Update(func(st *state.State) error {
+			st.Operation = &state.Operation{Kind: kind, Target: "web1", Command: "cephctl", Data: map[string]string{
+				"instance": `{"disks":[{"image":"made","made":true,"where":{"pool":"vms"}},{"image":"old","where":{"pool":"vms"}},` +
+					`{"image":"also","made":true,"where":{"pool":"vms","namespace":"ns"}}]}`,
+			}}
+			return nil
+		})
+		release()
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := s.storage().Cancel(t.Context(), false)
+		if err != nil || text != want {
+			t.Errorf("got %q, %v, want %q", text, err, want)
+		}
+	}
+}
+
 func TestCancelNothing(t *testing.T) {
 	s := newSim(t, 1, nil)
 	text, err := s.storage().Cancel(t.Context(), false)

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/run"
@@ -24,6 +25,9 @@ const (
 	CaseDisk   = "disk"
 )
 
+// statusTimeout is what a guest has to answer. One that hangs keeps its monitors busy for good with those who have given up.
+const statusTimeout = 10 * time.Second
+
 // look says what there is of an instance, and what keeps it from being started here.
 func (h Handler) look(ctx context.Context, r *Request) (*Look, error) {
 	host, err := os.Hostname()
@@ -31,7 +35,7 @@ func (h Handler) look(ctx context.Context, r *Request) (*Look, error) {
 		return nil, fmt.Errorf("find the name of this host: %w", err)
 	}
 	l := &Look{Host: host, Disks: make([]DiskLook, len(r.Disks))} // an empty list, not null
-	l.Guest, err = h.qemu(r).Status(ctx, r.Instance.Name)
+	l.Guest, err = h.status(ctx, r)
 	if err != nil && !errors.Is(err, kvm.ErrNotRunning) {
 		l.Problem = err.Error()
 	}
@@ -51,6 +55,13 @@ func (h Handler) look(ctx context.Context, r *Request) (*Look, error) {
 		h.asStarted(r, l)
 	}
 	return l, nil
+}
+
+// status asks the guest of an instance, for a bounded time.
+func (h Handler) status(ctx context.Context, r *Request) (*kvm.Status, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, statusTimeout, fmt.Errorf("no answer within %s", statusTimeout))
+	defer cancel()
+	return h.qemu(r).Status(ctx, r.Instance.Name)
 }
 
 // paramAccess is the disk parameter that says who does the I/O.

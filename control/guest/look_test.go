@@ -3,7 +3,10 @@ package guest
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -46,4 +49,30 @@ func TestAsStarted(t *testing.T) {
 	if image := l.Lost(r); image != "" {
 		t.Errorf("a guest of Ganeti's, which claims nothing, has lost %s", image)
 	}
+}
+
+// A guest that hangs is told of in bounded time, and stays one that runs.
+func TestLookAtGuestThatHangs(t *testing.T) {
+	h := handler(t, &shelf{})
+	for name, content := range map[string]string{
+		"proc/net/unix": "", "proc/8/cmdline": "qemu-system-x86_64\x00-name\x00guest=web1\x00", "run/kvm/pid/web1": "8\n",
+	} {
+		path := filepath.Join(h.Root, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		begun := time.Now()
+		l, err := h.look(t.Context(), &Request{RunDir: filepath.Join(h.Root, "run"), Instance: control.Instance{Name: "web1"}})
+		if err != nil || l.Guest == nil || l.Guest.PID != 8 || !strings.Contains(l.Problem, "no answer within 10s") {
+			t.Errorf("look %+v, %v", l, err)
+		}
+		if waited := time.Since(begun); waited > statusTimeout {
+			t.Errorf("waited for %s", waited)
+		}
+	})
 }

@@ -1,6 +1,7 @@
 package guest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -150,6 +151,9 @@ func (s *starting) undo(ctx context.Context) error {
 		if _, err := s.qemu(s.r).Stop(ctx, s.r.Instance.Name, 0, func(string) {}); err != nil {
 			return err // it may still write: the claim has to stay
 		}
+	}
+	if lives, err := s.qemu(s.r).Lives(s.r.Instance.UUID); err != nil || lives {
+		return cmp.Or(err, errors.New("QEMU has not ended, and keeps the claims on its disks"))
 	}
 	for _, d := range s.claimed {
 		host, err := s.disk(d)

@@ -45,6 +45,7 @@ func TestStartIsUndone(t *testing.T) {
 		log    []string
 		closes error
 		held   bool
+		uuid   string
 	}{
 		{
 			name: "QEMU does not start", qemu: controltest.Answer{Code: 1, Stderr: "Unknown driver 'shelf'"}, want: "Unknown driver 'shelf'",
@@ -75,6 +76,10 @@ func TestStartIsUndone(t *testing.T) {
 			log: []string{"claim", "open", "release"},
 		},
 		{name: "QEMU says nothing and is not there", want: "is not running", log: []string{"claim", "open", "release"}},
+		{
+			name: "QEMU does not end", uuid: "alive", qemu: controltest.Answer{Code: 1, Stderr: "Unknown driver 'shelf'"}, want: "QEMU has not ended, and keeps the claims",
+			log: []string{"claim", "open"}, held: true,
+		},
 		{name: "no memory", memory: "MemAvailable: 1024 kB\n", want: "has 1 MiB of memory free"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -82,6 +87,9 @@ func TestStartIsUndone(t *testing.T) {
 			h := handler(t, s)
 			test.qemu.Command = "qemu-system-x86_64"
 			h.Runner = controltest.NewRunner(t, test.qemu, controltest.Answer{Command: "qemu-system-x86_64 -version"})
+			if test.uuid == "" {
+				test.uuid = "u"
+			}
 			if test.memory == "" {
 				test.memory = "MemAvailable: 1048576 kB\n"
 			}
@@ -94,7 +102,7 @@ func TestStartIsUndone(t *testing.T) {
 				}
 			}
 			r := &Request{
-				RunDir: filepath.Join(h.Root, "run"), Instance: control.Instance{Name: "web1", UUID: "u", Node: "node1", MemoryBytes: 64 << 20, VCPUs: 1},
+				RunDir: filepath.Join(h.Root, "run"), Instance: control.Instance{Name: "web1", UUID: test.uuid, Node: "node1", MemoryBytes: 64 << 20, VCPUs: 1},
 				Disks: []control.DiskSpec{{Disk: control.Disk{UUID: "f42e5100-476a-4674-ab6c-1aedf73dec53", Template: "shelf", Image: "i"}, Map: test.mapped}},
 			}
 			payload, err := json.Marshal(r)

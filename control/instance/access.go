@@ -58,6 +58,9 @@ func (s *Instances) locked(ctx context.Context, do func(context.Context) error) 
 // filled in with what the guest says.
 func runsAlready(plan *control.Plan, r *guest.Request, l *guest.Look, access *control.Step, result *kvm.Status) {
 	plan.Note("instance %s runs already, on %s", r.Instance.Name, r.Instance.Node)
+	if l.Problem != "" {
+		plan.Note("warning: it does not answer: %s", l.Problem)
+	}
 	if access == nil {
 		return
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/guest"
@@ -132,6 +133,8 @@ func (s *Instances) planImages(ctx context.Context, plan *control.Plan, c *site,
 		switch owner := ownerOf(c, d); {
 		case found.Problem != nil:
 			plan.Blockers = append(plan.Blockers, *found.Problem)
+		case slices.ContainsFunc(r.Disks[:i], func(other control.DiskSpec) bool { return isSameImage(d.Disk, other.Disk) }):
+			plan.Block(n.Name, "image-taken", "name another", "disk %d: image %s is named twice", i, d.Image)
 		case owner != "":
 			plan.Block(n.Name, "image-taken", "name another", "disk %d: image %s belongs to instance %s", i, d.Image, owner)
 		case !d.Made && !found.Exists:
@@ -165,12 +168,16 @@ func (s *Instances) planImages(ctx context.Context, plan *control.Plan, c *site,
 func ownerOf(c *site, d control.DiskSpec) string {
 	for _, i := range c.Instances {
 		for _, other := range i.Disks {
-			if other.Template == d.Template && other.Image == d.Image && whereText(other.Where) == whereText(d.Where) {
+			if isSameImage(d.Disk, other) {
 				return i.Name
 			}
 		}
 	}
 	return ""
+}
+
+func isSameImage(a, b control.Disk) bool {
+	return a.Template == b.Template && a.Image == b.Image && whereText(a.Where) == whereText(b.Where)
 }
 
 // newMAC returns a random address with the prefix that QEMU's cards have.

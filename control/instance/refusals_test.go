@@ -246,7 +246,7 @@ var refusals = []refusal{
 	{
 		kind: "image-claimed", prepare: func(r *rig) { r.proven = map[string]bool{"T": false} }, answers: []controltest.Answer{startedElsewhere()},
 		change: remove(instance.RemoveOptions{BreakClaim: true}),
-		want:   "node1: disk 0: image disk1 is claimed by instance web1 on node2 since 2026-01-02 03:04:05, which runs: stop it there first",
+		want:   "node1: disk 0: image disk1 is claimed by instance web1 on node2 since 2026-01-02 03:04:05, which runs or is being started: stop it there first",
 	},
 	{
 		kind: "disk-no-answer", answers: []controltest.Answer{failing(110, "rbd: couldn't connect to the cluster!")}, change: remove(instance.RemoveOptions{}),
@@ -270,6 +270,11 @@ var refusals = []refusal{
 	{
 		kind: "image-taken", change: adding(disk("disk1", 0)),
 		want: "node1: disk 0: image disk1 belongs to instance web1: name another",
+	},
+	{
+		kind: "image-taken", change: adding(func(i *control.Instance) {
+			i.Disks = []control.Disk{{Template: "rbd", Image: "none", SizeBytes: 1 << 30}, {Template: "rbd", Image: "none", SizeBytes: 1 << 30}}
+		}), want: "node1: disk 1: image none is named twice: name another",
 	},
 	{
 		kind: "instance-exists", change: adding(func(i *control.Instance) { i.Name = "web1" }),
@@ -322,8 +327,9 @@ type rig struct {
 	dead []string
 	// proven, when set, is what node2 says of claims.
 	proven map[string]bool
-	// look, when set, is what the nodes say of the disk.
+	// look, when set, is what the nodes say of the disk, and host which host name they say they have.
 	look *guest.DiskLook
+	host string
 	// asked are the requests that would have changed something, by node and action.
 	asked map[string]guest.Request
 	// mapped, when set, is which pools the OSD of the nodes says that it serves. Then their kernel can map images.
@@ -404,7 +410,7 @@ func newRig(t *testing.T, r *refusal) *rig {
 				rig.asked[node+" "+request.Action] = r
 				return nil, err
 			case rig.look != nil && request.Action == guest.ActionLook:
-				l := guest.Look{Disks: []guest.DiskLook{*rig.look}}
+				l := guest.Look{Host: rig.host, Disks: []guest.DiskLook{*rig.look}}
 				if rig.runs == node {
 					l.Guest = &kvm.Status{PID: 7, State: "running"}
 				}

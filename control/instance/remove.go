@@ -70,9 +70,10 @@ func (s *Instances) planRemove(ctx context.Context, name string, opts RemoveOpti
 		return plan, nil
 	}
 	memory.Keep("removing", func() string { return "yes" })
-	s.planGiveBack(plan, n, r, l)
+	check := s.stillStopped(n, r, away)
+	s.planGiveBack(plan, n, r, l, check)
 	if opts.Images {
-		s.planRemoveImages(plan, n, r, l)
+		s.planRemoveImages(plan, n, r, l, check)
 	} else {
 		for _, d := range r.Disks {
 			plan.Note("image %s (%s) stays", d.Image, whereText(d.Where))
@@ -80,10 +81,25 @@ func (s *Instances) planRemove(ctx context.Context, name string, opts RemoveOpti
 	}
 	plan.Steps = append(plan.Steps, control.Step{
 		ID: "remove", Node: masterOf(c, n), Title: "take instance " + name + " out of the inventory",
-		Commands: []string{"inventory: no instance " + name},
-		Do:       func(ctx context.Context, _ func(string)) error { return inventory.RemoveInstance(ctx, name) },
+		Commands: []string{"inventory: no instance " + name}, Check: check,
+		Do: func(ctx context.Context, _ func(string)) error { return inventory.RemoveInstance(ctx, name) },
 	})
 	return plan, nil
+}
+
+// stillStopped returns a check that an instance has not been started since it was looked at: a start waits for no other change,
+// and whoever was asked for consent may have taken their time. Where its own node is away, the claims on its images tell.
+func (s *Instances) stillStopped(n control.Node, r *guest.Request, away map[string]error) func(context.Context) error {
+	if len(away) > 0 {
+		return nil
+	}
+	return func(ctx context.Context) error {
+		l, err := s.lookAt(ctx, n, &guest.Request{Instance: r.Instance, RunDir: r.RunDir})
+		if err == nil && l.Guest != nil {
+			err = fmt.Errorf("instance %s was started meanwhile: stop it first: cephctl instance stop %[1]s", r.Instance.Name)
+		}
+		return err
+	}
 }
 
 // hasNoPool tells whether the pool of an image is gone, and with it the image and all claims on it.
@@ -148,13 +164,13 @@ func distance(a, b control.Node) int {
 }
 
 // planGiveBack plans to take away what is left of an instance on the node that has looked at it.
-func (s *Instances) planGiveBack(plan *control.Plan, n control.Node, r *guest.Request, l *guest.Look) {
+func (s *Instances) planGiveBack(plan *control.Plan, n control.Node, r *guest.Request, l *guest.Look, check func(context.Context) error) {
 	for d := range l.Disks {
 		if found := &l.Disks[d]; found.InUse && !found.Foreign {
 			deviceInUse(plan, n, d, r.Disks[d].Image, found)
 		}
 	}
-	if !hasLeft(l) {
+	if !hasLeft(r, l) {
 		return
 	}
 	left := *r
@@ -165,7 +181,7 @@ func (s *Instances) planGiveBack(plan *control.Plan, n control.Node, r *guest.Re
 		}
 	}
 	plan.Steps = append(plan.Steps, control.Step{
-		ID: "left", Node: n.Name, Title: "give back what is left of it", Commands: []string{"give back its claims and block devices"},
+		ID: "left", Node: n.Name, Title: "give back what is left of it", Commands: []string{"give back its claims and block devices"}, Check: check,
 		Do: func(ctx context.Context, progress func(string)) error {
 			var stopped guest.Stopped
 			err := s.call(ctx, n, guest.ActionStop, &left, &stopped, progress)
@@ -178,7 +194,7 @@ func (s *Instances) planGiveBack(plan *control.Plan, n control.Node, r *guest.Re
 }
 
 // planRemoveImages plans to remove the images that were made for an instance and that nobody has open.
-func (s *Instances) planRemoveImages(plan *control.Plan, n control.Node, r *guest.Request, l *guest.Look) {
+func (s *Instances) planRemoveImages(plan *control.Plan, n control.Node, r *guest.Request, l *guest.Look, check func(context.Context) error) {
 	remove := *r
 	remove.Disks = nil
 	for i, d := range r.Disks {
@@ -204,7 +220,7 @@ func (s *Instances) planRemoveImages(plan *control.Plan, n control.Node, r *gues
 		return
 	}
 	plan.Steps = append(plan.Steps, control.Step{
-		ID: "images", Node: n.Name, Title: "remove the images", Commands: plan.Destroys[len(plan.Destroys)-len(remove.Disks):],
+		ID: "images", Node: n.Name, Title: "remove the images", Commands: plan.Destroys[len(plan.Destroys)-len(remove.Disks):], Check: check,
 		Do: func(ctx context.Context, progress func(string)) error {
 			return s.call(ctx, n, guest.ActionRemove, &remove, nil, progress)
 		},

@@ -1,7 +1,9 @@
 package instance_test
 
 import (
+	"context"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -83,5 +85,37 @@ func TestRemoveBlindly(t *testing.T) {
 	_, err := rig.env.Execute(t.Context(), s.Remove("web1", instance.RemoveOptions{BreakClaim: true}), noUI{})
 	if !errors.Is(err, control.ErrUnreachable) {
 		t.Errorf("error %v", err)
+	}
+}
+
+// slowUI consents when something else has happened.
+type slowUI struct {
+	consentUI
+	meanwhile func()
+}
+
+func (u *slowUI) Consent(context.Context, *control.Plan) error {
+	u.meanwhile()
+	return nil
+}
+
+// An instance that is started while consent is asked for keeps running, and its images.
+func TestRemoveOfOneThatWasStarted(t *testing.T) {
+	for _, images := range []bool{false, true} {
+		rig := newRig(t, &refusal{prepare: func(r *rig) { r.instance.Disks[0].Made = true }})
+		rig.asked = map[string]guest.Request{}
+		s := &instance.Instances{Env: rig.env, Storage: []control.StorageType{cephstorage.Type{}}}
+		ui := &slowUI{meanwhile: func() { rig.runs = "node1" }}
+		_, err := rig.env.Execute(t.Context(), s.Remove("web1", instance.RemoveOptions{Images: images}), ui)
+		if err == nil || !strings.Contains(err.Error(), "instance web1 was started meanwhile") {
+			t.Errorf("error %v", err)
+		}
+		if len(rig.asked) > 0 {
+			t.Errorf("asked for %v", rig.asked)
+		}
+		c, err := rig.env.Inventory.Cluster(t.Context())
+		if _, ok := c.Instance("web1"); !ok || err != nil {
+			t.Errorf("it is gone, %v", err)
+		}
 	}
 }

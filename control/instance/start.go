@@ -182,7 +182,7 @@ func (p *startPlan) checkClaim(ctx context.Context, d int, found *guest.DiskLook
 	case unknown == nil && found.Claim.Devices:
 		block("take it away there first: cephctl instance deactivate-disks "+found.Claim.Instance, ", which is there")
 	case unknown == nil:
-		block("stop it there first", ", which runs")
+		block("stop it there first", ", which runs or is being started")
 	case len(found.Strangers()) > 0:
 		block("stop it there first, or wait half a minute if that host has died just now",
 			", whose client %s is still there", strings.Join(found.Strangers(), ", "))

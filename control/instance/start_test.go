@@ -96,6 +96,23 @@ func TestStopElsewhere(t *testing.T) {
 	}
 }
 
+// What an agent is about to start is stopped, though it does not run yet: its claim tells. What others claim is left alone.
+func TestStopOfOneThatIsComing(t *testing.T) {
+	for _, test := range []struct {
+		name, uuid, host string
+		asked            int
+	}{{"its own claim", "0c3e1d52", "host1", 1}, {"one elsewhere", "0c3e1d52", "host2", 0}, {"another's", "u", "host1", 0}} {
+		rig := newRig(t, &refusal{prepare: func(r *rig) {
+			r.host, r.look = "host1", &guest.DiskLook{ImageState: control.ImageState{Exists: true, Claim: &control.Claim{UUID: test.uuid, Host: test.host}}}
+		}})
+		rig.asked = map[string]guest.Request{}
+		s := &instance.Instances{Env: rig.env, Storage: []control.StorageType{cephstorage.Type{}}}
+		if _, err := rig.env.Execute(t.Context(), s.Stop("web1", instance.StopOptions{}, &guest.Stopped{}), &consentUI{}); err != nil || len(rig.asked) != test.asked {
+			t.Errorf("%s: asked for %v, %v", test.name, rig.asked, err)
+		}
+	}
+}
+
 // A start elsewhere that was broken off before its node was noted is noted by the next.
 func TestStartGoesOn(t *testing.T) {
 	rig := newRig(t, &refusal{prepare: func(r *rig) {

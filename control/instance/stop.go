@@ -3,6 +3,7 @@ package instance
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
@@ -44,7 +45,7 @@ func (s *Instances) planStop(ctx context.Context, name string, opts StopOptions,
 	if err != nil {
 		return nil, err
 	}
-	if l.Guest == nil && !hasLeft(l) {
+	if l.Guest == nil && !hasLeft(r, l) {
 		plan.Note("instance %s does not run", name)
 		return plan, nil
 	}
@@ -67,14 +68,13 @@ func (s *Instances) planStop(ctx context.Context, name string, opts StopOptions,
 	return plan, nil
 }
 
-// hasLeft tells whether an instance that does not run has left something on its node: a claim, or a block device.
-func hasLeft(l *guest.Look) bool {
-	for _, d := range l.Disks {
-		if d.Claim != nil && d.Dead || d.Mapped != "" && !d.Foreign {
-			return true
-		}
-	}
-	return false
+// hasLeft tells whether an instance that does not run has left something on its node: a claim of a guest that has ended, or of
+// one that an agent is about to start, though whoever has asked for it may have gone; or a block device.
+func hasLeft(r *guest.Request, l *guest.Look) bool {
+	return slices.ContainsFunc(l.Disks, func(d guest.DiskLook) bool {
+		claimed := d.Claim != nil && d.Claim.UUID == r.Instance.UUID && d.Claim.Host == l.Host
+		return claimed || d.Mapped != "" && !d.Foreign
+	})
 }
 
 // load returns what is known, and from it an instance with its node, or on another.
