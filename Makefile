@@ -48,19 +48,19 @@ test: setup
 e2e: nodes-test
 	$(NODES_TEST) CI=true ../../$(BIN)/nodes.test -test.v -test.parallel 3 -test.timeout 60m
 
-# Virtual machines, twenty live migrations, and cephctl killed at each of its steps, on a cluster of its own each time. Takes
-# an hour and more.
+# Virtual machines, twenty live migrations, Ganeti as in Debian 13, and cephctl killed at each of its steps, on a cluster of
+# its own each time. Takes two hours and more.
 e2e-long: nodes-test
 	$(NODES_TEST) CI=true TEST_LONG=1 ../../$(BIN)/nodes.test -test.v -test.parallel 3 -test.timeout 6h -test.run '$(LONG)'
 
-LONG       = TestVolumes$$|TestKernel(space|Speed)$$|TestLoopbackKernel$$|TestInterruptedAlone$$|TestGaneti$$/^instances$$
+LONG       = TestVolumes$$|TestKernelspace$$|TestInterruptedAlone$$|TestGanetiTrixie$$|TestGaneti$$/^instances$$
 NODES_TEST = cd e2e/nodes && $(SUDO) env TEST_CEPHCTL=../../$(BIN)/cephctl-faults TEST_EXPORTER=../../$(BIN)/exporter
 
 nodes-test:
 	@e2e/setup.sh e2e
 	@mkdir -p $(BIN)
-	go build -o $(BIN)/exporter ./cmd/ceph-ganeti-exporter
-	CGO_ENABLED=0 go build -tags faults -o $(BIN)/cephctl-faults ./cmd/cephctl
+	go build -ldflags '-s -w' -o $(BIN)/exporter ./cmd/ceph-ganeti-exporter
+	CGO_ENABLED=0 go build -ldflags '-s -w' -tags faults -o $(BIN)/cephctl-faults ./cmd/cephctl
 	go test -c -o $(BIN)/nodes.test ./e2e/nodes
 
 lint: setup $(GOLANGCI_LINT)

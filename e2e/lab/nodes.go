@@ -19,6 +19,8 @@ type NodesOptions struct {
 	Count int
 	// Names are the names of the nodes, when they are not these.
 	Names []string
+	// Suite is the release of Debian on them, such as trixie, when it is not the host's.
+	Suite string
 	// Progress, when set, is told what is being done.
 	Progress func(step string)
 }
@@ -71,7 +73,7 @@ func StartNodes(ctx context.Context, options NodesOptions) (*Nodes, error) {
 			options.Names = append(options.Names, fmt.Sprintf("node%d", i+1))
 		}
 	}
-	base, err := nodeBase(ctx, options.Progress)
+	base, err := nodeBase(ctx, options.Suite, options.Progress)
 	if err != nil {
 		return nil, fmt.Errorf("start nodes: %w", err)
 	}

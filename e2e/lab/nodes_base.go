@@ -2,6 +2,7 @@ package lab
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	_ "embed"
@@ -16,7 +17,8 @@ import (
 	"time"
 )
 
-// baseScript makes the base: nodes_base.sh FOLDER SUITE makes FOLDER/base.
+// baseScript makes the base: nodes_base.sh FOLDER SUITE HOST makes FOLDER/base of a release of Debian on a host of another
+// or the same.
 //
 //go:embed nodes_base.sh
 var baseScript string
@@ -40,23 +42,25 @@ func cacheDir() (string, error) {
 	return dir, nil
 }
 
-// nodeBase returns the folder that nodes are overlays of, and makes it when the cache does not have it.
-func nodeBase(ctx context.Context, progress func(string)) (string, error) {
+// nodeBase returns the folder that nodes of a release of Debian, or the host's, are overlays of, and makes it when the
+// cache does not have it.
+func nodeBase(ctx context.Context, suite string, progress func(string)) (string, error) {
 	release, err := os.ReadFile("/etc/os-release")
 	if err != nil {
 		return "", fmt.Errorf("read the host's release: %w", err)
 	}
-	suite, err := debianSuite(string(release))
+	host, err := debianSuite(string(release))
 	if err != nil {
 		return "", err
 	}
+	suite = cmp.Or(suite, host)
 	cache, err := cacheDir()
 	if err != nil {
 		return "", err
 	}
 	return cached{
 		what: "base", path: filepath.Join(cache, fmt.Sprintf("node-%s-%s", suite, shortSum(baseScript))),
-		script: baseScript, args: []string{suite}, progress: progress,
+		script: baseScript, args: []string{suite, host}, progress: progress,
 	}.get(ctx)
 }
 

@@ -1,10 +1,11 @@
-# Makes the folder of which every node is an overlay, FOLDER/base: sh nodes_base.sh FOLDER SUITE
+# Makes the folder of which every node is an overlay, FOLDER/base: sh nodes_base.sh FOLDER SUITE HOST
 #
+# SUITE is the release of Debian in it, HOST that of this host.
 # Wants to run as root in a mount namespace of its own: what it mounts it leaves to that to unmount. The cached folder
 # is named after the sum of this text, so that whatever is changed here makes a new one.
 set -eu
 
-folder=$1 suite=$2
+folder=$1 suite=$2 host=$3
 dir=$folder/root
 
 # What a node of a Ganeti cluster with Ceph has, and for tests faketime and what makes a guest. No time daemon: the
@@ -30,6 +31,12 @@ MASK="apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.t
 	sys-kernel-debug.mount sys-kernel-tracing.mount sys-kernel-config.mount dev-hugepages.mount dev-mqueue.mount"
 DISABLE="ceph-crash.service rbdmap.service ganeti.service ganeti.target"
 
+# Modules of the mgr that nobody here turns on, and no release by itself. It loads all that it finds, and these take as
+# long as the others together.
+SPARE_MODULES="alerts cephadm cli_api dashboard diskprediction_local feedback influx insights k8sevents localpool
+	mds_autoscaler mirroring osd_perf_query osd_support rgw rook selftest snap_schedule stats telegraf test_orchestrator
+	zabbix"
+
 say() { echo "# $*"; }
 
 # Installing means thousands of syncs, which take longer than all the rest. A volatile overlay makes none.
@@ -46,16 +53,18 @@ path-exclude /usr/share/info/*
 path-exclude /usr/share/locale/*
 END
 
-# The mirror is the one that apt has for this suite here, or else debootstrap's own.
+# The mirror is the one that apt has for Debian here, or else debootstrap's own.
 mirror=$(apt-get indextargets --format '$(CODENAME) $(COMPONENT) $(SITE)' 'Identifier: Packages' |
-	sed -n "s/^$suite main //p" | head -n 1)
+	sed -n "s/^$host main //p" | head -n 1)
 
 say "installing Debian $suite"
 debootstrap --variant=minbase "$suite" "$dir" ${mirror:+"$mirror"}
 
 # Packages come from where the host has them from, also with its proxy and its pins, but without its hooks, whose
-# programs are not there.
-for name in sources.list sources.list.d preferences.d auth.conf auth.conf.d trusted.gpg trusted.gpg.d keyrings; do
+# programs are not there. Another release than the host's comes from the mirror as debootstrap has set it up.
+names="auth.conf auth.conf.d keyrings"
+[ "$suite" != "$host" ] || names="$names sources.list sources.list.d preferences.d trusted.gpg trusted.gpg.d"
+for name in $names; do
 	rm -rf "$dir/etc/apt/$name"
 	[ ! -e "/etc/apt/$name" ] || cp -rL "/etc/apt/$name" "$dir/etc/apt/"
 done
@@ -94,6 +103,12 @@ for unit in $DISABLE; do
 	[ ! -e "$dir/lib/systemd/system/$unit" ] || in_base systemctl --quiet disable "$unit"
 done
 in_base systemctl --quiet set-default multi-user.target
+# A node has no use for what they make of /etc/fstab and the like, and each enable and disable runs all of them.
+mkdir -p "$dir/etc/systemd/system-generators"
+for generator in "$dir"/usr/lib/systemd/system-generators/systemd-*; do
+	ln -s /dev/null "$dir/etc/systemd/system-generators/${generator##*/}"
+done
+for module in $SPARE_MODULES; do rm -rf "$dir/usr/share/ceph/mgr/$module"; done
 # A login reads it.
 touch "$dir/etc/default/locale"
 # It is not synced now either: that would wait for all that others write to the disk. After a loss of power in this

@@ -3,12 +3,27 @@ package nodes
 import (
 	"strings"
 	"testing"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/e2e/lab"
 )
 
 // TestGaneti has Ganeti keep the nodes: cephctl reads and marks them there, and makes the storage cluster of them.
 func TestGaneti(t *testing.T) {
 	t.Parallel() // most of the time, daemons are waited for
-	s := newSite(t, 3, 1)
+	newSite(t, 3, 1).testGaneti()
+}
+
+// TestGanetiTrixie does all that with Debian 13, which has Ganeti 3.1 and Ceph 18.
+func TestGanetiTrixie(t *testing.T) {
+	onlyLong(t, "twenty minutes, and some more for another folder that the nodes are overlays of")
+	t.Parallel()
+	s := newSiteOf(t, lab.NodesOptions{Suite: "trixie"}, 1)
+	expect(t, s.master, "gnt-cluster --version | grep -c 'ganeti) 3.1'; ceph --version | cut -d ' ' -f 3 | cut -d . -f 1", "1\n18")
+	s.testGaneti()
+}
+
+func (s *site) testGaneti() {
+	t := s.t
 	s.ganeti()
 
 	s.fails(1, `write "USER PASSWORD" into it`, "node", "list")

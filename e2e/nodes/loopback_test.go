@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/e2e/lab"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/rules"
@@ -24,7 +25,6 @@ const hurry = 100
 // TestLoopbackKernel has a real kernel map real images on a node whose OSD serves them, and wants the exporter to judge each
 // use, Prometheus and Alertmanager to send the shipped alerts for it, and cephctl to say the same.
 func TestLoopbackKernel(t *testing.T) {
-	onlyLong(t, "five minutes without KVM")
 	t.Parallel() // most of the time, the virtual machine is waited for
 	lab.RequireVM(t)
 	lab.Require(t, "prometheus", "prometheus-alertmanager", "rbd-nbd")
@@ -56,17 +56,22 @@ type loopbackSite struct {
 func newLoopbackSite(t *testing.T) *loopbackSite {
 	t.Helper()
 	k := &loopbackSite{site: newSite(t, 2, 1), devices: map[string]string{}}
-	var err error
-	if k.vm, err = k.addVM("node3", lab.VM{MemoryMiB: 1280}); err != nil {
+	containers := k.List()
+	var vm errgroup.Group
+	vm.Go(func() (err error) {
+		k.vm, err = k.addVM("node3", lab.VM{MemoryMiB: 1280})
+		return err
+	})
+	k.do("cluster", "init", "--name", "lab", "-S", "ceph:mons=1,size=1,min_size=1,osd_backend=raw,osd_memory_target=896M,host_reserve=128M")
+	for _, node := range containers {
+		k.do("node", "add", "--address", node.Address, "-S", "ceph:disk="+k.disks[node.Name][0], node.Name)
+	}
+	k.do("storage", "init-distributed-storage", "-s", "ceph", "default")
+	if err := vm.Wait(); err != nil {
 		t.Fatal(err)
 	}
 	k.addDisks(k.vm, 1)
-	k.do("cluster", "init", "--name", "lab", "-S", "ceph:mons=1,size=1,min_size=1,osd_backend=raw,osd_memory_target=896M,host_reserve=128M")
-	for _, node := range k.List() {
-		k.do("node", "add", "--address", node.Address, node.Name)
-		k.do("node", "modify", "-S", "ceph:disk="+k.disks[node.Name][0], node.Name)
-	}
-	k.do("storage", "init-distributed-storage", "-s", "ceph", "default")
+	k.do("node", "add", "--address", k.vm.Address, "-S", "ceph:disk="+k.disks[k.vm.Name][0], k.vm.Name)
 	k.do("pool", "create", "--on-nodes", "node3", "near")
 	k.do("pool", "create", "--on-nodes", "node1", "far")
 	k.makeImages()
@@ -172,11 +177,13 @@ hold() { (dd if=/dev/zero bs=64k count=4; exec sleep 9999) 2>/dev/null | setsid 
 hold $direct oflag=direct
 hold $tenant oflag=direct
 hold $cached
+mounts=
 for use in files far nbd; do
-	eval device=\$$use
+	(eval device=\$$use
 	mkfs.ext4 -q /dev/$device
 	mkdir -p /srv/$use
-	mount /dev/$device /srv/$use
+	mount /dev/$device /srv/$use) &
+	mounts="$mounts $!"
 done
 vgcreate -q lab /dev/$volume
 lvcreate -q -n volume -l 100%FREE lab
@@ -188,7 +195,8 @@ udevadm settle
 mkswap /dev/${swap}p2
 swapon /dev/${swap}p2
 setsid qemu-system-x86_64 -nodefaults -display none -S -m 16 -accel tcg -daemonize -pidfile /run/guest.pid \
-	-drive if=none,id=d,format=raw,file=rbd:near/guest:id=instances -device virtio-blk-pci,drive=d`
+	-drive if=none,id=d,format=raw,file=rbd:near/guest:id=instances -device virtio-blk-pci,drive=d
+for pid in $mounts; do wait $pid; done`
 	run(t, k.vm, k.names()+script)
 }
 

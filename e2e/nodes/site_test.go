@@ -29,10 +29,15 @@ type site struct {
 	disks map[string][]string
 }
 
-// newSite starts nodes with disks of 3 GiB and installs cephctl, which can be told to kill itself.
+// newSite starts so many nodes with disks of 3 GiB and installs cephctl, which can be told to kill itself.
 func newSite(t *testing.T, count, disks int) *site {
 	t.Helper()
-	s := &site{Nodes: startNodes(t, lab.NodesOptions{Count: count}), t: t, disks: map[string][]string{}}
+	return newSiteOf(t, lab.NodesOptions{Count: count}, disks)
+}
+
+func newSiteOf(t *testing.T, nodes lab.NodesOptions, disks int) *site {
+	t.Helper()
+	s := &site{Nodes: startNodes(t, nodes), t: t, disks: map[string][]string{}}
 	s.master = s.Node("node1")
 	if err := s.InstallBinary(t.Context(), buildCephctl(t), "/usr/sbin/cephctl"); err != nil {
 		t.Fatal(err)
