@@ -103,10 +103,11 @@ for unit in $DISABLE; do
 	[ ! -e "$dir/lib/systemd/system/$unit" ] || in_base systemctl --quiet disable "$unit"
 done
 in_base systemctl --quiet set-default multi-user.target
-# A node has no use for what they make of /etc/fstab and the like, and each enable and disable runs all of them.
+# A node has no use for what they make of /etc/fstab and the like, and each enable and disable runs all of them. One
+# makes the unit of Ganeti.
 mkdir -p "$dir/etc/systemd/system-generators"
 for generator in "$dir"/usr/lib/systemd/system-generators/systemd-*; do
-	ln -s /dev/null "$dir/etc/systemd/system-generators/${generator##*/}"
+	[ "${generator##*/}" = systemd-sysv-generator ] || ln -s /dev/null "$dir/etc/systemd/system-generators/${generator##*/}"
 done
 for module in $SPARE_MODULES; do rm -rf "$dir/usr/share/ceph/mgr/$module"; done
 # A login reads it.

@@ -18,7 +18,7 @@ func TestGanetiTrixie(t *testing.T) {
 	onlyLong(t, "twenty minutes, and some more for another folder that the nodes are overlays of")
 	t.Parallel()
 	s := newSiteOf(t, lab.NodesOptions{Suite: "trixie"}, 1)
-	expect(t, s.master, "gnt-cluster --version | grep -c 'ganeti) 3.1'; ceph --version | cut -d ' ' -f 3 | cut -d . -f 1", "1\n18")
+	expect(t, s.master, `dpkg-query -W -f '${Version}\n' ganeti ceph-mon | cut -d . -f 1,2`, "18.2\n3.1")
 	s.testGaneti()
 }
 
