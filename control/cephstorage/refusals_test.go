@@ -78,6 +78,9 @@ var refusals = []refusal{
 	{"packages-missing", 3, false, func(s *sim) { delete(s.nodes["node2"].facts.Packages, "ceph-mgr") }, initChange, []string{
 		"node2: Ceph's packages are not installed (ceph-mgr): apt-get install ceph-mgr",
 	}},
+	{"packages-missing", 3, false, func(s *sim) { delete(s.nodes["node2"].facts.Packages, "ceph-volume") }, initChange, []string{
+		"node2: Ceph's packages are not installed (ceph-volume): apt-get install ceph-volume",
+	}},
 	{"release-differs", 3, false, func(s *sim) { s.nodes["node1"].facts.Release = "18.2.7" }, initChange, []string{
 		"node1: has Ceph 18.2.7, the other nodes have 16.2.15: install 16.2.15",
 	}},
@@ -371,7 +374,7 @@ var refusals = []refusal{
 		s.nodes["node3"].Disks["/dev/sdb"].content = "LVM"
 	}, initChange, []string{
 		"node1: reach node1: unreachable",
-		"node2: Ceph's packages are not installed (ceph-mon, ceph-mgr, ceph-osd, ceph-common): apt-get install ceph-mon ceph-mgr ceph-osd ceph-common",
+		"node2: Ceph's packages are not installed (ceph-mon, ceph-mgr, ceph-osd, ceph-common, ceph-volume): apt-get install ceph-mon ceph-mgr ceph-osd ceph-common ceph-volume",
 		"node3: /dev/sdb is not empty: LVM: if nothing on it is needed, wipe it: wipefs -a /dev/sdb",
 	}},
 	{"cannot-drain ok-to-stop", 4, true, func(s *sim) { s.must(poolOn(2, "node1", "node2")(s)) }, offline2, []string{
