@@ -81,6 +81,11 @@ var refusals = []refusal{
 	{"packages-missing", 3, false, func(s *sim) { delete(s.nodes["node2"].facts.Packages, "ceph-volume") }, initChange, []string{
 		"node2: Ceph's packages are not installed (ceph-volume): apt-get install ceph-volume",
 	}},
+	{"packages-missing", 3, false, func(s *sim) {
+		otherGroup(s)
+		s.locked(func() error { return s.env.Inventory.AssignNodes(s.t.Context(), "other", "node1") })
+		clear(s.nodes["node1"].facts.Packages)
+	}, initChange, []string{"node1: Ceph's tools are not installed (ceph-common): apt-get install ceph-common"}},
 	{"release-differs", 3, false, func(s *sim) { s.nodes["node1"].facts.Release = "18.2.7" }, initChange, []string{
 		"node1: has Ceph 18.2.7, the other nodes have 16.2.15: install 16.2.15",
 	}},
