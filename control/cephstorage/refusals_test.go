@@ -310,6 +310,9 @@ var refusals = []refusal{
 	{"node-in-storage", 3, true, nil, func(s *sim) control.Change { return s.storage().RemoveNode("node3", "remove", RemoveOptions{}) }, []string{
 		"node3: is part of distributed storage: it carries mon.node3, osd.2: mark it offline first: cephctl node modify --offline=yes node3",
 	}},
+	{"node-in-storage", 3, true, func(s *sim) { s.must(keepOffline(s)) }, func(s *sim) control.Change {
+		return s.storage().RemoveNode("node3", "remove", RemoveOptions{})
+	}, []string{"node3: is part of distributed storage: it carries osd.2: it is offline, and its data has to move first: cephctl node modify --offline=yes node3"}},
 	{"assign-online assign-carries", 3, true, func(s *sim) {
 		otherGroup(s)
 		s.newNode(4)
