@@ -21,7 +21,7 @@ type Facts struct {
 	// Addresses are those of the node's interfaces, loopback left out, as "10.0.0.1/24".
 	Addresses []string `json:"addresses"`
 	// Packages are the versions of installed packages, by name; only ceph-mon, ceph-mgr, ceph-osd, ceph-common and
-	// what the backend needs (lvm2). A missing one is not in it.
+	// what the backend needs (lvm2, ceph-volume). A missing one is not in it.
 	Packages map[string]string `json:"packages"`
 	// Release is the version of Ceph that the packages have, for example "16.2.15"; empty when not installed.
 	Release string `json:"release,omitempty"`

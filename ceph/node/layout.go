@@ -33,6 +33,7 @@ func (l layout) nodeInfo() string            { return l.path("var/lib/cephctl/no
 func (l layout) run() string                 { return l.path("run/cephctl") }
 func (l layout) lock() string                { return l.path("run/cephctl/lock") }
 func (l layout) pvs() string                 { return l.path("usr/sbin/pvs") }
+func (l layout) cephVolume() string          { return l.path("usr/sbin/ceph-volume") }
 
 // scratch is a private folder that is gone after a boot.
 func (l layout) scratch(d Daemon) string { return l.path("run/cephctl", d.Role+"-"+d.ID) }

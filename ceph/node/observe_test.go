@@ -166,3 +166,17 @@ func TestObserveVolumeOSD(t *testing.T) {
 		check(t, []DaemonFacts{want}, facts.Daemons)
 	}
 }
+
+// ceph-volume is part of ceph-osd in older releases.
+func TestObserveVolumePackage(t *testing.T) {
+	h, tools := testHost(t)
+	tools.answers["dpkg-query"] = "installed ceph-osd 16.2.15+ds-0+deb12u1\n"
+	for _, want := range []string{"", "16.2.15+ds-0+deb12u1"} {
+		facts, err := h.Observe(t.Context(), Query{Backend: BackendRaw})
+		if err != nil {
+			t.Fatal(err)
+		}
+		check(t, want, facts.Packages["ceph-volume"])
+		write(t, h.layout().cephVolume(), "")
+	}
+}

@@ -17,7 +17,6 @@ func (o *observer) packages(ctx context.Context, backend string) {
 	wanted := []string{"ceph-mon", "ceph-mgr", "ceph-osd", "ceph-common"}
 	switch backend {
 	case BackendLVM:
-		// ceph-volume is part of ceph-osd in older releases.
 		wanted = append(wanted, "lvm2", "ceph-volume")
 	case BackendRaw:
 		wanted = append(wanted, "ceph-volume")
@@ -26,6 +25,9 @@ func (o *observer) packages(ctx context.Context, backend string) {
 		if version, ok := installed[name]; ok {
 			o.facts.Packages[name] = version
 		}
+	}
+	if osd := o.facts.Packages["ceph-osd"]; osd != "" && o.facts.Packages["ceph-volume"] == "" && exists(o.host.layout().cephVolume()) {
+		o.facts.Packages["ceph-volume"] = osd // which it is part of in older releases
 	}
 	for _, name := range []string{"ceph-osd", "ceph-mon", "ceph-mgr", "ceph-common"} {
 		if version := o.facts.Packages[name]; version != "" {

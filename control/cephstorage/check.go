@@ -18,6 +18,9 @@ const maxSkew = 2 * time.Second
 // needed are the packages that a node of the storage group has to have.
 var needed = []string{"ceph-mon", "ceph-mgr", "ceph-osd", "ceph-common"}
 
+// neededFor are those that it has to have besides, by osd_backend.
+var neededFor = map[string][]string{node.BackendLVM: {"lvm2", "ceph-volume"}, node.BackendRaw: {"ceph-volume"}}
+
 // checkMembers adds all the reasons why nodes can't be what they are to be.
 func checkMembers(plan *control.Plan, v *view, members []*nodeView, fsid string, memory *control.Memory) {
 	for _, n := range members {
@@ -25,7 +28,6 @@ func checkMembers(plan *control.Plan, v *view, members []*nodeView, fsid string,
 			plan.Block(n.Name, "node-unreachable", "", "%v", n.err)
 			continue
 		}
-		checkPackages(plan, n)
 		checkConf(plan, n, fsid)
 		checkDaemons(plan, n, fsid)
 		checkClock(plan, n)
@@ -34,6 +36,7 @@ func checkMembers(plan *control.Plan, v *view, members []*nodeView, fsid string,
 			plan.Block(n.Name, "options", "", "%v", err)
 			continue
 		}
+		checkPackages(plan, n, options)
 		checkDevices(plan, v, n, fsid, memory)
 		checkMemory(plan, v, n, options)
 		checkSpaceForData(plan, n)
@@ -49,9 +52,9 @@ func checkMembers(plan *control.Plan, v *view, members []*nodeView, fsid string,
 	checkHosts(plan, members)
 }
 
-func checkPackages(plan *control.Plan, n *nodeView) {
+func checkPackages(plan *control.Plan, n *nodeView, options settings) {
 	var missing []string
-	for _, name := range needed {
+	for _, name := range slices.Concat(needed, neededFor[options.Backend]) {
 		if n.facts.Packages[name] == "" {
 			missing = append(missing, name)
 		}

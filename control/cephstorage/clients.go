@@ -59,11 +59,16 @@ func checkClients(plan *control.Plan, v *view, members []*nodeView) {
 			plan.Block(n.Name, "node-unreachable", "", "%v", n.err)
 			continue
 		}
-		if n.facts.Packages["ceph-common"] == "" {
-			plan.Block(n.Name, "packages-missing", "apt-get install ceph-common", "Ceph's tools are not installed (ceph-common)")
-		}
+		checkTools(plan, n)
 		checkConf(plan, n, v.state.ID)
 		checkDaemons(plan, n, v.state.ID)
+	}
+}
+
+// checkTools wants what a node needs that runs none of Ceph's daemons.
+func checkTools(plan *control.Plan, n *nodeView) {
+	if n.facts.Packages["ceph-common"] == "" {
+		plan.Block(n.Name, "packages-missing", "apt-get install ceph-common", "Ceph's tools are not installed (ceph-common)")
 	}
 }
 

@@ -103,7 +103,7 @@ func (b *builder) checkCluster(fsid string) {
 	}
 }
 
-// checkMaster adds the reasons why the master, where it is no member, can't have the cluster's ceph.conf.
+// checkMaster adds the reasons why the master, where it is no member, can't have the cluster's ceph.conf, or speak to it.
 func (b *builder) checkMaster(fsid string, members []*nodeView) {
 	m := b.v.master
 	switch {
@@ -112,6 +112,7 @@ func (b *builder) checkMaster(fsid string, members []*nodeView) {
 		b.plan.Block(m.Name, "node-unreachable", "", "%v", m.err)
 	case b.v.ceph == nil: // else checkCluster has looked
 		checkConf(b.plan, m, fsid)
+		checkTools(b.plan, m)
 	}
 }
 

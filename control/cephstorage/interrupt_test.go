@@ -107,8 +107,8 @@ var scenarios = []scenario{
 		s.locked(func() error { return s.env.Inventory.AddGroup(s.t.Context(), "other") })
 	}, func(s *sim) control.Change { return s.storage().Assign("other", []string{"node1"}, "assign") }},
 	{"node remove", 2, nil, func(s *sim) control.Change { return s.storage().RemoveNode("node2", "remove", RemoveOptions{}) }},
-	{"node remove with disks of its own", 2, func(s *sim) { s.setNode("node2", OptionDisk, "/dev/vdb") }, func(s *sim) control.Change {
-		return s.storage().RemoveNode("node2", "remove", RemoveOptions{})
+	{"node remove with disks of its own", 3, func(s *sim) { s.setNode("node3", OptionDisk, "/dev/vdb") }, func(s *sim) control.Change {
+		return s.storage().RemoveNode("node3", "remove", RemoveOptions{})
 	}},
 }
 

@@ -283,7 +283,7 @@ func (b *builder) leave(l *leaving, kept bool) {
 	}
 	if !l.Offline || l.Mark != mark {
 		if stays {
-			b.step(b.info(l.nodeView, mark, nil))
+			b.step(b.info(l.nodeView, mark, []string{}))
 		}
 		b.step(b.setOffline(l.Node, mark))
 	}

@@ -202,11 +202,19 @@ func (s *Storage) planRemove(ctx context.Context, name string, opts RemoveOption
 		if opts.Force {
 			plan.Note("warning: %s is part of distributed storage (%s); it is removed from the inventory all the same, and what runs on it goes on", name, why)
 		} else {
-			plan.Block(name, "node-in-storage", "mark it offline first: cephctl node modify --offline=yes "+name, "is part of distributed storage: %s", why)
+			plan.Block(name, "node-in-storage", n.howToFree("mark it offline first"), "is part of distributed storage: %s", why)
 		}
 	}
 	b.step(b.forget(n.Node))
 	return plan, nil
+}
+
+// howToFree says how a node comes to carry nothing: as first has it, or when it is offline already and its OSDs keep their data.
+func (n *nodeView) howToFree(first string) string {
+	if n.Offline {
+		first = "it is offline, and its data has to move first"
+	}
+	return first + ": cephctl node modify --offline=yes " + n.Name
 }
 
 // carries says what makes a node part of the storage cluster, or nothing.
@@ -280,7 +288,7 @@ func (b *builder) assign(n *nodeView, to control.Group) {
 			"only an offline node can be assigned to the storage group %s", to.Name)
 	}
 	if why := b.carries(n); from.Mark != "" && why != "" {
-		b.plan.Block(n.Name, "assign-carries", "take it offline first: cephctl node modify --offline=yes "+n.Name,
+		b.plan.Block(n.Name, "assign-carries", n.howToFree("take it offline first"),
 			"can't leave the storage group %s: %s", from.Name, why)
 	}
 	uses := to.Name == b.v.state.Group || slices.Contains(b.v.state.Clients, to.Name)

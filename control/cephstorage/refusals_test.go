@@ -78,6 +78,14 @@ var refusals = []refusal{
 	{"packages-missing", 3, false, func(s *sim) { delete(s.nodes["node2"].facts.Packages, "ceph-mgr") }, initChange, []string{
 		"node2: Ceph's packages are not installed (ceph-mgr): apt-get install ceph-mgr",
 	}},
+	{"packages-missing", 3, false, func(s *sim) { delete(s.nodes["node2"].facts.Packages, "ceph-volume") }, initChange, []string{
+		"node2: Ceph's packages are not installed (ceph-volume): apt-get install ceph-volume",
+	}},
+	{"packages-missing", 3, false, func(s *sim) {
+		otherGroup(s)
+		s.locked(func() error { return s.env.Inventory.AssignNodes(s.t.Context(), "other", "node1") })
+		clear(s.nodes["node1"].facts.Packages)
+	}, initChange, []string{"node1: Ceph's tools are not installed (ceph-common): apt-get install ceph-common"}},
 	{"release-differs", 3, false, func(s *sim) { s.nodes["node1"].facts.Release = "18.2.7" }, initChange, []string{
 		"node1: has Ceph 18.2.7, the other nodes have 16.2.15: install 16.2.15",
 	}},
@@ -302,6 +310,9 @@ var refusals = []refusal{
 	{"node-in-storage", 3, true, nil, func(s *sim) control.Change { return s.storage().RemoveNode("node3", "remove", RemoveOptions{}) }, []string{
 		"node3: is part of distributed storage: it carries mon.node3, osd.2: mark it offline first: cephctl node modify --offline=yes node3",
 	}},
+	{"node-in-storage", 3, true, func(s *sim) { s.must(keepOffline(s)) }, func(s *sim) control.Change {
+		return s.storage().RemoveNode("node3", "remove", RemoveOptions{})
+	}, []string{"node3: is part of distributed storage: it carries osd.2: it is offline, and its data has to move first: cephctl node modify --offline=yes node3"}},
 	{"assign-online assign-carries", 3, true, func(s *sim) {
 		otherGroup(s)
 		s.newNode(4)
@@ -371,7 +382,7 @@ var refusals = []refusal{
 		s.nodes["node3"].Disks["/dev/sdb"].content = "LVM"
 	}, initChange, []string{
 		"node1: reach node1: unreachable",
-		"node2: Ceph's packages are not installed (ceph-mon, ceph-mgr, ceph-osd, ceph-common): apt-get install ceph-mon ceph-mgr ceph-osd ceph-common",
+		"node2: Ceph's packages are not installed (ceph-mon, ceph-mgr, ceph-osd, ceph-common, ceph-volume): apt-get install ceph-mon ceph-mgr ceph-osd ceph-common ceph-volume",
 		"node3: /dev/sdb is not empty: LVM: if nothing on it is needed, wipe it: wipefs -a /dev/sdb",
 	}},
 	{"cannot-drain ok-to-stop", 4, true, func(s *sim) { s.must(poolOn(2, "node1", "node2")(s)) }, offline2, []string{

@@ -66,7 +66,7 @@ func (s *sim) hardware(number int) control.Node {
 		Name: n.Name, Host: n.Name, address: n.Address,
 		facts: node.Facts{
 			MemoryBytes: 32 << 30, VarFreeBytes: 50 << 30, Addresses: []string{n.Address + "/24"}, Release: "16.2.15",
-			Packages: map[string]string{"ceph-mon": "1", "ceph-mgr": "1", "ceph-osd": "1", "ceph-common": "1"},
+			Packages: map[string]string{"ceph-mon": "1", "ceph-mgr": "1", "ceph-osd": "1", "ceph-common": "1", "ceph-volume": "1", "lvm2": "1"},
 		},
 		Keyrings: map[string]string{}, Daemons: map[string]*simDaemon{},
 		Disks: map[string]*simDisk{"/dev/sdb": {}, "/dev/sdc": {}, "/dev/sdd": {}},

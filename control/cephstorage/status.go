@@ -149,6 +149,10 @@ func osdState(d node.DaemonFacts, c *cephView) string {
 	return "up, in"
 }
 
+// bringing are the kinds of operations that bring members to what they are to be. While another is not finished, as when a
+// node goes, that would undo it.
+var bringing = []string{"init-distributed-storage", "node-add", "node-readd"}
+
 // next returns the plan that would bring the online members to what they are to be.
 func (s *Storage) next(v *view, op *state.Operation) *control.Plan {
 	plan := &control.Plan{}
@@ -158,7 +162,7 @@ func (s *Storage) next(v *view, op *state.Operation) *control.Plan {
 	if op != nil {
 		data = op.Data
 	}
-	if len(members) == 0 || v.state.Initialised.IsZero() {
+	if len(members) == 0 || v.state.Initialised.IsZero() || op != nil && !slices.Contains(bringing, op.Kind) {
 		return plan
 	}
 	if err := b.bringUp(v.state.Group, members, nil, control.NewMemory(data)); err != nil {

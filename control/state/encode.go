@@ -28,6 +28,11 @@ func decode(data []byte) (*State, error) {
 	if err := json.Unmarshal(data, &s); err != nil {
 		return nil, fmt.Errorf("%w (%w)", errBroken, err)
 	}
+	for name, known := range s.Storage {
+		if known == nil {
+			return nil, fmt.Errorf("%w (nothing is known of storage type %s)", errBroken, name)
+		}
+	}
 	if s.Storage == nil {
 		s.Storage = map[string]*Storage{}
 	}

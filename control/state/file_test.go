@@ -56,6 +56,7 @@ func TestFileLoad(t *testing.T) {
 		{name: "empty", file: " ", err: []string{"state.json", "broken", "backup"}},
 		{name: "cut off", file: `{"version": 1, "sto`, previous: `{"version": 1}`, err: []string{"broken", "cp -p ", "state.json.1"}},
 		{name: "no version", file: `{}`, err: []string{"broken", "no version"}},
+		{name: "null", file: `{"version": 1, "storage": {"ceph": null}}`, err: []string{"broken", "nothing is known of storage type ceph"}},
 		{name: "other types", file: `{"version": 1, "serial": "x"}`, err: []string{"broken", "serial"}},
 	}
 	for _, test := range tests {
