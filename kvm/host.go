@@ -135,7 +135,7 @@ func (h *Host) ask(ctx context.Context, instance string, queries ...Query) ([][]
 			return nil, version, fmt.Errorf("%s %w", instance, ErrNotRunning)
 		}
 		if waited := sleep(ctx, monitorPoll); waited != nil {
-			return nil, version, fmt.Errorf("%w: %w", err, waited)
+			return nil, version, errors.Join(err, waited)
 		}
 	}
 }

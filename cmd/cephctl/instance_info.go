@@ -56,7 +56,10 @@ func writeInstance(w io.Writer, i *instance.Info) {
 	if i.Problem != "" {
 		field(0, "problem", "%s", i.Problem)
 	}
-	if i.PID != 0 {
+	switch {
+	case i.PID != 0 && i.QEMU == "": // it does not answer
+		field(0, "process", "%d", i.PID)
+	case i.PID != 0:
 		field(0, "process", "%d, QEMU %s, %s", i.PID, i.QEMU, accelText(i.Accel))
 	}
 	field(0, "memory", "%d MiB", i.MemoryBytes>>20)

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/instance"
 )
 
 func TestWritePlan(t *testing.T) {
@@ -143,6 +144,21 @@ func TestExitCode(t *testing.T) {
 	} {
 		if got := exitCode(c.err); got != c.want {
 			t.Errorf("%v: %d, want %d", c.err, got, c.want)
+		}
+	}
+}
+
+// Of a guest that does not answer, nothing is said but its process.
+func TestWriteInstance(t *testing.T) {
+	for want, info := range map[string]*instance.Info{
+		"process         7\n":                   {PID: 7},
+		"process         7, QEMU 7.2.22, KVM\n": {PID: 7, QEMU: "7.2.22", Accel: "kvm"},
+		"vcpus           0\nDisks:\n":           {},
+	} {
+		var out strings.Builder
+		writeInstance(&out, info)
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("it lacks %q:\n%s", want, out.String())
 		}
 	}
 }

@@ -66,6 +66,8 @@ func (h Handler) Handle(ctx context.Context, action string, payload json.RawMess
 		return h.activate(ctx, r)
 	case ActionDeactivate:
 		return nil, h.deactivate(ctx, r)
+	case ActionRemember:
+		return nil, h.remember(ctx, r)
 	}
 	return nil, fmt.Errorf("unknown action %q", action)
 }

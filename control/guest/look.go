@@ -61,7 +61,11 @@ func (h Handler) look(ctx context.Context, r *Request) (*Look, error) {
 func (h Handler) status(ctx context.Context, r *Request) (*kvm.Status, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, statusTimeout, fmt.Errorf("no answer within %s", statusTimeout))
 	defer cancel()
-	return h.qemu(r).Status(ctx, r.Instance.Name)
+	status, err := h.qemu(r).Status(ctx, r.Instance.Name)
+	if err != nil && ctx.Err() != nil {
+		err = fmt.Errorf("ask QEMU: %w", context.Cause(ctx))
+	}
+	return status, err
 }
 
 // paramAccess is the disk parameter that says who does the I/O.

@@ -24,6 +24,7 @@ const (
 	ActionRelease    = "instance-release"    // takes those claims away that are dead or to be fenced
 	ActionActivate   = "instance-activate"   // answers the block devices
 	ActionDeactivate = "instance-deactivate" // takes them away
+	ActionRemember   = "instance-remember"   // notes the clients that the guest has
 )
 
 // Request is what a master asks about an instance.

@@ -81,7 +81,7 @@ func (s *starting) start(ctx context.Context, progress func(string)) (*kvm.Statu
 		return nil, s.redacted(err)
 	}
 	s.runs = true
-	return status, s.remember(ctx)
+	return status, s.remember(ctx, s.r)
 }
 
 // vacate takes a block device of a disk away that is there without its guest: who still has it open would be a second writer, and
@@ -119,11 +119,11 @@ func (s *starting) redacted(err error) error {
 }
 
 // remember notes the clients that the guest has now.
-func (s *starting) remember(ctx context.Context) error {
-	for _, d := range s.r.Disks {
-		host, err := s.disk(d)
+func (h Handler) remember(ctx context.Context, r *Request) error {
+	for _, d := range r.Disks {
+		host, err := h.disk(d)
 		if err == nil {
-			err = s.rememberDisk(ctx, host, d)
+			err = h.rememberDisk(ctx, host, d)
 		}
 		if err != nil {
 			return err

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -123,6 +124,22 @@ func TestStartIsUndone(t *testing.T) {
 				t.Errorf("there are still %v, %v", files, err)
 			}
 		})
+	}
+}
+
+// What has the images open is noted, and where nothing has, that is told.
+func TestRemember(t *testing.T) {
+	for _, test := range []struct {
+		watchers []string
+		want     string
+	}{{[]string{"a"}, ""}, {nil, "does not have image i open for anybody"}} {
+		m := &mapper{shelf: shelf{state: control.ImageState{Watchers: test.watchers}}}
+		h := handler(t, &m.shelf)
+		h.Disks["shelf"] = m
+		_, err := h.Handle(t.Context(), ActionRemember, json.RawMessage(`{"disks":[{"template":"shelf","image":"i"}]}`), nil)
+		if test.want == "" && (err != nil || !slices.Equal(m.log, []string{"clients a"})) || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+			t.Errorf("noted %v, %v", m.log, err)
+		}
 	}
 }
 

@@ -54,6 +54,28 @@ func (s *Instances) locked(ctx context.Context, do func(context.Context) error) 
 	return do(ctx)
 }
 
+// rememberStep returns the step that notes the clients of a guest which runs, or nil when they are known. Who had started it was killed
+// before; when nobody can ask its node any more, they are who is to be kept out.
+func (s *Instances) rememberStep(n control.Node, r *guest.Request, l *guest.Look, result *kvm.Status) *control.Step {
+	unknown := *r
+	unknown.Disks = nil
+	for d := range l.Disks {
+		if l.Disks[d].Claim != nil && len(l.Disks[d].Clients) == 0 {
+			unknown.Disks = append(unknown.Disks, r.Disks[d])
+		}
+	}
+	if len(unknown.Disks) == 0 {
+		return nil
+	}
+	return &control.Step{
+		ID: "clients", Node: n.Name, Title: "note the clients of instance " + r.Instance.Name, Commands: []string{"note with the images which clients have them open"},
+		Do: func(ctx context.Context, progress func(string)) error {
+			*result = *l.Guest
+			return s.call(ctx, n, guest.ActionRemember, &unknown, nil, progress)
+		},
+	}
+}
+
 // runsAlready says that an instance runs, and adds the step that gives its group another access, if there is one. Result is
 // filled in with what the guest says.
 func runsAlready(plan *control.Plan, r *guest.Request, l *guest.Look, access *control.Step, result *kvm.Status) {

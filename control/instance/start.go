@@ -69,6 +69,9 @@ func (s *Instances) planStart(ctx context.Context, name string, opts StartOption
 	}
 	if l.Guest != nil {
 		runsAlready(p.plan, p.request, l, access, result)
+		if step := s.rememberStep(p.node, p.request, l, result); step != nil {
+			p.plan.Steps = append(p.plan.Steps, *step)
+		}
 		if moves { // a start there was broken off before it was noted
 			p.plan.Steps = append(p.plan.Steps, s.moveStep(p.node, p.request, l, result))
 		}

@@ -117,7 +117,7 @@ func TestStopOfOneThatIsComing(t *testing.T) {
 func TestStartGoesOn(t *testing.T) {
 	rig := newRig(t, &refusal{prepare: func(r *rig) {
 		r.runs = "node2"
-		r.look = &guest.DiskLook{ImageState: control.ImageState{Exists: true, Claim: &control.Claim{UUID: r.instance.UUID}}}
+		r.look = &guest.DiskLook{ImageState: control.ImageState{Exists: true, Claim: &control.Claim{UUID: r.instance.UUID}, Clients: []string{"c"}}}
 	}})
 	rig.asked = map[string]guest.Request{}
 	s := &instance.Instances{Env: rig.env, Storage: []control.StorageType{cephstorage.Type{}}}
@@ -133,6 +133,28 @@ func TestStartGoesOn(t *testing.T) {
 		c, err := rig.env.Inventory.Cluster(t.Context())
 		if i, _ := c.Instance("web1"); err != nil || i.Node != "node2" {
 			t.Errorf("its node is %s, %v", i.Node, err)
+		}
+	}
+}
+
+// The clients of a guest that runs are noted by the next start where the one before was killed too early for that.
+func TestStartNotesClients(t *testing.T) {
+	for _, test := range []struct {
+		clients []string
+		asked   int
+	}{{nil, 1}, {[]string{"c"}, 0}} {
+		rig := newRig(t, &refusal{prepare: func(r *rig) {
+			r.runs = "node1"
+			r.look = &guest.DiskLook{ImageState: control.ImageState{Exists: true, Claim: &control.Claim{UUID: r.instance.UUID}, Clients: test.clients}}
+		}})
+		rig.asked = map[string]guest.Request{}
+		s := &instance.Instances{Env: rig.env, Storage: []control.StorageType{cephstorage.Type{}}}
+		var status kvm.Status
+		if _, err := rig.env.Execute(t.Context(), s.Start("web1", instance.StartOptions{}, &status), &consentUI{}); err != nil || status.PID != 7*test.asked {
+			t.Errorf("process %d, %v", status.PID, err)
+		}
+		if r := rig.asked["node1 "+guest.ActionRemember]; len(rig.asked) != test.asked || len(r.Disks) != test.asked {
+			t.Errorf("asked for %v", rig.asked)
 		}
 	}
 }

@@ -267,7 +267,14 @@ func testKernelLeft(s *kernelSite) {
 	s.do("instance", "stop", "k1.lab")
 	s.wantFree(kernelImage)
 
-	run(s.t, s.vm, "rbd --id instances device map "+kernelQuoted)
+	// As after an agent that was killed while it mapped the image, and had mapped it.
+	s.do("instance", "activate-disks", "k1.lab")
+	run(s.t, s.vm, "cd /run/cephctl/rbd; echo {} >$(ls); cp -r . /root/killed")
+	s.do("instance", "deactivate-disks", "k1.lab")
+	s.wantFree(kernelImage)
+
+	// Or had not, before somebody else did.
+	run(s.t, s.vm, "cp /root/killed/* /run/cephctl/rbd/; rbd --id instances device map "+kernelQuoted)
 	s.refused([]string{"device-foreign"}, "instance", "start", "k1.lab")
 	s.refused([]string{"device-foreign"}, "instance", "activate-disks", "k1.lab")
 	s.nothingToDo("instance", "stop", "k1.lab")
