@@ -116,9 +116,12 @@ func (s *interruptedSite) wantThree() {
 }
 
 // quiet keeps Ceph from warning of what is the host's: how full its disk is, and that pings are slow while it is busy. The
-// latter goes on for a quarter of an hour after a network was cut.
+// latter goes on for a quarter of an hour after a network was cut. So it does of what a release of Ceph always warns of.
 func (s *site) quiet() {
 	run(s.t, s.master, "ceph config set mon mon_data_avail_warn 1; ceph config set global mon_warn_on_slow_ping_time 600000")
+	if s.muted != "" {
+		run(s.t, s.master, "ceph health mute --sticky "+s.muted)
+	}
 }
 
 // killed runs cephctl until it has been killed at every step, once each, of which there are at least so many, and ends

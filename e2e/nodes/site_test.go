@@ -27,6 +27,8 @@ type site struct {
 	master *lab.Node
 	// disks are the devices of each node, by its name.
 	disks map[string][]string
+	// muted is a health check that a release of Ceph always has.
+	muted string
 }
 
 // newSite starts so many nodes with disks of 3 GiB and installs cephctl, which can be told to kill itself.
