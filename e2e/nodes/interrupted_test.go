@@ -120,7 +120,7 @@ func (s *interruptedSite) wantThree() {
 func (s *site) quiet() {
 	run(s.t, s.master, "ceph config set mon mon_data_avail_warn 1; ceph config set global mon_warn_on_slow_ping_time 600000")
 	if s.muted != "" {
-		run(s.t, s.master, "ceph health mute --sticky "+s.muted)
+		run(s.t, s.master, "ceph health mute "+s.muted+" --sticky")
 	}
 }
 
