@@ -23,9 +23,9 @@ import (
 const hurry = 100
 
 // TestLoopbackKernel has a real kernel map real images on a node whose OSD serves them, and wants the exporter to judge each
-// use, Prometheus and Alertmanager to send the shipped alerts for it, and cephctl to say the same.
+// use, Prometheus and Alertmanager to send the shipped alerts for it, and cephctl to say the same. It runs beside no other
+// test: the emulated CPUs would starve them.
 func TestLoopbackKernel(t *testing.T) {
-	t.Parallel() // most of the time, the virtual machine is waited for
 	lab.RequireVM(t)
 	lab.Require(t, "prometheus", "prometheus-alertmanager", "rbd-nbd")
 	k := newLoopbackSite(t)
