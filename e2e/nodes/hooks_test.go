@@ -141,6 +141,7 @@ func (s *site) await(t *testing.T, what, script string) {
 // testFailover makes another node the master while a node goes offline: the same command goes on there.
 func (s *site) testFailover(t *testing.T) {
 	s.t = t
+	s.wantCluster(3, 3) // a mon that has come back can have slow requests for a while, which nobody goes offline beside
 	run(t, s.master, "gnt-cluster redist-conf 2>&1; gnt-cluster copyfile /etc/cephctl.rapi 2>&1; rm -f /root/killed")
 	offline := []string{"node", "modify", "--offline=yes", "--yes", "node3.lab"}
 	for range 3 {
