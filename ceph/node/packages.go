@@ -5,6 +5,18 @@ import (
 	"strings"
 )
 
+// Packages are the packages that a node of a storage group has to have, with those that its osd_backend takes.
+func Packages(backend string) []string {
+	packages := []string{"ceph-mon", "ceph-mgr", "ceph-osd", "ceph-common"}
+	switch backend {
+	case BackendLVM:
+		return append(packages, "lvm2", "ceph-volume")
+	case BackendRaw:
+		return append(packages, "ceph-volume")
+	}
+	return packages
+}
+
 // packages reads which packages are installed.
 func (o *observer) packages(ctx context.Context, backend string) {
 	o.facts.Packages = map[string]string{}
@@ -14,14 +26,7 @@ func (o *observer) packages(ctx context.Context, backend string) {
 		return
 	}
 	installed := parsePackages(listed)
-	wanted := []string{"ceph-mon", "ceph-mgr", "ceph-osd", "ceph-common"}
-	switch backend {
-	case BackendLVM:
-		wanted = append(wanted, "lvm2", "ceph-volume")
-	case BackendRaw:
-		wanted = append(wanted, "ceph-volume")
-	}
-	for _, name := range wanted {
+	for _, name := range Packages(backend) {
 		if version, ok := installed[name]; ok {
 			o.facts.Packages[name] = version
 		}

@@ -35,7 +35,8 @@ func (s *Storage) Cancel(ctx context.Context, force bool) (text string, err erro
 	case err != nil && !force:
 		return "", fmt.Errorf("%w\nto give it up all the same: cephctl storage cancel --force", err)
 	case err != nil:
-		byHand = "\nthe cluster did not do this: " + strings.Join(takingBack(op), "; ")
+		commands := takingBack(op, func(string) bool { return true }) // nobody can say which are not
+		byHand = "\nthe cluster did not do this: " + strings.Join(cephLines(commands), "; ")
 	}
 	err = s.env.Store.Update(func(st *state.State) error {
 		st.Operation = nil
@@ -50,45 +51,33 @@ func (s *Storage) Cancel(ctx context.Context, force bool) (text string, err erro
 // takeBack undoes what an operation changes for a while: weights of OSDs, as far as these are still there, and that pools can
 // be removed.
 func (s *Storage) takeBack(ctx context.Context, op *state.Operation) error {
-	if op.Kind == kindPoolRemove {
-		if _, err := s.ceph(ctx, restoreDelete(op.Data[keyPoolDelete])...); err != nil {
-			return err
-		}
-	}
-	weights := weights(op)
-	if len(weights) == 0 {
-		return nil
-	}
 	var m osdMap
-	if err := ask(ctx, s, &m, "osd", "dump"); err != nil {
-		return err
-	}
-	for _, id := range slices.Sorted(maps.Keys(weights)) {
-		isThere := func(o osdInfo) bool { return numbers([]int{o.ID})[0] == id && !slices.Contains(o.State, "destroyed") }
-		if !slices.ContainsFunc(m.OSDs, isThere) {
-			continue
-		}
-		if _, err := s.ceph(ctx, reweight(id, weights[id])...); err != nil {
+	if len(weights(op)) > 0 {
+		if err := ask(ctx, s, &m, "osd", "dump"); err != nil {
 			return err
 		}
 	}
-	return nil
+	return s.cephAll(ctx, takingBack(op, func(id string) bool {
+		return slices.ContainsFunc(m.OSDs, func(o osdInfo) bool {
+			return numbers([]int{o.ID})[0] == id && !slices.Contains(o.State, "destroyed")
+		})
+	}))
 }
 
-// takingBack are the commands of takeBack, for people.
-func takingBack(op *state.Operation) []string {
-	var lines []string
+// takingBack are the commands that undo it, for the OSDs that are there.
+func takingBack(op *state.Operation, isThere func(id string) bool) [][]string {
+	var commands [][]string
 	if op.Kind == kindPoolRemove {
-		lines = append(lines, cephLine(restoreDelete(op.Data[keyPoolDelete])))
+		commands = append(commands, restoreDelete(op.Data[keyPoolDelete]))
 	}
 	weights := weights(op)
 	for _, id := range slices.Sorted(maps.Keys(weights)) {
-		lines = append(lines, cephLine(reweight(id, weights[id])))
+		if isThere(id) {
+			commands = append(commands, []string{"osd", "reweight", id, weights[id]})
+		}
 	}
-	return lines
+	return commands
 }
-
-func reweight(id, weight string) []string { return []string{"osd", "reweight", id, weight} }
 
 // weights are those that an operation has taken from OSDs, by their numbers.
 func weights(op *state.Operation) map[string]string {

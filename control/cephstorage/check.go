@@ -15,12 +15,6 @@ import (
 // much.
 const maxSkew = 2 * time.Second
 
-// needed are the packages that a node of the storage group has to have.
-var needed = []string{"ceph-mon", "ceph-mgr", "ceph-osd", "ceph-common"}
-
-// neededFor are those that it has to have besides, by osd_backend.
-var neededFor = map[string][]string{node.BackendLVM: {"lvm2", "ceph-volume"}, node.BackendRaw: {"ceph-volume"}}
-
 // checkMembers adds all the reasons why nodes can't be what they are to be.
 func checkMembers(plan *control.Plan, v *view, members []*nodeView, fsid string, memory *control.Memory) {
 	for _, n := range members {
@@ -54,7 +48,7 @@ func checkMembers(plan *control.Plan, v *view, members []*nodeView, fsid string,
 
 func checkPackages(plan *control.Plan, n *nodeView, options settings) {
 	var missing []string
-	for _, name := range slices.Concat(needed, neededFor[options.Backend]) {
+	for _, name := range node.Packages(options.Backend) {
 		if n.facts.Packages[name] == "" {
 			missing = append(missing, name)
 		}

@@ -61,23 +61,22 @@ func (s *Storage) planDead(ctx context.Context, name string, memory *control.Mem
 // forget is a step that takes a node out of the inventory, with the storage options that it has of its own: another of its
 // name has none.
 func (b *builder) forget(n control.Node) control.Step {
-	step := control.Step{
-		ID: "forget " + n.Name, Node: b.v.master.Name, Title: "take node " + n.Name + " out of the inventory",
-		Commands: []string{"inventory: node " + n.Name + " is gone"},
-		Do:       func(ctx context.Context, _ func(string)) error { return b.env.Inventory.RemoveNode(ctx, n.Name) },
+	commands := []string{"inventory: node " + n.Name + " is gone"}
+	hasOptions := b.v.state.Nodes[n.Name] != nil
+	if hasOptions {
+		commands = append([]string{"state: no storage options of " + n.Name}, commands...)
 	}
-	if b.v.state.Nodes[n.Name] == nil {
-		return step
+	return control.Step{
+		ID: "forget " + n.Name, Node: b.v.master.Name, Title: "take node " + n.Name + " out of the inventory", Commands: commands,
+		Do: func(ctx context.Context, _ func(string)) error {
+			if hasOptions {
+				if err := b.remember(func(st *state.Storage) { st.SetNode(n.Name, nil) }); err != nil {
+					return err
+				}
+			}
+			return b.env.Inventory.RemoveNode(ctx, n.Name)
+		},
 	}
-	remove := step.Do
-	step.Commands = append([]string{"state: no storage options of " + n.Name}, step.Commands...)
-	step.Do = func(ctx context.Context, progress func(string)) error {
-		if err := b.remember(func(st *state.Storage) { st.SetNode(n.Name, nil) }); err != nil {
-			return err
-		}
-		return remove(ctx, progress)
-	}
-	return step
 }
 
 // bury plans how the traces of a dead node leave the cluster.

@@ -357,15 +357,7 @@ func TestOfflineHalfMade(t *testing.T) {
 // TestDestroyHalf takes down what an init has made that was given up.
 func TestDestroyHalf(t *testing.T) {
 	s := newSim(t, 3, nil)
-	s.env.Points = func(where, step string) {
-		if where == "effect" && step == "mgr node1" {
-			s.die()
-		}
-	}
-	if _, err := s.try(s.init()); err == nil {
-		t.Fatal("it was not interrupted")
-	}
-	s.revive()
+	s.killedAfter("mgr node1", s.init())
 	text, err := s.storage().Cancel(t.Context(), false)
 	if err != nil || !strings.Contains(text, "cephctl storage destroy") {
 		t.Fatalf("cancel: %q, %v", text, err)
@@ -383,16 +375,8 @@ func TestCancel(t *testing.T) {
 	for _, weight := range []float64{1, 0.5} {
 		s := grown(t, 4)
 		s.osd(1).Weight = weight
-		s.env.Points = func(where, step string) {
-			if where == "effect" && step == "out node2" {
-				s.die()
-			}
-		}
-		if _, err := s.try(s.offline("node2")); err == nil {
-			t.Fatal("it was not interrupted")
-		}
+		s.killedAfter("out node2", s.offline("node2"))
 		equal(t, "weight while it is drained", 0, s.osd(1).Weight)
-		s.revive()
 		text, err := s.storage().Cancel(t.Context(), false)
 		if err != nil {
 			t.Fatal(err)
@@ -412,15 +396,7 @@ func TestCancel(t *testing.T) {
 // TestCancelOfSilent gives up what can't be taken back only when it is told to, and says what to do by hand.
 func TestCancelOfSilent(t *testing.T) {
 	s := grown(t, 4)
-	s.env.Points = func(where, step string) {
-		if where == "effect" && step == "out node2" {
-			s.die()
-		}
-	}
-	if _, err := s.try(s.offline("node2")); err == nil {
-		t.Fatal("it was not interrupted")
-	}
-	s.revive()
+	s.killedAfter("out node2", s.offline("node2"))
 	silent(s)
 	if _, err := s.storage().Cancel(t.Context(), false); err == nil || !strings.Contains(err.Error(), "cephctl storage cancel --force") {
 		t.Errorf("want the way out, got %v", err)

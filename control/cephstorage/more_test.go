@@ -424,15 +424,7 @@ func TestAdminClients(t *testing.T) {
 // TestStatusOfLeaving does not offer to bring a node back that is about to go.
 func TestStatusOfLeaving(t *testing.T) {
 	s := grown(t, 4)
-	s.env.Points = func(where, step string) {
-		if where == "effect" && step == "mon-out node2" {
-			s.die()
-		}
-	}
-	if _, err := s.try(s.offline("node2")); err == nil {
-		t.Fatal("it was not interrupted")
-	}
-	s.revive()
+	s.killedAfter("mon-out node2", s.offline("node2"))
 	status, err := s.storage().Status(t.Context())
 	if err != nil || status.Operation == "" || len(status.Next)+len(status.Blockers) > 0 {
 		t.Errorf("got %+v, %v", status, err)

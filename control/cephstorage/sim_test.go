@@ -237,6 +237,20 @@ func (s *sim) try(change control.Change) (*control.Plan, error) {
 	return s.env.Execute(ctx, change, quietUI{})
 }
 
+// killedAfter carries out a change that is killed when a step has taken effect.
+func (s *sim) killedAfter(step string, change control.Change) {
+	s.t.Helper()
+	s.env.Points = func(where, at string) {
+		if where == "effect" && at == step {
+			s.die()
+		}
+	}
+	if _, err := s.try(change); err == nil {
+		s.t.Fatal("it was not interrupted")
+	}
+	s.revive()
+}
+
 // must carries out a change to its end.
 func (s *sim) must(change control.Change) *control.Plan {
 	s.t.Helper()

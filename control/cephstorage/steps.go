@@ -15,21 +15,31 @@ import (
 // cephLine is a command of Ceph's for people.
 func cephLine(args []string) string { return run.Quote(append([]string{"ceph"}, args...)) }
 
+// cephLines are the lines of commands of Ceph's, for people.
+func cephLines(commands [][]string) []string {
+	lines := make([]string, len(commands))
+	for i, c := range commands {
+		lines[i] = cephLine(c)
+	}
+	return lines
+}
+
+// cephAll runs commands of Ceph's on the master, in order, to the first that fails.
+func (s *Storage) cephAll(ctx context.Context, commands [][]string) error {
+	for _, c := range commands {
+		if _, err := s.ceph(ctx, c...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // cephStep is a step that runs commands of Ceph's on the master, in order.
 func (s *Storage) cephStep(v *view, id, title string, commands ...[]string) control.Step {
-	step := control.Step{ID: id, Node: v.master.Name, Title: title}
-	for _, c := range commands {
-		step.Commands = append(step.Commands, cephLine(c))
+	return control.Step{
+		ID: id, Node: v.master.Name, Title: title, Commands: cephLines(commands),
+		Do: func(ctx context.Context, _ func(string)) error { return s.cephAll(ctx, commands) },
 	}
-	step.Do = func(ctx context.Context, _ func(string)) error {
-		for _, c := range commands {
-			if _, err := s.ceph(ctx, c...); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	return step
 }
 
 // initStep is a step that sends a node the distributed storage object that build makes when its turn has come. What

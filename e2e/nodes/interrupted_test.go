@@ -116,7 +116,7 @@ func (s *interruptedSite) wantThree() {
 }
 
 // quiet keeps Ceph from warning of what is the host's: how full its disk is, and that pings are slow while it is busy. The
-// latter goes on for a quarter of an hour after a network was cut. So it does of what a release of Ceph always warns of.
+// latter goes on for a quarter of an hour after a network was cut. What the site has muted is not warned of either.
 func (s *site) quiet() {
 	run(s.t, s.master, "ceph config set mon mon_data_avail_warn 1; ceph config set global mon_warn_on_slow_ping_time 600000")
 	if s.muted != "" {
