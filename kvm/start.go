@@ -82,11 +82,21 @@ func (h *Host) start(ctx context.Context, c *Config) (*Status, error) {
 	if err := h.connect(ctx, c.NICs); err != nil {
 		return nil, err
 	}
-	status, err := h.Status(ctx, c.Instance)
+	status, err := h.newStatus(ctx, c.Instance)
 	if err != nil {
 		return nil, fmt.Errorf("ask the new guest: %w", err)
 	}
 	return status, status.opened(c.Drives)
+}
+
+// newStatus is Status of a guest that has just been started: on a busy node it may not answer within MaxHold yet.
+func (h *Host) newStatus(ctx context.Context, instance string) (*Status, error) {
+	for {
+		status, err := h.Status(ctx, instance)
+		if !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
+			return status, err
+		}
+	}
 }
 
 // said shortens an error to what the command has said: its command line is very long.

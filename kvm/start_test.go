@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -129,6 +130,39 @@ func TestStart(t *testing.T) {
 	}
 	if _, err := h.Status(t.Context(), c.Instance); !errors.Is(err, kvm.ErrNotRunning) {
 		t.Errorf("status of a stopped guest: %v", err)
+	}
+}
+
+// slow is a node on which a new QEMU does not get to answer for a while.
+type slow struct {
+	command
+	dir   kvm.Dir
+	pause time.Duration
+}
+
+func (s slow) Run(ctx context.Context, stdin []byte, argv ...string) ([]byte, error) {
+	out, err := s.command.Run(ctx, stdin, argv...)
+	if err != nil {
+		return out, err
+	}
+	g, _, err := s.dir.Guest("/proc", "inst1.lab")
+	if err != nil {
+		return out, err
+	}
+	time.AfterFunc(s.pause, func() { _ = syscall.Kill(g.Process.PID, syscall.SIGCONT) })
+	return out, syscall.Kill(g.Process.PID, syscall.SIGSTOP)
+}
+
+// A new guest that answers later than a monitor may be held is waited for.
+func TestStartSlow(t *testing.T) {
+	h := newHost(t)
+	h.Runner = slow{dir: h.Dir, pause: kvm.MaxHold + time.Second}
+	status, err := h.Start(t.Context(), nullConfig(nullDisk))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status.State != "running" {
+		t.Errorf("status %+v", status)
 	}
 }
 
