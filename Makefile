@@ -42,11 +42,11 @@ demo-exporter:
 BUILD_DEMO = CGO_CFLAGS=-O0 go build -tags netgo,osusergo -gcflags 'all=-N -l -dwarf=false'
 
 test: setup
-	go test -timeout 30m $$(go list ./... | grep -v '/e2e/nodes$$')
+	go test -timeout 30m -parallel 3 $$(go list ./... | grep -v '/e2e/nodes$$')
 
 # The tests on nodes, as root. The first time, this makes the folder that the nodes are overlays of.
 e2e: nodes-test
-	$(NODES_TEST) CI=true ../../$(BIN)/nodes.test -test.v -test.parallel 3 -test.timeout 60m
+	$(NODES_TEST) CI=true ../../$(BIN)/nodes.test -test.v -test.parallel 4 -test.timeout 60m
 
 # Virtual machines, twenty live migrations, Ganeti as in Debian 13, and cephctl killed at each of its steps, on a cluster of
 # its own each time. Takes two hours and more.

@@ -19,6 +19,7 @@ import (
 
 // TestCapture captures from real daemons and a real guest, and reads what it wrote with the project's parsers.
 func TestCapture(t *testing.T) {
+	t.Parallel() // most of the time, daemons are waited for
 	lab.RequireCeph(t)
 	lab.RequireGuest(t)
 	ceph := startCeph(t)

@@ -17,6 +17,7 @@ import (
 
 // TestDaemon stops, kills and restarts real daemons: each costs its own series and nothing else.
 func TestDaemon(t *testing.T) {
+	t.Parallel() // most of the time, daemons are waited for
 	lab.RequireCeph(t)
 	d := &daemonTest{ceph: startCeph(t)}
 	d.exporter = exporter.New(

@@ -21,6 +21,7 @@ import (
 
 // TestQEMU watches real guests, with their disks in each of Ganeti's two forms.
 func TestQEMU(t *testing.T) {
+	t.Parallel() // most of the time, daemons are waited for
 	lab.RequireCeph(t)
 	lab.RequireGuest(t)
 	ceph := startCeph(t)

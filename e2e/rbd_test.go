@@ -23,6 +23,7 @@ const mib = 1 << 20
 
 // TestRBD runs the rbd collector with the documented key on a cluster whose images come, change and go.
 func TestRBD(t *testing.T) {
+	t.Parallel() // most of the time, daemons are waited for
 	lab.RequireCeph(t)
 	cluster := startCeph(t)
 	conn := rados.New(exporterOptions(t, cluster))
