@@ -139,6 +139,10 @@ func TestParseNBD(t *testing.T) {
 			args: []string{"rbd-nbd", "attach", "--device", "/dev/nbd0", "vms/disk"},
 			want: Mapping{Driver: NBD, Pool: "vms", Image: "disk"}, ok: true,
 		},
+		"underscores, and values of their own": {
+			args: []string{"rbd-nbd", "map", "--quiesce-hook", "/usr/bin/hook", "--max_part", "8", "--nbds-max", "4", "--read_only", "vms/disk"},
+			want: Mapping{Driver: NBD, Pool: "vms", Image: "disk", ReadOnly: true}, ok: true,
+		},
 		"verb behind options": {
 			args: []string{"rbd-nbd", "--id", "map", "list-mapped", "map"},
 		},

@@ -361,6 +361,25 @@ func TestReaderRemapped(t *testing.T) {
 	}
 }
 
+// A device that takes no writes now may take them later; a snapshot never does.
+func TestReaderReadOnlyChanges(t *testing.T) {
+	n := newTestNode(t)
+	for _, step := range []struct{ ro, rbd2 string }{{"1", "idle info"}, {"0", "page_cache warning"}} {
+		for _, device := range []string{"rbd/2/block/rbd2", "rbd/5/block/rbd5"} {
+			n.set(t, "sys/devices/"+device+"/ro", step.ro+"\n")
+		}
+		got := n.judged(t)
+		if got["rbd2"] != step.rbd2 || got["rbd5"] != "idle info" {
+			t.Errorf("ro %s: rbd2 %s, rbd5 %s", step.ro, got["rbd2"], got["rbd5"])
+		}
+		for _, m := range n.reader.Read(t.Context()).Mappings {
+			if m.Device == "rbd5" && !m.ReadOnly {
+				t.Errorf("ro %s: a snapshot takes writes", step.ro)
+			}
+		}
+	}
+}
+
 // The command line of a rbd-nbd is read once in its life.
 func TestReaderReadsCommandLineOnce(t *testing.T) {
 	n := newTestNode(t)
