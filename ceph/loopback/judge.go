@@ -1,6 +1,10 @@
 package loopback
 
-import "time"
+import (
+	"cmp"
+	"slices"
+	"time"
+)
 
 const (
 	// pressureFull is the share of a minute, and availableShare that of all memory, from which memory counts as short.
@@ -53,7 +57,7 @@ func Judge(n Node, m Mapping) Verdict {
 		v.Unknown = unknowns(m, local, pressure)
 	}
 	if most > None {
-		v.Cures = cures(m, worst, most)
+		v.Cures = cures(m, n.pools(m), worst, most)
 	}
 	return v
 }
@@ -94,6 +98,22 @@ func (n Node) serves(m Mapping) (truth, []int) {
 		}
 	}
 	return result, osds
+}
+
+// pools returns the names of the pools that OSDs of this node have a part of and writes to the image wait for; that of its data
+// when it is not known of any.
+func (n Node) pools(m Mapping) []string {
+	served := func(pool uint64) bool {
+		return slices.ContainsFunc(n.OSDs, func(o OSD) bool { return o.mayBeOf(m.FSID) && o.has(pool) })
+	}
+	data, header := cmp.Or(m.DataPool, m.Pool), m.ObjectMap && served(m.HeaderPoolID)
+	switch {
+	case !header:
+		return []string{data}
+	case !served(m.PoolID):
+		return []string{m.Pool}
+	}
+	return []string{data, m.Pool}
 }
 
 // writes tells whether the OSD has a part of a pool that writes to the image wait for.

@@ -137,6 +137,16 @@ func TestCures(t *testing.T) {
 			reasons: []Reason{Direct},
 			want:    []string{"ceph osd pool set data crush_rule RULE"},
 		},
+		"object map in another pool": {
+			mapping: func(m *Mapping) { m.DataPool, m.PoolID, m.HeaderPoolID, m.ObjectMap = "data", 1, 2, true },
+			reasons: []Reason{Direct},
+			want:    []string{"ceph osd pool set data crush_rule RULE", "ceph osd pool set vms crush_rule RULE"},
+		},
+		"only the object map is here": {
+			mapping: func(m *Mapping) { m.DataPool, m.PoolID, m.HeaderPoolID, m.ObjectMap = "data", 9, 2, true },
+			reasons: []Reason{Direct},
+			want:    []string{"ceph osd pool set vms crush_rule RULE"},
+		},
 		"not here": {mapping: func(m *Mapping) { m.PoolID = 9 }, reasons: []Reason{Swap}},
 	} {
 		t.Run(name, func(t *testing.T) {
