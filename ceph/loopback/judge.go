@@ -21,8 +21,9 @@ type Verdict struct {
 	Known   bool     `json:"known"`
 	Reason  Reason   `json:"reason"`
 	Unknown []string `json:"unknown,omitempty"`
-	// Local are the OSDs of this node that have a part of the pool.
-	Local []int `json:"local_osds"`
+	// Local are the OSDs of this node that have a part of the pool. With none, LocalKnown tells whether there is none.
+	Local      []int `json:"local_osds"`
+	LocalKnown bool  `json:"local_osds_known"`
 	// Pressure and Stuck tell whether memory is short, and whether requests to an OSD of this node do not end.
 	Pressure bool `json:"memory_pressure"`
 	Stuck    bool `json:"stuck"`
@@ -50,7 +51,7 @@ func Judge(n Node, m Mapping) Verdict {
 	least := level(local == yes, pressure == yes, stuck, reason)
 	most := level(local != no, pressure != no, stuck, worst)
 	v := Verdict{
-		Level: least, Known: least == most, Reason: reason, Local: osds,
+		Level: least, Known: least == most, Reason: reason, Local: osds, LocalKnown: local != unknown,
 		Pressure: pressure == yes, Stuck: stuck && local == yes,
 	}
 	if !v.Known {

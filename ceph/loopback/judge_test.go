@@ -88,6 +88,9 @@ func TestJudge(t *testing.T) {
 			if v.Level != tc.level || v.Known != tc.known {
 				t.Errorf("level %s, known %v, want %s, %v", v.Level, v.Known, tc.level, tc.known)
 			}
+			if v.Known && !v.LocalKnown || len(v.Local) > 0 && !v.LocalKnown {
+				t.Errorf("known %v, OSDs here %v, known %v", v.Known, v.Local, v.LocalKnown)
+			}
 			if v.Known != (len(v.Unknown) == 0) {
 				t.Errorf("known %v, unknown %q", v.Known, v.Unknown)
 			}
