@@ -97,7 +97,9 @@ func addLoopback(b *Batch, m *loopback.Mapping, v loopback.Verdict) {
 	if v.Known {
 		b.Add(loopbackLevel, float64(v.Level), append(with(string(v.Reason)), m.DataPool)...)
 	}
-	b.Add(loopbackLocalOSDs, float64(len(v.Local)), labels...)
+	if v.LocalKnown {
+		b.Add(loopbackLocalOSDs, float64(len(v.Local)), labels...)
+	}
 	scope := "local_osds"
 	if m.InFlightAll {
 		scope = "all_osds"

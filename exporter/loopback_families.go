@@ -16,7 +16,7 @@ var (
 		Kind: Gauge, Labels: loopbackLabels, Source: "all sources below together", Cost: "none more",
 	}
 	loopbackLocalOSDs = &Family{
-		Name: "loopback_local_osds", Help: "OSDs of this node that have a part of the image's pool.",
+		Name: "loopback_local_osds", Help: "OSDs of this node that have a part of the image's pool. Absent when it is not known of any.",
 		Kind: Gauge, Labels: loopbackLabels, Source: "get_mapped_pools of the node's OSDs", Cost: "none more",
 	}
 	loopbackInFlight = &Family{

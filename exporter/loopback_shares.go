@@ -23,6 +23,7 @@ type LoopbackShares struct {
 
 	mu     sync.Mutex
 	epoch  uint64
+	fsid   string
 	osds   []int
 	pools  []loopback.Pool
 	parts  map[uint64]loopback.Share
@@ -49,11 +50,7 @@ func (s *LoopbackShares) collect(ctx context.Context, node *loopbackNode, b *Bat
 	if len(node.facts.Mappings) == 0 {
 		return ErrNoData
 	}
-	var osds []int
-	for _, o := range node.facts.Node.OSDs {
-		osds = append(osds, o.ID)
-	}
-	err := s.refresh(ctx, osds)
+	err := s.refresh(ctx, node.facts.Node)
 	placeErr := s.readPlaces(ctx, node.facts.Mappings) // for that no mgr is needed
 	if err != nil {
 		return errors.Join(err, placeErr)
@@ -61,7 +58,7 @@ func (s *LoopbackShares) collect(ctx context.Context, node *loopbackNode, b *Bat
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, p := range s.pools {
-		if !mapsPool(node.facts.Mappings, p) || p.PGs == 0 {
+		if !s.mapsPool(node.facts.Mappings, p) || p.PGs == 0 {
 			continue
 		}
 		share := s.parts[p.ID]
@@ -71,12 +68,14 @@ func (s *LoopbackShares) collect(ctx context.Context, node *loopbackNode, b *Bat
 	return placeErr
 }
 
-func mapsPool(mappings []loopback.Mapping, p loopback.Pool) bool {
-	return slices.ContainsFunc(mappings, func(m loopback.Mapping) bool { return m.Pool == p.Name || m.PoolID == p.ID })
+func (s *LoopbackShares) mapsPool(mappings []loopback.Mapping, p loopback.Pool) bool {
+	return slices.ContainsFunc(mappings, func(m loopback.Mapping) bool {
+		return m.MayBeOf(s.fsid) && (m.Pool == p.Name || m.PoolID == p.ID)
+	})
 }
 
 // refresh reads the placement groups anew when they may have moved. After an error nothing is kept.
-func (s *LoopbackShares) refresh(ctx context.Context, osds []int) error {
+func (s *LoopbackShares) refresh(ctx context.Context, node loopback.Node) error {
 	stat, err := s.runner.Run(ctx, rados.OSDStat)
 	if err != nil {
 		return err
@@ -85,41 +84,46 @@ func (s *LoopbackShares) refresh(ctx context.Context, osds []int) error {
 	if err != nil {
 		return fmt.Errorf("read answer to %s: %w", rados.OSDStat, err)
 	}
+	osds := node.OSDsOf("")
 	s.mu.Lock()
 	same := s.epoch == epoch && slices.Equal(s.osds, osds)
 	s.mu.Unlock()
 	if same {
 		return nil
 	}
-	pools, parts, err := s.read(ctx, osds)
+	pools, fsid, err := s.readPools(ctx)
+	var parts map[uint64]loopback.Share
+	if err == nil {
+		parts, err = s.readParts(ctx, pools, node.OSDsOf(fsid))
+	}
 	if err != nil {
 		epoch = 0
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.epoch, s.osds, s.pools, s.parts = epoch, osds, pools, parts
+	s.epoch, s.fsid, s.osds, s.pools, s.parts = epoch, fsid, osds, pools, parts
 	return err
 }
 
-func (s *LoopbackShares) read(ctx context.Context, osds []int) ([]loopback.Pool, map[uint64]loopback.Share, error) {
+func (s *LoopbackShares) readPools(ctx context.Context) (pools []loopback.Pool, fsid string, err error) {
 	dump, err := s.runner.Run(ctx, rados.OSDDump)
 	if err != nil {
-		return nil, nil, err
+		return nil, "", err
 	}
-	pools, err := loopback.ParsePools(dump)
-	if err != nil {
-		return nil, nil, err
-	}
+	return loopback.ParsePools(dump)
+}
+
+func (s *LoopbackShares) readParts(ctx context.Context, pools []loopback.Pool, osds []int) (map[uint64]loopback.Share, error) {
 	lists := make([]loopback.PGList, 0, len(osds))
 	var errs []error
 	for _, osd := range osds {
 		data, err := s.runner.Run(ctx, rados.PGsByOSD(osd))
 		if err != nil {
-			return pools, nil, err
+			return nil, err
 		}
 		list, err := loopback.ParsePGs(data)
 		errs = append(errs, err)
 		lists = append(lists, list)
 	}
-	return pools, loopback.Shares(pools, osds, lists), errors.Join(errs...)
+	return loopback.Shares(pools, osds, lists), errors.Join(errs...)
 }

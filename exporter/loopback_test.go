@@ -123,7 +123,7 @@ func (c *loopbackCluster) Run(_ context.Context, cmd rados.Command) ([]byte, err
 	case rados.OSDStat:
 		return fmt.Appendf(nil, `{"epoch":%d}`, c.epoch), nil
 	case rados.OSDDump:
-		return []byte(`{"epoch":1,"pools":[{"pool":1,"pool_name":"other","pg_num":1},{"pool":2,"pool_name":"vms","pg_num":8}]}`), nil
+		return []byte(`{"epoch":1,"fsid":"5d7bc8ea-6a3c-4c3d-9d6b-0c1c8a9f7e21","pools":[{"pool":1,"pool_name":"other","pg_num":1},{"pool":2,"pool_name":"vms","pg_num":8}]}`), nil
 	case rados.PGsByOSD(1):
 		return []byte(`{"pg_ready":true,"pg_stats":[{"pgid":"1.0","acting_primary":4},{"pgid":"2.1","acting_primary":1},{"pgid":"2.2","acting_primary":4}]}`), c.err
 	}
@@ -180,11 +180,21 @@ func TestLoopbackShares(t *testing.T) {
 func TestLoopbackOtherCluster(t *testing.T) {
 	opts, root := newLoopbackTest(t)
 	loopbacktest.Write(t, root, "sys/devices/rbd/7/cluster_fsid", "00000000-0000-0000-0000-000000000000\n")
+	for device := range 6 {
+		loopbacktest.Write(t, root, fmt.Sprintf("sys/devices/rbd/%d/cluster_fsid", device), "00000000-0000-0000-0000-000000000000\n")
+	}
+	loopbacktest.Write(t, root, "sys/block/nbd0/pid", "951\n") // something else serves it
+	// Its OSD is not asked for placement groups, as it is none of ours.
+	other := filepath.Join(opts.Reader.CephRun, "00000000-0000-0000-0000-000000000000")
+	if err := os.Mkdir(other, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	startServer(t, filepath.Join(other, "ceph-osd.7.asok"), map[string][]byte{"get_mapped_pools": mappedPools(t)})
 	cluster := &loopbackCluster{epoch: 7}
 	opts.Shares = NewLoopbackShares(cluster, cluster)
 	e := New(Options{}, NewLoopback(opts))
 	scrape(t, e)
-	got := scrape(t, e).with("ceph_ganeti_exporter_collector_success")
+	got := scrape(t, e).with("ceph_ganeti_exporter_collector_success", "loopback_pool_local_pgs_ratio")
 	if diff := cmp.Diff(series{`ceph_ganeti_exporter_collector_success{collector="loopback"}`: 1}, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

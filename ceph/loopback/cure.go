@@ -1,7 +1,6 @@
 package loopback
 
 import (
-	"cmp"
 	"strings"
 )
 
@@ -12,8 +11,8 @@ type Cure struct {
 	Command string `json:"command,omitempty"`
 }
 
-// cures lists the ways out of a use at a level, best first.
-func cures(m Mapping, reason Reason, l Level) []Cure {
+// cures lists the ways out of a use at a level, best first. Pools are the names of those that have to go elsewhere.
+func cures(m Mapping, pools []string, reason Reason, l Level) []Cure {
 	if l == Info {
 		return idleCures(m)
 	}
@@ -29,7 +28,9 @@ func cures(m Mapping, reason Reason, l Level) []Cure {
 			all = append(all, unmount(u))
 		}
 	}
-	all = append(all, Cure{"keep the pool's data on nodes that do not map its images: give it a CRUSH rule of another node group", "ceph osd pool set " + quote(cmp.Or(m.DataPool, m.Pool)) + " crush_rule RULE"})
+	for _, pool := range pools {
+		all = append(all, Cure{"keep the pool's data on nodes that do not map its images: give it a CRUSH rule of another node group", "ceph osd pool set " + quote(pool) + " crush_rule RULE"})
+	}
 	if m.Instance != "" {
 		all = append(all, Cure{"move the instance to a node without OSDs of the pool", "gnt-instance migrate --target-node=NODE " + quote(m.Instance)})
 	}

@@ -21,6 +21,7 @@ type image struct {
 	Mapping
 	folder uint64 // inode; for rbd-nbd, its process
 	client string // in debugfs
+	sealed bool   // takes no writes, whatever its device says
 }
 
 // mappings lists what is mapped now, krbd first, by the numbers of the devices.
@@ -57,6 +58,7 @@ func (r *Reader) readKRBD(ctx context.Context, f *Facts, known map[string]image)
 		device := "rbd" + e.Name()
 		folder, err := inode(filepath.Join(dir, e.Name()))
 		if last, ok := r.images[device]; ok && err == nil && last.folder == folder {
+			last.ReadOnly = last.sealed || r.readOnly(device)
 			known[device] = last
 			continue
 		}
@@ -66,7 +68,7 @@ func (r *Reader) readKRBD(ctx context.Context, f *Facts, known map[string]image)
 		case err != nil:
 			f.miss(SourceKRBD, fmt.Errorf("read mapping %s: %w", e.Name(), err))
 		default:
-			known[device] = image{Mapping: r.fromKRBD(m), folder: folder, client: m.FSID + "." + m.Client}
+			known[device] = image{Mapping: r.fromKRBD(m), folder: folder, client: m.FSID + "." + m.Client, sealed: m.Snapshot != ""}
 		}
 	}
 }
@@ -80,9 +82,14 @@ func (r *Reader) fromKRBD(m krbd.Mapping) Mapping {
 	if m.Features&ceph.DataPool != 0 {
 		out.PoolID, out.HeaderPoolID, out.ObjectMap = 0, m.PoolID, m.Features.ObjectMap()
 	}
-	ro, err := r.small(r.opts.Sysfs, "block", m.Device, "ro")
-	out.ReadOnly = m.Snapshot != "" || err == nil && ro == "1"
+	out.ReadOnly = m.Snapshot != "" || r.readOnly(m.Device)
 	return out
+}
+
+// readOnly tells whether a device takes no writes now: blockdev --setrw changes that.
+func (r *Reader) readOnly(device string) bool {
+	ro, err := r.small(r.opts.Sysfs, "block", device, "ro")
+	return err == nil && ro == "1"
 }
 
 func inode(path string) (uint64, error) {
@@ -133,6 +140,7 @@ func (r *Reader) nbd(device string) (i image, ok bool, err error) {
 		return image{}, false, errors.New("parse pid: not a number")
 	}
 	if last, ok := r.images[device]; ok && last.folder == pid {
+		last.ReadOnly = last.sealed || r.readOnly(device)
 		return last, true, nil
 	}
 	cmdline, err := os.ReadFile(filepath.Join(r.opts.Procfs, text, "cmdline"))
@@ -140,18 +148,16 @@ func (r *Reader) nbd(device string) (i image, ok bool, err error) {
 		return image{}, false, err
 	}
 	i.Mapping, ok = parseNBD(string(cmdline))
-	i.Device, i.folder = device, pid
-	if ro, err := r.small(r.opts.Sysfs, "block", device, "ro"); err == nil {
-		i.ReadOnly = i.ReadOnly || ro == "1"
-	}
+	i.Device, i.folder, i.sealed = device, pid, i.ReadOnly
+	i.ReadOnly = i.sealed || r.readOnly(device)
 	return i, ok, nil
 }
 
-// nbdValues are the options of rbd-nbd that take a value as an argument of its own.
+// nbdValues are the options of rbd-nbd that take a value as an argument of its own. It takes "_" for "-", too.
 var nbdValues = []string{
-	"--device", "--nbds_max", "--max_part", "--timeout", "--io-timeout", "--reattach-timeout", "--cookie", "--snap-id",
-	"--conf", "-c", "--cluster", "--id", "--user", "--name", "-n", "--keyring", "-k", "--mon_host", "-m", "--keyfile",
-	"--setuser", "--setgroup", "--pid-file", "--encryption-format", "--encryption-passphrase-file",
+	"--device", "--nbds-max", "--max-part", "--timeout", "--io-timeout", "--reattach-timeout", "--cookie", "--snap-id",
+	"--quiesce-hook", "--conf", "-c", "--cluster", "--id", "--user", "--name", "-n", "--keyring", "-k", "--mon-host", "-m",
+	"--keyfile", "--setuser", "--setgroup", "--pid-file", "--encryption-format", "--encryption-passphrase-file",
 }
 
 // parseNBD reads the command line of rbd-nbd: "rbd-nbd map [POOL/[NAMESPACE/]]IMAGE[@SNAPSHOT] [options]". It does not
@@ -161,11 +167,12 @@ func parseNBD(cmdline string) (m Mapping, ok bool) {
 	if filepath.Base(args[0]) != NBD {
 		return Mapping{}, false
 	}
-	m = Mapping{Driver: NBD, ReadOnly: slices.Contains(args, "--read-only")}
+	isReadOnly := func(arg string) bool { return dashed(arg) == "--read-only" }
+	m = Mapping{Driver: NBD, ReadOnly: slices.ContainsFunc(args, isReadOnly)}
 	var words []string
 	for i := 1; i < len(args); i++ {
 		switch {
-		case slices.Contains(nbdValues, args[i]):
+		case slices.Contains(nbdValues, dashed(args[i])):
 			i++
 		case args[i] != "" && !strings.HasPrefix(args[i], "-"):
 			words = append(words, args[i])
@@ -176,6 +183,9 @@ func parseNBD(cmdline string) (m Mapping, ok bool) {
 	}
 	return m.withSpec(words[1]), true
 }
+
+// dashed writes an option the way that the manual has it.
+func dashed(option string) string { return strings.ReplaceAll(option, "_", "-") }
 
 // withSpec fills in what an image's name says. "rbd" is the pool where it says none.
 func (m Mapping) withSpec(spec string) Mapping {

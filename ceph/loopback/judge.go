@@ -1,6 +1,10 @@
 package loopback
 
-import "time"
+import (
+	"cmp"
+	"slices"
+	"time"
+)
 
 const (
 	// pressureFull is the share of a minute, and availableShare that of all memory, from which memory counts as short.
@@ -17,8 +21,9 @@ type Verdict struct {
 	Known   bool     `json:"known"`
 	Reason  Reason   `json:"reason"`
 	Unknown []string `json:"unknown,omitempty"`
-	// Local are the OSDs of this node that have a part of the pool.
-	Local []int `json:"local_osds"`
+	// Local are the OSDs of this node that have a part of the pool. With none, LocalKnown tells whether there is none.
+	Local      []int `json:"local_osds"`
+	LocalKnown bool  `json:"local_osds_known"`
 	// Pressure and Stuck tell whether memory is short, and whether requests to an OSD of this node do not end.
 	Pressure bool `json:"memory_pressure"`
 	Stuck    bool `json:"stuck"`
@@ -46,14 +51,14 @@ func Judge(n Node, m Mapping) Verdict {
 	least := level(local == yes, pressure == yes, stuck, reason)
 	most := level(local != no, pressure != no, stuck, worst)
 	v := Verdict{
-		Level: least, Known: least == most, Reason: reason, Local: osds,
+		Level: least, Known: least == most, Reason: reason, Local: osds, LocalKnown: local != unknown,
 		Pressure: pressure == yes, Stuck: stuck && local == yes,
 	}
 	if !v.Known {
 		v.Unknown = unknowns(m, local, pressure)
 	}
 	if most > None {
-		v.Cures = cures(m, worst, most)
+		v.Cures = cures(m, n.pools(m), worst, most)
 	}
 	return v
 }
@@ -94,6 +99,22 @@ func (n Node) serves(m Mapping) (truth, []int) {
 		}
 	}
 	return result, osds
+}
+
+// pools returns the names of the pools that OSDs of this node have a part of and writes to the image wait for; that of its data
+// when it is not known of any.
+func (n Node) pools(m Mapping) []string {
+	served := func(pool uint64) bool {
+		return slices.ContainsFunc(n.OSDs, func(o OSD) bool { return o.mayBeOf(m.FSID) && o.has(pool) })
+	}
+	data, header := cmp.Or(m.DataPool, m.Pool), m.ObjectMap && served(m.HeaderPoolID)
+	switch {
+	case !header:
+		return []string{data}
+	case !served(m.PoolID):
+		return []string{m.Pool}
+	}
+	return []string{data, m.Pool}
 }
 
 // writes tells whether the OSD has a part of a pool that writes to the image wait for.

@@ -88,6 +88,9 @@ func TestJudge(t *testing.T) {
 			if v.Level != tc.level || v.Known != tc.known {
 				t.Errorf("level %s, known %v, want %s, %v", v.Level, v.Known, tc.level, tc.known)
 			}
+			if v.Known && !v.LocalKnown || len(v.Local) > 0 && !v.LocalKnown {
+				t.Errorf("known %v, OSDs here %v, known %v", v.Known, v.Local, v.LocalKnown)
+			}
 			if v.Known != (len(v.Unknown) == 0) {
 				t.Errorf("known %v, unknown %q", v.Known, v.Unknown)
 			}
@@ -136,6 +139,16 @@ func TestCures(t *testing.T) {
 			mapping: func(m *Mapping) { m.DataPool = "data" },
 			reasons: []Reason{Direct},
 			want:    []string{"ceph osd pool set data crush_rule RULE"},
+		},
+		"object map in another pool": {
+			mapping: func(m *Mapping) { m.DataPool, m.PoolID, m.HeaderPoolID, m.ObjectMap = "data", 1, 2, true },
+			reasons: []Reason{Direct},
+			want:    []string{"ceph osd pool set data crush_rule RULE", "ceph osd pool set vms crush_rule RULE"},
+		},
+		"only the object map is here": {
+			mapping: func(m *Mapping) { m.DataPool, m.PoolID, m.HeaderPoolID, m.ObjectMap = "data", 9, 2, true },
+			reasons: []Reason{Direct},
+			want:    []string{"ceph osd pool set vms crush_rule RULE"},
 		},
 		"not here": {mapping: func(m *Mapping) { m.PoolID = 9 }, reasons: []Reason{Swap}},
 	} {

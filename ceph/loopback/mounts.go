@@ -56,7 +56,7 @@ type kernelUses struct {
 	// mounts are all, for the files that are swapped to.
 	mounts []mount
 	swaps  []string
-	// elsewhere are devices with a file system that is mounted, in whichever namespace, and its type.
+	// elsewhere says of devices with a file system that is mounted, in whichever namespace, what that is.
 	elsewhere map[string]string
 }
 
@@ -85,7 +85,8 @@ func (r *Reader) readKernelUses() (kernelUses, error) {
 	return u, nil
 }
 
-// superBlocks returns the devices that file systems name in sysfs, with their type.
+// superBlocks returns the devices that file systems name in sysfs, and what is to be said of them. A btrfs has several, and is
+// mounted by the name of one.
 func (r *Reader) superBlocks() map[string]string {
 	found := map[string]string{}
 	for _, fs := range []string{"ext4", "xfs", "f2fs"} {
@@ -94,8 +95,12 @@ func (r *Reader) superBlocks() map[string]string {
 			continue // no such file system here
 		}
 		for _, e := range entries {
-			found[e.Name()] = fs
+			found[e.Name()] = fs + ", mounted in another namespace"
 		}
+	}
+	devices, _ := filepath.Glob(filepath.Join(r.opts.Sysfs, "fs", "btrfs", "*", "devices", "*")) // the pattern is a good one
+	for _, d := range devices {
+		found[filepath.Base(d)] = "btrfs, mounted by another name or in another namespace"
 	}
 	return found
 }
@@ -113,8 +118,8 @@ func (u *kernelUses) uses(stack []stackDevice) []Use {
 func (u *kernelUses) of(d stackDevice) []Use {
 	var uses []Use
 	mounts := u.mountsOf(d)
-	if fs, ok := u.elsewhere[d.name]; ok && len(mounts) == 0 {
-		uses = append(uses, Use{Reason: Filesystem, Device: d.name, Who: fs + ", mounted in another namespace"})
+	if who, ok := u.elsewhere[d.name]; ok && len(mounts) == 0 {
+		uses = append(uses, Use{Reason: Filesystem, Device: d.name, Who: who})
 	}
 	if len(mounts) > 0 {
 		shown := max(0, slices.IndexFunc(mounts, func(m mount) bool { return !m.readOnly }))

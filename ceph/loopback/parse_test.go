@@ -139,6 +139,10 @@ func TestParseNBD(t *testing.T) {
 			args: []string{"rbd-nbd", "attach", "--device", "/dev/nbd0", "vms/disk"},
 			want: Mapping{Driver: NBD, Pool: "vms", Image: "disk"}, ok: true,
 		},
+		"underscores, and values of their own": {
+			args: []string{"rbd-nbd", "map", "--quiesce-hook", "/usr/bin/hook", "--max_part", "8", "--nbds-max", "4", "--read_only", "vms/disk"},
+			want: Mapping{Driver: NBD, Pool: "vms", Image: "disk", ReadOnly: true}, ok: true,
+		},
 		"verb behind options": {
 			args: []string{"rbd-nbd", "--id", "map", "list-mapped", "map"},
 		},
@@ -276,15 +280,15 @@ func TestParsePGs(t *testing.T) {
 }
 
 func TestParsePools(t *testing.T) {
-	got, err := ParsePools([]byte(`{"epoch":9,"pools":[{"pool":2,"pool_name":"vms","pg_num":32,"size":3}]}`))
-	if err != nil {
-		t.Fatal(err)
+	got, fsid, err := ParsePools([]byte(`{"epoch":9,"fsid":"a","pools":[{"pool":2,"pool_name":"vms","pg_num":32,"size":3}]}`))
+	if err != nil || fsid != "a" {
+		t.Fatalf("cluster %q, %v", fsid, err)
 	}
 	if diff := cmp.Diff([]Pool{{ID: 2, Name: "vms", PGs: 32}}, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	for _, bad := range []string{"", "{}", "[]", `{"pools":[{"pool":-1}]}`} {
-		if got, err := ParsePools([]byte(bad)); err == nil {
+		if got, _, err := ParsePools([]byte(bad)); err == nil {
 			t.Errorf("ParsePools(%q) = %v, want an error", bad, got)
 		}
 	}
@@ -329,6 +333,6 @@ func FuzzParse(f *testing.F) {
 		if list, err := ParsePGs([]byte(text)); err == nil {
 			Shares(nil, nil, []PGList{list})
 		}
-		_, _ = ParsePools([]byte(text))
+		_, _, _ = ParsePools([]byte(text))
 	})
 }

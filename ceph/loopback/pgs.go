@@ -17,9 +17,11 @@ type Pool struct {
 	PGs int
 }
 
-// ParsePools reads the pools of the answer to: ceph osd dump -f json
-func ParsePools(data []byte) ([]Pool, error) {
+// ParsePools reads the pools of the answer to: ceph osd dump -f json. Beside them it returns the cluster that they are of,
+// empty when that is not said.
+func ParsePools(data []byte) (pools []Pool, fsid string, err error) {
 	var answer struct {
+		FSID  string `json:"fsid"`
 		Pools []struct {
 			ID   uint64 `json:"pool"`
 			Name string `json:"pool_name"`
@@ -27,17 +29,31 @@ func ParsePools(data []byte) ([]Pool, error) {
 		} `json:"pools"`
 	}
 	if err := json.Unmarshal(data, &answer); err != nil {
-		return nil, fmt.Errorf("decode the OSD map: %w", err)
+		return nil, "", fmt.Errorf("decode the OSD map: %w", err)
 	}
 	if answer.Pools == nil {
-		return nil, errors.New("decode the OSD map: no pools")
+		return nil, "", errors.New("decode the OSD map: no pools")
 	}
-	pools := make([]Pool, len(answer.Pools))
+	pools = make([]Pool, len(answer.Pools))
 	for i, p := range answer.Pools {
 		pools[i] = Pool(p)
 	}
-	return pools, nil
+	return pools, answer.FSID, nil
 }
+
+// OSDsOf returns the ids of the OSDs that are of a cluster, for all that is known: those of others have ids of their own.
+func (n Node) OSDsOf(fsid string) []int {
+	ids := []int{}
+	for _, o := range n.OSDs {
+		if o.mayBeOf(fsid) {
+			ids = append(ids, o.ID)
+		}
+	}
+	return ids
+}
+
+// MayBeOf tells whether the image is of a cluster, for all that is known.
+func (m *Mapping) MayBeOf(fsid string) bool { return m.FSID == "" || fsid == "" || m.FSID == fsid }
 
 // Place says where the image of a mapping has its data: in the pool with the id data, 0 standing for the pool that it is
 // named in. That of a pool that is not among the pools stays unknown.

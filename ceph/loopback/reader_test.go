@@ -204,6 +204,33 @@ func TestReaderMissing(t *testing.T) {
 			damage:  func(t *testing.T, n *testNode) { loopbacktest.Write(t, n.root, "sys/fs/ext4/rbd0/x", "1\n") },
 			changed: map[string]string{"rbd0": "filesystem warning"},
 		},
+		"file system on a loop device": {
+			damage: func(t *testing.T, n *testNode) {
+				n.set(t, "sys/block/loop3/loop/backing_file", "/dev/rbd0\n")
+				n.set(t, "sys/block/loop3/dev", "7:3\n")
+				n.set(t, "sys/block/loop4/loop/backing_file", "/var/lib/disk.img\n")
+				n.set(t, "proc/1/mountinfo", "36 22 7:3 / /srv rw - ext4 /dev/loop3 rw\n")
+			},
+			changed: map[string]string{"rbd0": "filesystem warning", "rbd3": "idle info"},
+		},
+		"loop device on a logical volume, open": {
+			damage: func(t *testing.T, n *testNode) {
+				n.set(t, "sys/block/loop3/loop/backing_file", "/dev/dm-0\n")
+				n.set(t, "sys/block/loop3/dev", "7:3\n")
+				n.set(t, "proc/1/mountinfo", "39 22 0:22 / /proc rw - proc proc rw\n")
+				n.set(t, "proc/902/fd/11", "-> /dev/loop3")
+			},
+			changed: map[string]string{"rbd2": "idle info", "rbd3": "page_cache warning"},
+		},
+		"btrfs on several": {
+			damage: func(t *testing.T, n *testNode) {
+				for _, device := range []string{"rbd0", "dm-0"} {
+					n.set(t, "sys/fs/btrfs/91fc6b3c-0a4d-4d9b-9a9b-2b8f3f1f7f2e/devices/"+device, "-> ../../../../block/"+device)
+				}
+				n.set(t, "proc/1/mountinfo", "36 22 0:45 / /srv rw - btrfs /dev/rbd/vms/disk3 rw\n")
+			},
+			changed: map[string]string{"rbd0": "filesystem warning"},
+		},
 		"swap file": {
 			damage: func(t *testing.T, n *testNode) {
 				n.set(t, "proc/swaps", "Filename Type\n/srv/my\\040files/swap file 1 0 -2\n")
@@ -330,6 +357,25 @@ func TestReaderRemapped(t *testing.T) {
 	for _, m := range n.reader.Read(t.Context()).Mappings {
 		if m.Device == "rbd2" && m.Image != "another" {
 			t.Errorf("image = %s", m.Image)
+		}
+	}
+}
+
+// A device that takes no writes now may take them later; a snapshot never does.
+func TestReaderReadOnlyChanges(t *testing.T) {
+	n := newTestNode(t)
+	for _, step := range []struct{ ro, rbd2 string }{{"1", "idle info"}, {"0", "page_cache warning"}} {
+		for _, device := range []string{"rbd/2/block/rbd2", "rbd/5/block/rbd5"} {
+			n.set(t, "sys/devices/"+device+"/ro", step.ro+"\n")
+		}
+		got := n.judged(t)
+		if got["rbd2"] != step.rbd2 || got["rbd5"] != "idle info" {
+			t.Errorf("ro %s: rbd2 %s, rbd5 %s", step.ro, got["rbd2"], got["rbd5"])
+		}
+		for _, m := range n.reader.Read(t.Context()).Mappings {
+			if m.Device == "rbd5" && !m.ReadOnly {
+				t.Errorf("ro %s: a snapshot takes writes", step.ro)
+			}
 		}
 	}
 }

@@ -3,6 +3,7 @@ package loopback
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -21,8 +22,22 @@ func (d stackDevice) named(name string) bool {
 // maxStack ends the search in a tree of sysfs that is broken. Real ones have a few.
 const maxStack = 64
 
+// loops returns the loop devices that lie on other devices, by what they lie on as below /dev. The kernel does not count
+// them as holders, and no process has their device open.
+func (r *Reader) loops() map[string][]string {
+	on := map[string][]string{}
+	files, _ := filepath.Glob(filepath.Join(r.opts.Sysfs, "block", "loop*", "loop", "backing_file")) // the pattern is a good one
+	for _, file := range files {
+		path, err := r.small(file)
+		if name, isDevice := strings.CutPrefix(path, "/dev/"); err == nil && isDevice {
+			on[name] = append(on[name], filepath.Base(filepath.Dir(filepath.Dir(file))))
+		}
+	}
+	return on
+}
+
 // stack returns a device and all that lie on it. Devices that vanish meanwhile are left out.
-func (r *Reader) stack(device string) ([]stackDevice, error) {
+func (r *Reader) stack(device string, loops map[string][]string) ([]stackDevice, error) {
 	found := []stackDevice{r.describe(device, "")}
 	seen := map[string]bool{device: true}
 	paths := []string{filepath.Join(r.opts.Sysfs, "block", device)}
@@ -46,11 +61,15 @@ func (r *Reader) stack(device string) ([]stackDevice, error) {
 		if err != nil && !gone(err) {
 			return found, explain("read holders of "+found[i].name, err)
 		}
+		names := slices.Concat(loops[found[i].name], loops["mapper/"+found[i].mapper])
 		for _, h := range holders {
-			if !seen[h.Name()] {
-				seen[h.Name()] = true
-				found = append(found, r.describe(h.Name(), ""))
-				paths = append(paths, filepath.Join(r.opts.Sysfs, "block", h.Name()))
+			names = append(names, h.Name())
+		}
+		for _, name := range names {
+			if !seen[name] {
+				seen[name] = true
+				found = append(found, r.describe(name, ""))
+				paths = append(paths, filepath.Join(r.opts.Sysfs, "block", name))
 			}
 		}
 	}

@@ -102,11 +102,12 @@ func (r *Reader) readUses(f *Facts) {
 func (r *Reader) look(f *Facts, kernel *kernelUses) {
 	start := r.opts.Now()
 	wanted := map[string]string{}
+	loops := r.loops()
 	for i := range f.Mappings {
 		m := &f.Mappings[i]
 		state := r.devices[m.Device]
 		if !state.still() {
-			stack, err := r.stack(m.Device)
+			stack, err := r.stack(m.Device, loops)
 			f.miss(SourceMounts, err)
 			state.stack = stack
 			m.Uses = kernel.uses(stack)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -242,8 +243,30 @@ func (m *meeter) moves(g control.Group, p *poolInfo, users []string) {
 	move("run the instances on nodes of another group", lacks, 0, "cephctl storage add-client "+group, elsewhere)
 }
 
-// free are the nodes with OSDs on which no instance of the group has a disk in the pool.
+// free are nodes with OSDs on which no instance of the group has a disk in the pool, as "pool create --on-nodes" takes them: of
+// those that another pool is kept on, all or none.
 func (m *meeter) free(g control.Group, p *poolInfo) []string {
+	byClass := map[string][]string{}
+	for _, name := range m.idle(g, p) {
+		n, _ := m.v.cluster.Node(name)
+		class := m.v.ceph.tree.classOf(m.v.ceph.tree.osdsOf(hostName(n))[0])
+		if !strings.HasPrefix(class, placePrefix) {
+			class = ""
+		}
+		byClass[class] = append(byClass[class], name)
+	}
+	free := byClass[""]
+	for _, class := range slices.Sorted(maps.Keys(byClass)) {
+		all := m.v.ceph.tree.hostsOf(m.v.ceph.tree.osdsBelow("default", class))
+		if len(free) < p.Size && class != "" && class != m.v.ceph.placeClass(p) && len(byClass[class]) == len(all) {
+			free = byClass[class]
+		}
+	}
+	return free
+}
+
+// idle are the nodes with OSDs on which no instance of the group has a disk in the pool.
+func (m *meeter) idle(g control.Group, p *poolInfo) []string {
 	var free []string
 	for _, n := range m.v.cluster.Nodes {
 		busy := slices.ContainsFunc(m.v.cluster.Instances, func(i control.Instance) bool {

@@ -44,7 +44,7 @@ func TestPlanLoopback(t *testing.T) {
 		},
 		{
 			Group: "default", Pool: "near", Text: "keep the images in a pool of nodes on which no instance of the group runs, and run none there",
-			Commands:   []string{"cephctl pool create --size 2 --on-nodes node2,node3,node4 NEWPOOL", "rbd deep cp near/IMAGE NEWPOOL/IMAGE    # each, while its instance is stopped"},
+			Commands:   []string{"cephctl pool create --size 2 --on-nodes node3,node4 NEWPOOL", "rbd deep cp near/IMAGE NEWPOOL/IMAGE    # each, while its instance is stopped"},
 			MovesBytes: 5 << 30, Restarts: []string{"web1"},
 		},
 		{
@@ -52,6 +52,11 @@ func TestPlanLoopback(t *testing.T) {
 			Lacks: "a group of nodes without OSDs of the pool",
 		},
 	}, plan.Moves)
+
+	// Of nodes that a pool is kept on already, a new one takes all or none.
+	s.must(s.storage().CreatePool("far", "create", PoolOptions{Size: 2, Nodes: []string{"node3", "node4"}}))
+	equal(t, "the nodes of another pool", "cephctl pool create --size 2 --on-nodes node3,node4 NEWPOOL", look().Moves[1].Commands[0])
+	s.must(s.storage().CreatePool("new", "create", PoolOptions{Size: 2, Nodes: []string{"node3", "node4"}}))
 
 	s.compute(5)
 	params("compute", control.Values{ParamCache: {"writeback"}})

@@ -86,6 +86,7 @@ type poolCache struct {
 	checker *Checker
 	asked   bool
 	pools   []loopback.Pool
+	fsid    string
 	err     error
 }
 
@@ -96,7 +97,7 @@ func (p *poolCache) add(ctx context.Context, f *Facts) {
 		return
 	}
 	if !p.asked {
-		p.pools, p.err = p.checker.pools(ctx)
+		p.pools, p.fsid, p.err = p.checker.pools(ctx)
 		p.asked = true
 	}
 	if p.err != nil {
@@ -108,16 +109,20 @@ func (p *poolCache) add(ctx context.Context, f *Facts) {
 			p.addPool(ctx, f, m)
 		}
 	}
-	shares, err := p.checker.shares(ctx, p.pools, f.Node.OSDs)
+	shares, err := p.checker.shares(ctx, p.pools, f.Node.OSDsOf(p.fsid))
 	if err != nil {
 		f.miss(loopback.SourceShares, err)
 		return
 	}
-	f.Node.Shares = shares
+	f.Node.Shares, f.sharesOf = shares, p.fsid
 }
 
 // addPool puts in the pool that has an image's data.
 func (p *poolCache) addPool(ctx context.Context, f *Facts, m *loopback.Mapping) {
+	if !m.MayBeOf(p.fsid) {
+		f.miss(loopback.SourceShares, fmt.Errorf("%s is an image of another cluster, %s: judge it by rbd info there", m.Device, m.FSID))
+		return
+	}
 	info, err := p.checker.info(ctx, m)
 	if err != nil {
 		f.miss(loopback.SourceShares, err)
@@ -155,27 +160,25 @@ func (c *Checker) info(ctx context.Context, m *loopback.Mapping) (info imageInfo
 	return info, nil
 }
 
-func (c *Checker) pools(ctx context.Context) ([]loopback.Pool, error) {
+func (c *Checker) pools(ctx context.Context) (pools []loopback.Pool, fsid string, err error) {
 	config := c.Config
 	if config == "" {
 		config = "/etc/ceph/ceph.conf"
 	}
 	if _, err := os.Stat(config); errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("there is no %s on this host", config)
+		return nil, "", fmt.Errorf("there is no %s on this host", config)
 	}
 	out, err := c.ceph(ctx, "osd", "dump")
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	return loopback.ParsePools(out)
 }
 
-func (c *Checker) shares(ctx context.Context, pools []loopback.Pool, osds []loopback.OSD) (map[uint64]loopback.Share, error) {
-	ids := make([]int, len(osds))
+func (c *Checker) shares(ctx context.Context, pools []loopback.Pool, osds []int) (map[uint64]loopback.Share, error) {
 	lists := make([]loopback.PGList, len(osds))
-	for i, o := range osds {
-		ids[i] = o.ID
-		out, err := c.ceph(ctx, "pg", "ls-by-osd", "osd."+strconv.Itoa(o.ID))
+	for i, id := range osds {
+		out, err := c.ceph(ctx, "pg", "ls-by-osd", "osd."+strconv.Itoa(id))
 		if err != nil {
 			return nil, err
 		}
@@ -183,7 +186,7 @@ func (c *Checker) shares(ctx context.Context, pools []loopback.Pool, osds []loop
 			return nil, err
 		}
 	}
-	return loopback.Shares(pools, ids, lists), nil
+	return loopback.Shares(pools, osds, lists), nil
 }
 
 // ceph runs a command that only reads.

@@ -92,6 +92,39 @@ func TestHere(t *testing.T) {
 	}
 }
 
+// A node may have OSDs and images of another cluster beside: nothing of this one is said of them.
+func TestHereTwoClusters(t *testing.T) {
+	const own, other = "5d7bc8ea-6a3c-4c3d-9d6b-0c1c8a9f7e21", "00000000-6a3c-4c3d-9d6b-0c1c8a9f7e21"
+	answers := slices.Clone(clusterAnswers)
+	answers[0].Stdout = strings.Replace(answers[0].Stdout, "{", `{"fsid":"`+own+`",`, 1)
+	c := newChecker(t, answers...)
+	dir := filepath.Join(c.Host.Reader.CephRun, other)
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	osd, err := asoktest.Listen(filepath.Join(dir, "ceph-osd.7.asok"), map[string][]byte{"get_mapped_pools": []byte("[2]")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { osd.Close() })
+	for _, device := range []string{"2", "7"} {
+		name := filepath.Join(c.Host.Reader.Sysfs, "devices/rbd", device, "cluster_fsid")
+		if err := os.WriteFile(name, []byte(other+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := c.Here(t.Context(), Query{})
+	if got := r.Missing[loopback.SourceShares]; !strings.Contains(got, "rbd7 is an image of another cluster") {
+		t.Errorf("missing: %q", got)
+	}
+	if disk1, disk2 := r.Images[1], r.Images[2]; disk1.Share == nil || disk1.Share.Any != 2 || disk2.Share != nil {
+		t.Errorf("shares: %+v of the own cluster, %+v of the other", disk1.Share, disk2.Share)
+	}
+	if got := levels(r); got["rbd2"] != "warning" || got["rbd7"] != "none?" {
+		t.Errorf("levels %v", got)
+	}
+}
+
 // Without an answer of the cluster the judgement stands, but for rbd-nbd.
 func TestHereWithoutCluster(t *testing.T) {
 	for name, tc := range map[string]struct {

@@ -26,6 +26,8 @@ type Facts struct {
 	Mappings []loopback.Mapping `json:"mappings"`
 	// Missing says why a source is not known.
 	Missing map[loopback.Source]string `json:"missing,omitempty"`
+	// sharesOf is the cluster that the shares of the node are of.
+	sharesOf string
 }
 
 // Host reads the facts of this host. The zero value of its options stands for the usual places.

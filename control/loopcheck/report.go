@@ -42,7 +42,7 @@ func judge(node string, f Facts) Report {
 		}
 	}
 	for _, m := range f.Mappings {
-		i := Image{Mapping: m, Verdict: loopback.Judge(f.Node, m), Share: f.share(m.PoolID), HeaderShare: f.share(m.HeaderPoolID)}
+		i := Image{Mapping: m, Verdict: loopback.Judge(f.Node, m), Share: f.share(&m, m.PoolID), HeaderShare: f.share(&m, m.HeaderPoolID)}
 		r.Level = max(r.Level, i.Verdict.Level)
 		r.Known = r.Known && i.Verdict.Known
 		r.Images = append(r.Images, i)
@@ -50,9 +50,9 @@ func judge(node string, f Facts) Report {
 	return r
 }
 
-// share returns how much of a pool is here, nil when it is not known, as no pool has the id 0.
-func (f *Facts) share(pool uint64) *loopback.Share {
-	if share, ok := f.Node.Shares[pool]; ok && pool != 0 {
+// share returns how much of an image's pool is here, nil when it is not known, as no pool has the id 0.
+func (f *Facts) share(m *loopback.Mapping, pool uint64) *loopback.Share {
+	if share, ok := f.Node.Shares[pool]; ok && pool != 0 && m.MayBeOf(f.sharesOf) {
 		return &share
 	}
 	return nil
