@@ -183,9 +183,12 @@ func (i *Inventory) SetOffline(ctx context.Context, name string, offline bool) e
 	return i.run(ctx, "gnt-node", "add", "--readd", "--no-ssh-key-check", name)
 }
 
-// MarkGroup tags a node group with a storage type, or takes the tag away.
+// MarkGroup tags a node group with a storage type, or takes the tag away, and with it the job filters that guard the group.
 func (i *Inventory) MarkGroup(ctx context.Context, group, storage string) error {
-	return i.mark(ctx, groupPath(group)+"/tags", storage)
+	if err := i.mark(ctx, groupPath(group)+"/tags", storage); err != nil || storage != "" {
+		return err
+	}
+	return i.unguard(ctx, func(g *Group) bool { return g.Name == group })
 }
 
 // MarkNode tags a node with a storage type, or takes the tag away.
