@@ -11,7 +11,7 @@ import (
 	"strings"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
-	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/host"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/internal/host"
 )
 
 // Dir is where Ganeti keeps what each of its nodes knows.

@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
-	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/host"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/internal/host"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/state"
 )
 
