@@ -213,7 +213,11 @@ func (r *RAPI) unreached(err error) error {
 	if inner := new(url.Error); errors.As(err, &inner) {
 		err = inner.Err
 	}
-	return fmt.Errorf("reach Ganeti's remote API at %s: %w: see systemctl status ganeti-rapi", strings.TrimPrefix(r.base, "https://"), err)
+	cure := "see systemctl status ganeti-rapi"
+	if errors.Is(err, errOtherCertificate) {
+		cure = "if that file is a new one, systemctl restart ganeti-rapi; else name the right one by ganeti.rapi-certificate"
+	}
+	return fmt.Errorf("reach Ganeti's remote API at %s: %w: %s", strings.TrimPrefix(r.base, "https://"), err, cure)
 }
 
 func decode(response *http.Response, into any) error {

@@ -102,7 +102,7 @@ func (s *site) ganeti() {
 		--ipolicy-bounds-specs min:cpu-count=1,disk-count=0,disk-size=16,memory-size=16,nic-count=0,spindle-use=1/max:cpu-count=8,disk-count=16,disk-size=1048576,memory-size=32768,nic-count=8,spindle-use=12 \
 		cluster.lab 2>&1
 		echo cephctl password write >/tmp/users
-		install -o root -g gnt-rapi -m 640 /tmp/users /var/lib/ganeti/rapi/users && rm /tmp/users
+		install -o gnt-rapi -g gnt-masterd -m 640 /tmp/users /var/lib/ganeti/rapi/users && rm /tmp/users
 		systemctl restart ganeti`)
 	key := run(s.t, s.master, "cat /root/.ssh/id_rsa.pub")
 	for _, node := range s.List()[1:] {
