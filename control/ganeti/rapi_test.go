@@ -67,7 +67,7 @@ func TestNobodyThere(t *testing.T) {
 	fake, r := newFake(t)
 	fake.Close()
 	err := r.get(t.Context(), "/2/nodes", nil, nil)
-	if err == nil || !strings.HasPrefix(err.Error(), "reach Ganeti's remote API at 127.0.0.1:") || !strings.HasSuffix(err.Error(), ": see systemctl status ganeti-rapi") {
+	if err == nil || !strings.HasPrefix(err.Error(), "reach Ganeti's remote API at 127.0.0.1:") || !strings.HasSuffix(err.Error(), ": start it: /usr/lib/ganeti/daemon-util start ganeti-rapi, or see /var/log/ganeti/rapi-daemon.log") {
 		t.Errorf("error %v", err)
 	}
 }
