@@ -174,6 +174,9 @@ func setOffline(env *control.Env, kind, name string, offline bool) control.Chang
 		if err != nil || n.Offline == offline {
 			return err
 		}
+		if offline {
+			plan.KeepMaster(c, name)
+		}
 		add(plan, word, "mark node "+name+" "+word, "inventory: node "+name+" "+word, func(ctx context.Context) error {
 			return env.Inventory.SetOffline(ctx, name, offline)
 		})

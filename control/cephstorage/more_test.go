@@ -400,7 +400,7 @@ type adminClients struct{ control.Inventory }
 
 func (i adminClients) Cluster(ctx context.Context) (control.Cluster, error) {
 	c, err := i.Inventory.Cluster(ctx)
-	c.AdminClients = true
+	c.AdminClients, c.MasterStays = true, true
 	return c, err
 }
 

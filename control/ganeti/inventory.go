@@ -95,7 +95,7 @@ func (a *answers) cluster(site *Site) control.Cluster {
 // is what the instances of nodes may use at most, in bytes.
 func newCluster(site *Site, groups []Group, nodes []node, memory map[string]int64) control.Cluster {
 	// Ganeti gives QEMU and rbd neither a user nor a key.
-	c := control.Cluster{Name: site.Cluster, Master: site.Master, AdminClients: true}
+	c := control.Cluster{Name: site.Cluster, Master: site.Master, AdminClients: true, MasterStays: true}
 	names := make(map[string]string)
 	for _, g := range groups {
 		names[g.UUID] = g.Name

@@ -26,7 +26,7 @@ func TestCluster(t *testing.T) {
 	}
 	vms := map[string]string{"pool": "vms"}
 	want := control.Cluster{
-		Name: "cluster.lab", Master: "node1.lab", AdminClients: true,
+		Name: "cluster.lab", Master: "node1.lab", AdminClients: true, MasterStays: true,
 		Release:    "3.0.2",
 		DiskParams: map[string]control.Values{"rbd": {"access": {"userspace"}, "pool": {"vms"}}},
 		Preset:     preset(),
