@@ -83,7 +83,8 @@ func TestTryAgain(t *testing.T) {
 		want []string
 	}{
 		"offline": {
-			"offline-n1", control.Node{Name: "n1", Group: "default", Mark: "ceph", Offline: true},
+			"offline-n1",
+			control.Node{Name: "n1", Group: "default", Mark: "ceph", Offline: true},
 			[]string{"forget cephctl-offline-n1.service", "cephctl-offline-n1.service node modify --offline=yes --yes n1"},
 		},
 		"offline, and brought back": {
@@ -91,11 +92,13 @@ func TestTryAgain(t *testing.T) {
 		},
 		"offline, and removed": {"offline-n1", control.Node{Name: "n2", Group: "default", Offline: true}, []string{"forget cephctl-offline-n1.service"}},
 		"readded": {
-			"readd-n1", control.Node{Name: "n1", Group: "default"},
+			"readd-n1",
+			control.Node{Name: "n1", Group: "default"},
 			[]string{"forget cephctl-readd-n1.service", "cephctl-readd-n1.service node add --readd n1"},
 		},
 		"readded as a client": {
-			"readd-n1", control.Node{Name: "n1", Group: "compute"},
+			"readd-n1",
+			control.Node{Name: "n1", Group: "compute"},
 			[]string{"forget cephctl-readd-n1.service", "cephctl-readd-n1.service node add --readd n1"},
 		},
 		"readded, and offline again":      {"readd-n1", control.Node{Name: "n1", Group: "default", Offline: true}, []string{"forget cephctl-readd-n1.service"}},
