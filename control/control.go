@@ -30,6 +30,8 @@ type Cluster struct {
 	// AdminClients tells that whoever starts instances opens their disks with the administrator's key, which has to be
 	// on every node then.
 	AdminClients bool `json:"-"`
+	// MasterStays tells that the inventory does not let the master go offline.
+	MasterStays bool `json:"-"`
 }
 
 // Group is a node group.

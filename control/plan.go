@@ -72,6 +72,13 @@ func (p *Plan) Block(node, kind, cure, format string, args ...any) {
 	}
 }
 
+// KeepMaster adds a blocker when a node that is to go offline is the master, and the inventory does not let that go.
+func (p *Plan) KeepMaster(c Cluster, node string) {
+	if c.MasterStays && node == c.Master {
+		p.Block(node, "master-stays", "on another node, gnt-cluster master-failover, and then this", "is the master, which can't go offline")
+	}
+}
+
 // Note adds a note, once.
 func (p *Plan) Note(format string, args ...any) {
 	note := fmt.Sprintf(format, args...)

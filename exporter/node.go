@@ -28,28 +28,39 @@ var (
 	}
 )
 
-// Node reads what cephctl says of this node.
+// Node reads what cephctl and Ganeti say of this node.
 type Node struct {
-	path string
-	now  func() time.Time
+	path, ganeti, host string
+	now                func() time.Time
+}
+
+// NodeOptions say where.
+type NodeOptions struct {
+	// CephctlState is the folder of cephctl's state, usually /var/lib/cephctl, and GanetiState that of Ganeti's,
+	// /var/lib/ganeti.
+	CephctlState, GanetiState string
+	// Host is the name of this host.
+	Host string
 }
 
 var _ Collector = (*Node)(nil)
 
-// NewNode returns the node collector. State is the folder of cephctl's state, usually /var/lib/cephctl.
-func NewNode(state string) *Node {
-	return &Node{path: filepath.Join(state, nodeinfo.Name), now: time.Now}
+// NewNode returns the node collector.
+func NewNode(o NodeOptions) *Node {
+	return &Node{path: filepath.Join(o.CephctlState, nodeinfo.Name), ganeti: o.GanetiState, host: o.Host, now: time.Now}
 }
 
 // Name returns node.
 func (n *Node) Name() string { return "node" }
 
 // Families lists the families of the collector.
-func (n *Node) Families() []*Family { return []*Family{nodeInfo, nodeRole, nodeInfoAge} }
+func (n *Node) Families() []*Family {
+	return []*Family{nodeInfo, nodeRole, nodeInfoAge, ganetiNode, ganetiNodeRole, ganetiGroup}
+}
 
-// Targets returns the file, the one target.
+// Targets returns cephctl's file, and Ganeti's.
 func (n *Node) Targets(context.Context, *Batch) ([]Target, error) {
-	return []Target{{Name: nodeinfo.Name, Collect: n.collect}}, nil
+	return []Target{{Name: nodeinfo.Name, Collect: n.collect}, {Name: "ssconf", Collect: n.collectGaneti}}, nil
 }
 
 func (n *Node) collect(_ context.Context, b *Batch) error {

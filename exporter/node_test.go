@@ -13,14 +13,14 @@ func TestNode(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(state, "node.json"), []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	node := NewNode(state)
+	node := NewNode(NodeOptions{CephctlState: state, GanetiState: "testdata/none", Host: "node1"})
 	node.now = func() time.Time { return time.Date(2026, 11, 25, 21, 10, 15, 0, time.UTC) }
 	checkGolden(t, "testdata/node.prom", ownFamilies(t, node))
 }
 
 // A node of which cephctl has said nothing is not a failure.
 func TestNodeWithoutFile(t *testing.T) {
-	if got := ownFamilies(t, NewNode(t.TempDir())); len(got) != 0 {
+	if got := ownFamilies(t, NewNode(NodeOptions{CephctlState: t.TempDir(), GanetiState: t.TempDir()})); len(got) != 0 {
 		t.Errorf("families: %v", got)
 	}
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+
 	"github.com/spf13/pflag"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph"
@@ -33,8 +35,16 @@ func (c *config) collectors() []registration {
 		{"rbd", "RBD images: all on the node whose mon leads, else those of this node's guests, as the qemu collector finds them", true, c.RBD.register, c.newRBD},
 		{"krbd", "images that this node's kernel has mapped", true, nil, c.newKRBD},
 		{"loopback", "whether the node may hang on mapped images that its own OSDs serve", true, nil, c.newLoopback},
-		{"node", "what cephctl says of this node", true, nil, func(*sources) exporter.Collector { return exporter.NewNode(c.CephctlState) }},
+		{"node", "what cephctl and Ganeti say of this node", true, nil, c.newNode},
 	}
+}
+
+func (c *config) newNode(*sources) exporter.Collector {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "localhost" // which Ganeti knows nothing of, and that is told
+	}
+	return exporter.NewNode(exporter.NodeOptions{CephctlState: c.CephctlState, GanetiState: c.GanetiState, Host: host})
 }
 
 func (c *config) newKRBD(*sources) exporter.Collector {

@@ -62,7 +62,7 @@ type config struct {
 	LogFormat     string
 	TargetTimeout time.Duration
 
-	Procfs, Sysfs, CephRun, GanetiRun, CephctlRun, CephctlState string
+	Procfs, Sysfs, CephRun, GanetiRun, GanetiState, CephctlRun, CephctlState string
 
 	CephConfig, CephUser, CephKeyring string
 
@@ -93,6 +93,7 @@ func (c *config) register(serving, f *pflag.FlagSet) {
 	f.StringVar(&c.Sysfs, "path.sysfs", "/sys", "root of sysfs")
 	f.StringVar(&c.CephRun, "path.ceph-run", "/var/run/ceph", "directory of Ceph's admin sockets")
 	f.StringVar(&c.GanetiRun, "path.ganeti-run", "/var/run/ganeti", "directory of Ganeti's runtime files")
+	f.StringVar(&c.GanetiState, "path.ganeti-state", "/var/lib/ganeti", "directory of what Ganeti keeps on this node")
 	f.StringVar(&c.CephctlRun, "path.cephctl-run", "/run/cephctl", "directory of cephctl's runtime files")
 	f.StringVar(&c.CephctlState, "path.cephctl-state", "/var/lib/cephctl", "directory of what cephctl keeps on this node")
 

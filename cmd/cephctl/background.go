@@ -11,6 +11,9 @@ import (
 // unitPrefix is how the names of the units of systemd begin in which hooks let cephctl work.
 const unitPrefix = "cephctl-"
 
+// unitFailed is the state of a unit that has ended with an error.
+const unitFailed = "failed"
+
 // backgroundUnit is what cephctl does in the background, as a hook of Ganeti's has begun it.
 type backgroundUnit struct {
 	Unit string `json:"unit"`

@@ -2,15 +2,12 @@ package main
 
 import (
 	"bytes"
-	"os"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/controltest"
-	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/run"
 )
 
 const listUnits = "systemctl list-units --all --plain --no-legend --full 'cephctl-*.service'"
@@ -37,28 +34,5 @@ other.service loaded active running other
 	runner.Add(controltest.Answer{Command: listUnits, Code: 1, Stderr: "System has not been booted with systemd"})
 	if _, err := background(t.Context(), runner); err == nil || !strings.HasPrefix(err.Error(), "look what works in the background: ") {
 		t.Errorf("without systemd: %v", err)
-	}
-}
-
-// TestLater leaves one that runs alone, and keeps what has failed until it is begun again.
-func TestLater(t *testing.T) {
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	const unit = "cephctl-offline-node3.lab.service"
-	isActive := controltest.Answer{Command: "systemctl is-active --quiet " + unit}
-	env := &control.Env{Runner: controltest.NewOrderedRunner(t, isActive)}
-	if err := goOffline(t.Context(), env, "node3.lab"); err != nil {
-		t.Errorf("one that runs: %v", err)
-	}
-	isActive.Code = 3
-	env.Runner = controltest.NewOrderedRunner(t, isActive,
-		controltest.Answer{Command: "systemctl reset-failed " + unit, Code: 1, Stderr: "Unit " + unit + " not loaded."},
-		controltest.Answer{Command: run.Quote([]string{
-			"systemd-run", "--quiet", "--no-block", "--unit=" + unit, "--", self, "--unattended", "node", "modify", "--offline=yes", "--yes", "node3.lab",
-		})})
-	if err := goOffline(t.Context(), env, "node3.lab"); err != nil {
-		t.Errorf("one that has failed: %v", err)
 	}
 }

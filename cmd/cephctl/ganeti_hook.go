@@ -156,7 +156,7 @@ func (a *app) follow(ctx context.Context, env *control.Env, event hooks.Event, s
 		return a.afterInstance(event)
 	case "config-update-post":
 		if event.OpCode == "OP_GROUP_ASSIGN_NODES" {
-			return logMoved(ctx, env)
+			return afterAssign(ctx, env, st)
 		}
 	case "cluster-verify-post":
 		return tellFindings(ctx, env)
@@ -310,49 +310,20 @@ func (a *app) afterOffline(ctx context.Context, env *control.Env, name string, s
 	return goOffline(ctx, env, name)
 }
 
-// afterAdd gives a node that has come, or come back, the hooks, and in the storage group its daemons.
+// afterAdd gives a node that has come, or come back, the hooks, and what nodes of its group have of the storage cluster: in the
+// storage group its daemons, in a group of clients configuration and keys.
 func (a *app) afterAdd(ctx context.Context, env *control.Env, name string, st *state.State) error {
 	c, err := env.Inventory.Cluster(ctx)
 	if err != nil {
 		return err
 	}
-	if err := later(ctx, env, "hooks-"+name, "hooks", "install", name); err != nil {
+	if err := goHooks(ctx, env, name); err != nil {
 		return err
 	}
-	n, ok := c.Node(name)
-	if !ok || storageOfGroup(c, n.Group, st) == "" {
+	if n, ok := c.Node(name); !ok || !usesStorage(c, n, st) {
 		return nil
 	}
 	return goReadd(ctx, env, name)
-}
-
-// goOffline takes the daemons of a node away, in the background.
-func goOffline(ctx context.Context, env *control.Env, name string) error {
-	return later(ctx, env, "offline-"+name, "node", "modify", "--offline=yes", "--yes", name)
-}
-
-// goReadd makes a node a member of the storage cluster, in the background.
-func goReadd(ctx context.Context, env *control.Env, name string) error {
-	return later(ctx, env, "readd-"+name, "node", "add", "--readd", name)
-}
-
-// later runs cephctl as a transient unit of systemd: Ganeti does not wait for it. One that runs already is enough.
-func later(ctx context.Context, env *control.Env, name string, args ...string) error {
-	self, err := os.Executable()
-	if err != nil {
-		return fmt.Errorf("find this program: %w", err)
-	}
-	unit := unitPrefix + name + ".service"
-	if _, err := env.Runner.Run(ctx, nil, "systemctl", "is-active", "--quiet", unit); err == nil {
-		return nil
-	}
-	// One that has failed is kept for people to see, until it is begun again.
-	_, _ = env.Runner.Run(ctx, nil, "systemctl", "reset-failed", unit) // fails when there is none
-	argv := []string{"systemd-run", "--quiet", "--no-block", "--unit=" + unit, "--", self, "--unattended"}
-	if _, err := env.Runner.Run(ctx, nil, append(argv, args...)...); err != nil {
-		return fmt.Errorf("go on in the background: %w", err)
-	}
-	return nil
 }
 
 // beforeGroup keeps the storage group, and its name.
@@ -367,12 +338,30 @@ func beforeGroup(ctx context.Context, in *outlined, event hooks.Event, st *state
 	return nil
 }
 
-// logMoved writes down which nodes are where they should not be after gnt-group assign-nodes, which no hook can refuse.
-func logMoved(ctx context.Context, env *control.Env) error {
+// afterAssign follows gnt-group assign-nodes, of which a hook learns neither the group nor the nodes: those that have come into
+// a group of clients become clients. What cephctl itself is at makes them such by itself.
+func afterAssign(ctx context.Context, env *control.Env, st *state.State) error {
 	c, err := env.Inventory.Cluster(ctx)
 	if err != nil {
 		return err
 	}
+	logMoved(env, c)
+	if st.Operation != nil {
+		return nil
+	}
+	for _, g := range c.Groups {
+		if storageOfClients(g.Name, st) == "" || len(c.Members(g.Name)) == 0 {
+			continue
+		}
+		if err := goClients(ctx, env, g.Name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// logMoved writes down which nodes are where they should not be after gnt-group assign-nodes, which no hook can refuse.
+func logMoved(env *control.Env, c control.Cluster) {
 	for _, n := range c.Nodes {
 		g, _ := c.Group(n.Group)
 		switch {
@@ -382,7 +371,6 @@ func logMoved(ctx context.Context, env *control.Env) error {
 			env.Log.Error("a node has come into the storage group online", "node", n.Name, "cure", "cephctl node add --readd "+n.Name)
 		}
 	}
-	return nil
 }
 
 // wayBack says how a node that has left the storage group online gets into it again: it can only be assigned to it offline,
@@ -430,21 +418,6 @@ func keepGuard(ctx context.Context, env *control.Env) error {
 		if err := inventory.Guard(ctx, name); err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-// resume goes on with what a hook has begun and a crash has broken off.
-func resume(ctx context.Context, env *control.Env, st *state.State) error {
-	op := st.Operation
-	if op == nil || !op.Unattended {
-		return nil
-	}
-	switch op.Kind {
-	case kindOffline:
-		return goOffline(ctx, env, op.Target)
-	case kindReadd:
-		return goReadd(ctx, env, op.Target)
 	}
 	return nil
 }

@@ -47,7 +47,7 @@ const (
 	poolLine  = "cephctl: pool of rbd says where the disks of instances of group default are: web1.lab: remove them first, or leave it as it is"
 	groupLine = "cephctl: group default is the storage group: take the storage cluster down first: cephctl storage destroy"
 	keyLine   = "cephctl: node2.lab: disk 0: client.admin can't log in to the cluster"
-	refusal1  = "connect: connection refused: see systemctl status ganeti-rapi"
+	refusal1  = "connect: connection refused: start it: /usr/lib/ganeti/daemon-util start ganeti-rapi, or see /var/log/ganeti/rapi-daemon.log"
 	way       = ": if it may: cephctl hooks pause --for 10m"
 )
 
@@ -162,7 +162,7 @@ var hookCases = []hookCase{
 	},
 	{
 		"Ganeti's master daemon is down (502)", offlineCommand, masterDaemon, "node-modify-pre", offlineNode2, vetoes,
-		"cephctl can't tell whether node2.lab may go: read Ganeti's configuration: Ganeti's remote API is up and its master daemon is not (502 Bad Gateway): see systemctl status ganeti-luxi ganeti-wconfd" + way,
+		"cephctl can't tell whether node2.lab may go: read Ganeti's configuration: Ganeti's remote API is up and its master daemon is not (502 Bad Gateway): start it: /usr/lib/ganeti/daemon-util start ganeti-luxid, or see /var/log/ganeti/luxi-daemon.log" + way,
 	},
 	{
 		"cephctl has no password", offlineCommand, noCredentials, "node-modify-pre", offlineNode2, vetoes,

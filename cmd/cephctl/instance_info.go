@@ -74,6 +74,12 @@ func writeInstance(w io.Writer, i *instance.Info) {
 			writeDisk(field, d, i, n)
 		}
 	}
+	for n, d := range i.Disks {
+		if !slices.ContainsFunc(i.Specs, func(s control.DiskSpec) bool { return s.Index == n }) {
+			fmt.Fprintf(w, "  disk/%d\n", n)
+			field(4, "template", "%s, which is Ganeti's alone: gnt-instance info %s", d.Template, i.Name)
+		}
+	}
 	writeList(w, "Warnings:", i.Warnings)
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -56,6 +57,9 @@ func runNodeAdd(ctx context.Context, a *app, opts nodeAddOptions, name string) e
 	if opts.readd {
 		return runNodeReadd(ctx, a, opts, c, st, name)
 	}
+	if err := a.checkFullName(c, name); err != nil {
+		return err
+	}
 	group, err := opts.groupOf(c)
 	if err != nil {
 		return err
@@ -95,6 +99,20 @@ func (o *nodeAddOptions) check(a *app, name string) (map[string]control.Values, 
 		return nil, err
 	}
 	return given, a.checkPerNode(given)
+}
+
+// checkFullName wants the name of a new node as Ganeti is going to write it: with a domain, where its nodes have one. By another,
+// what is done with the node next would not find it.
+func (a *app) checkFullName(c control.Cluster, name string) error {
+	site, err := a.config.site()
+	if err != nil || site == nil || strings.Contains(name, ".") {
+		return err
+	}
+	_, domain, full := strings.Cut(site.Master, ".")
+	if _, known := c.Node(name); known || !full { // one that is known is told of as such
+		return nil
+	}
+	return fmt.Errorf("%w: node %s: Ganeti's nodes have full names: %s.%s", control.ErrUsage, name, name, domain)
 }
 
 // groupOf returns the group that a new node comes into.
@@ -155,6 +173,9 @@ func setOffline(env *control.Env, kind, name string, offline bool) control.Chang
 		n, err := findNode(c, name)
 		if err != nil || n.Offline == offline {
 			return err
+		}
+		if offline {
+			plan.KeepMaster(c, name)
 		}
 		add(plan, word, "mark node "+name+" "+word, "inventory: node "+name+" "+word, func(ctx context.Context) error {
 			return env.Inventory.SetOffline(ctx, name, offline)

@@ -148,12 +148,15 @@ func TestExitCode(t *testing.T) {
 	}
 }
 
-// Of a guest that does not answer, nothing is said but its process.
+// Of a guest that does not answer, nothing is said but its process, and of disks of other templates whose they are.
 func TestWriteInstance(t *testing.T) {
 	for want, info := range map[string]*instance.Info{
 		"process         7\n":                   {PID: 7},
 		"process         7, QEMU 7.2.22, KVM\n": {PID: 7, QEMU: "7.2.22", Accel: "kvm"},
 		"vcpus           0\nDisks:\n":           {},
+		"Disks:\n  disk/0\n    template    file, which is Ganeti's alone: gnt-instance info web1\n": {
+			Instance: control.Instance{Name: "web1", Disks: []control.Disk{{Template: "file"}}},
+		},
 	} {
 		var out strings.Builder
 		writeInstance(&out, info)

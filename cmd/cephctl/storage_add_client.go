@@ -13,8 +13,8 @@ func newStorageAddClientCommand(a *app) *cobra.Command {
 		Short: "Let the nodes of another group use the storage cluster",
 		Long: `Gives the online nodes of a group the configuration of the storage cluster and the keys of instances and of the
 exporter, and nothing else: no daemon of it runs there, so that their kernels can map its images without the loopback risk. The group is remembered:
-nodes that come to it later by "node add" or "group assign-nodes" become clients by that, and "cephctl cluster verify" finds
-those that have come in another way: run this again then. "cephctl storage remove-client" undoes it.
+nodes that come to it later by "node add" or "group assign-nodes" become clients by that, with the hooks also by gnt-node and
+gnt-group, and "cephctl cluster verify" finds those that have come in another way: run this again then. "cephctl storage remove-client" undoes it.
 
 Nothing is overwritten: a node with a configuration of another cluster stops the plan.
 ` + exitStatus,

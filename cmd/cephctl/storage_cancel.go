@@ -28,9 +28,14 @@ func runStorageCancel(ctx context.Context, a *app, force bool) error {
 	if err != nil {
 		return err
 	}
+	st, err := env.Store.Load()
+	if err != nil {
+		return err
+	}
 	text, err := clusterOf(env).Cancel(ctx, force)
 	if err != nil {
 		return err
 	}
+	forgetOperation(ctx, env, st.Operation)
 	return a.done(text)
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/node"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/state"
@@ -398,7 +400,7 @@ type adminClients struct{ control.Inventory }
 
 func (i adminClients) Cluster(ctx context.Context) (control.Cluster, error) {
 	c, err := i.Inventory.Cluster(ctx)
-	c.AdminClients = true
+	c.AdminClients, c.MasterStays = true, true
 	return c, err
 }
 
@@ -611,5 +613,35 @@ func TestBadClusterOptions(t *testing.T) {
 	plan, err := s.try(s.init())
 	if !errors.Is(err, control.ErrBlocked) || !hasCase(plan, "options") {
 		t.Errorf("want options, got %v", err)
+	}
+}
+
+// TestRenamedGroup goes on with a storage group that somebody has given another name, also where there is a new one of the old
+// name, and misses a group of clients that is gone.
+func TestRenamedGroup(t *testing.T) {
+	s := grown(t, 4)
+	s.locked(func() error {
+		return s.store.Update(func(st *state.State) error {
+			st.Storage[Name].Group, st.Storage[Name].Clients = "old", []string{"gone"}
+			return nil
+		})
+	})
+	gone := Finding{
+		"", SeverityWarning, "there is no group gone any more, which was to be a client",
+		"cephctl storage remove-client gone; if it was renamed, then cephctl storage add-client and its name",
+	}
+	for _, also := range []string{"other", "old"} {
+		s.locked(func() error { return s.env.Inventory.AddGroup(t.Context(), also) })
+		found, err := s.storage().Verify(t.Context())
+		if diff := cmp.Diff([]Finding{gone}, found); diff != "" || err != nil {
+			t.Errorf("with group %s: %v, (-want +got):\n%s", also, err, diff)
+		}
+		s.nothing(s.init())
+	}
+	s.must(s.storage().RemoveClient("gone", ""))
+	s.must(s.offline("node4"))
+	s.must(s.readd("node4"))
+	if found, err := s.storage().Verify(t.Context()); err != nil || len(found) > 0 {
+		t.Errorf("at the end: %+v, %v", found, err)
 	}
 }

@@ -120,6 +120,7 @@ func (s *Storage) observeInventory(ctx context.Context, v *view, choose func(con
 	v.cluster = cluster
 	if own := st.Storage[Name]; own != nil {
 		v.state = *own
+		v.state.Group = storageGroup(&cluster, own.Group)
 	}
 	for _, n := range further {
 		if len(n.options) > 0 {
@@ -137,6 +138,22 @@ func (s *Storage) observeInventory(ctx context.Context, v *view, choose func(con
 		v.master = &nodeView{Node: master}
 	}
 	return nil
+}
+
+// storageGroup returns the name of the storage group, by the one that is remembered. One that was renamed is known by its mark
+// and, where there is another group of its old name, by those of its nodes.
+func storageGroup(cluster *control.Cluster, name string) string {
+	known, ok := cluster.Group(name)
+	if name == "" || known.Mark == Name {
+		return name
+	}
+	for _, g := range cluster.Groups {
+		isMember := func(n control.Node) bool { return n.Mark == Name }
+		if g.Mark == Name && (!ok || slices.ContainsFunc(cluster.Members(g.Name), isMember)) {
+			return g.Name
+		}
+	}
+	return name
 }
 
 // masterOf returns the node that this runs on, or one that stands for this host.

@@ -41,6 +41,7 @@ func (s *Storage) planOffline(ctx context.Context, name string, opts OfflineOpti
 	if !ok {
 		return nil, fmt.Errorf("node %s: %w: see \"cephctl node list\"", name, control.ErrUnknown)
 	}
+	plan.KeepMaster(v.cluster, name)
 	b := &builder{Storage: s, v: v, plan: plan}
 	leaving := v.nodes[name]
 	// One that somebody has moved to another group goes like a member as long as it carries daemons.

@@ -253,6 +253,9 @@ var refusals = []refusal{
 		"node3: is in the storage group, and neither it nor the Ceph cluster tells what it carries: run ceph: exit status 1: timed out: " +
 			"bring one of them back, or if it is gone for good: cephctl node remove --force node3",
 	}},
+	{"master-stays", 4, true, func(s *sim) { s.env.Inventory = adminClients{s.env.Inventory} }, func(s *sim) control.Change { return s.offline("node1") }, []string{
+		"node1: is the master, which can't go offline: on another node, gnt-cluster master-failover, and then this",
+	}},
 	{"last-node", 1, true, nil, func(s *sim) control.Change { return s.offline("node1") }, []string{
 		"node1: is the last node of the storage cluster: to give the whole storage cluster up: cephctl storage destroy",
 	}},

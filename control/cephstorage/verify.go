@@ -98,6 +98,12 @@ func (s *Storage) verifyCluster(f *findings, v *view) {
 	if g, ok := v.cluster.Group(v.state.Group); ok && g.Mark != Name && !v.state.Initialised.IsZero() {
 		f.add("", SeverityError, initCommand(g.Name), "group %s is the storage group and has lost its mark", g.Name)
 	}
+	for _, name := range v.state.Clients {
+		if _, ok := v.cluster.Group(name); !ok {
+			f.add("", SeverityWarning, "cephctl storage remove-client "+name+"; if it was renamed, then cephctl storage add-client and its name",
+				"there is no group %s any more, which was to be a client", name)
+		}
+	}
 	if len(c.mgrs.names()) < 2 {
 		f.add("", SeverityWarning, "add a node to the storage group", "no mgr stands by")
 	}

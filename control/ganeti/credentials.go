@@ -6,6 +6,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"strings"
@@ -32,7 +33,7 @@ func ReadCredentials(path string) (Credentials, error) {
 	}
 	var content [4096]byte
 	n, err := f.Read(content[:])
-	if err != nil && n == 0 {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return Credentials{}, fmt.Errorf("read the user of Ganeti's remote API: %s: %w", path, err)
 	}
 	for line := range strings.Lines(string(content[:n])) {
@@ -68,7 +69,7 @@ func checkPrivate(f *os.File) error {
 func ReadTLS(path string) (*tls.Config, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("read the certificate of Ganeti's remote API: %w", err)
+		return nil, fmt.Errorf("read the certificate of Ganeti's remote API: %w: name another by ganeti.rapi-certificate", err)
 	}
 	for {
 		var block *pem.Block

@@ -3,9 +3,12 @@ package ganeti
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -53,27 +56,37 @@ func (i *Inventory) setFilter(ctx context.Context, id string, priority int, acti
 
 // Unguard takes the filters of all groups away.
 func (i *Inventory) Unguard(ctx context.Context) error {
+	return i.unguard(ctx, func(*Group) bool { return true })
+}
+
+// unguard takes the filters of some groups away.
+func (i *Inventory) unguard(ctx context.Context, of func(*Group) bool) error {
 	groups, there, err := i.groupsAndFilters(ctx)
 	if err != nil {
 		return err
 	}
 	jobs, ctx := errgroup.WithContext(ctx)
-	for _, g := range groups {
-		for _, rule := range []string{acceptRule, rejectRule} {
-			if id := filterID(g.UUID, rule); there[id] {
-				jobs.Go(func() error {
-					if err := i.rapi.request(ctx, http.MethodDelete, "/2/filters/"+id, nil, nil, new(any)); err != nil {
-						return fmt.Errorf("remove Ganeti's job filter: %w", err)
-					}
-					return nil
-				})
+	for n := range groups {
+		if !of(&groups[n]) {
+			continue
+		}
+		for _, id := range groups[n].filters() {
+			if there[id] == "" {
+				continue
 			}
+			jobs.Go(func() error {
+				if err := i.rapi.request(ctx, http.MethodDelete, "/2/filters/"+id, nil, nil, new(any)); err != nil {
+					return fmt.Errorf("remove Ganeti's job filter: %w", err)
+				}
+				return nil
+			})
 		}
 	}
 	return jobs.Wait()
 }
 
-// Guarded returns the names of the groups of which both filters are there.
+// Guarded returns the names of the groups of which both filters are there. Those of a group that was called otherwise when they
+// were set let jobs pass that name it as it is called now.
 func (i *Inventory) Guarded(ctx context.Context) ([]string, error) {
 	groups, there, err := i.groupsAndFilters(ctx)
 	if err != nil {
@@ -81,27 +94,34 @@ func (i *Inventory) Guarded(ctx context.Context) ([]string, error) {
 	}
 	var names []string
 	for _, g := range groups {
-		if there[filterID(g.UUID, acceptRule)] && there[filterID(g.UUID, rejectRule)] {
+		lacks := func(id string) bool { return !strings.Contains(there[id], jsonText(g.Name)) }
+		if !slices.ContainsFunc(g.filters(), lacks) {
 			names = append(names, g.Name)
 		}
 	}
 	return names, nil
 }
 
-// groupsAndFilters returns all groups, and the UUIDs of all job filters.
-func (i *Inventory) groupsAndFilters(ctx context.Context) (groups []Group, filters map[string]bool, err error) {
+// filters are the UUIDs of the two filters of a group.
+func (g *Group) filters() []string {
+	return []string{filterID(g.UUID, acceptRule), filterID(g.UUID, rejectRule)}
+}
+
+// groupsAndFilters returns all groups, and what all job filters are about, by their UUIDs.
+func (i *Inventory) groupsAndFilters(ctx context.Context) (groups []Group, filters map[string]string, err error) {
 	if err := i.rapi.get(ctx, "/2/groups", url.Values{"bulk": {"1"}}, &groups); err != nil {
 		return nil, nil, fmt.Errorf("read Ganeti's groups: %w", err)
 	}
 	var list []struct {
-		UUID string `json:"uuid"`
+		UUID       string          `json:"uuid"`
+		Predicates json.RawMessage `json:"predicates"`
 	}
-	if err := i.rapi.get(ctx, "/2/filters", nil, &list); err != nil {
+	if err := i.rapi.get(ctx, "/2/filters", url.Values{"bulk": {"1"}}, &list); err != nil {
 		return nil, nil, fmt.Errorf("read Ganeti's job filters: %w", err)
 	}
-	filters = make(map[string]bool)
+	filters = make(map[string]string)
 	for _, f := range list {
-		filters[f.UUID] = true
+		filters[f.UUID] = string(f.Predicates)
 	}
 	return groups, filters, nil
 }

@@ -41,9 +41,18 @@ func TestGuard(t *testing.T) {
 			t.Errorf("not asked: %s in\n%s", want, asked)
 		}
 	}
-	f.files["/2/filters"] = `[{"uuid": "` + reject + `"}, {"uuid": "somebody's"}]`
+	filters := func(name string, ids ...string) {
+		list := `[{"uuid": "somebody's", "predicates": [["jobid", [">", "id", 1]]]}`
+		for _, id := range ids {
+			list += `, {"uuid": "` + id + `", "predicates": [["opcode", ["=", "group_name", "` + name + `"]]]}`
+		}
+		f.files["/2/filters"] = list + "]"
+	}
+	filters("storage", reject)
 	guarded("with one of two")
-	f.files["/2/filters"] = `[{"uuid": "` + reject + `"}, {"uuid": "` + accept + `"}, {"uuid": "somebody's"}]`
+	filters("old", reject, accept)
+	guarded("with those of another name")
+	filters("storage", reject, accept)
 	guarded("with both", "storage")
 	f.asked = nil
 	if err := i.Unguard(t.Context()); err != nil {
@@ -51,5 +60,12 @@ func TestGuard(t *testing.T) {
 	}
 	if asked := strings.Join(f.asked, "\n"); len(f.asked) != 2 || !strings.Contains(asked, accept) || !strings.Contains(asked, reject) {
 		t.Errorf("asked %s", asked)
+	}
+	f.files["/2/groups/storage/tags"], f.files["/2/groups/other/tags"], f.asked = `[]`, `[]`, nil
+	if err := i.MarkGroup(t.Context(), "other", ""); err != nil || len(f.asked) != 0 {
+		t.Errorf("another group is no storage group any more: %v, asked %q", err, f.asked)
+	}
+	if err := i.MarkGroup(t.Context(), "storage", ""); err != nil || len(f.asked) != 2 || !strings.Contains(f.asked[0], "DELETE /2/filters/") {
+		t.Errorf("it is no storage group any more: %v, asked %q", err, f.asked)
 	}
 }

@@ -95,7 +95,7 @@ func (a *answers) cluster(site *Site) control.Cluster {
 // is what the instances of nodes may use at most, in bytes.
 func newCluster(site *Site, groups []Group, nodes []node, memory map[string]int64) control.Cluster {
 	// Ganeti gives QEMU and rbd neither a user nor a key.
-	c := control.Cluster{Name: site.Cluster, Master: site.Master, AdminClients: true}
+	c := control.Cluster{Name: site.Cluster, Master: site.Master, AdminClients: true, MasterStays: true}
 	names := make(map[string]string)
 	for _, g := range groups {
 		names[g.UUID] = g.Name
@@ -183,9 +183,12 @@ func (i *Inventory) SetOffline(ctx context.Context, name string, offline bool) e
 	return i.run(ctx, "gnt-node", "add", "--readd", "--no-ssh-key-check", name)
 }
 
-// MarkGroup tags a node group with a storage type, or takes the tag away.
+// MarkGroup tags a node group with a storage type, or takes the tag away, and with it the job filters that guard the group.
 func (i *Inventory) MarkGroup(ctx context.Context, group, storage string) error {
-	return i.mark(ctx, groupPath(group)+"/tags", storage)
+	if err := i.mark(ctx, groupPath(group)+"/tags", storage); err != nil || storage != "" {
+		return err
+	}
+	return i.unguard(ctx, func(g *Group) bool { return g.Name == group })
 }
 
 // MarkNode tags a node with a storage type, or takes the tag away.

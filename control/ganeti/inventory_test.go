@@ -26,7 +26,7 @@ func TestCluster(t *testing.T) {
 	}
 	vms := map[string]string{"pool": "vms"}
 	want := control.Cluster{
-		Name: "cluster.lab", Master: "node1.lab", AdminClients: true,
+		Name: "cluster.lab", Master: "node1.lab", AdminClients: true, MasterStays: true,
 		Release:    "3.0.2",
 		DiskParams: map[string]control.Values{"rbd": {"access": {"userspace"}, "pool": {"vms"}}},
 		Preset:     preset(),
@@ -109,7 +109,7 @@ func TestChanges(t *testing.T) {
 			func(i *Inventory) error { return i.MarkGroup(t.Context(), "ssd", "ceph") }, nil, nil,
 		},
 		"unmark": {
-			map[string]string{"/2/groups/ssd/tags": `["other", "distributed-storage:ceph"]`},
+			map[string]string{"/2/groups/ssd/tags": `["other", "distributed-storage:ceph"]`, "/2/groups": `[]`, "/2/filters": `[]`},
 			func(i *Inventory) error { return i.MarkGroup(t.Context(), "ssd", "") },
 			[]string{`DELETE /2/groups/ssd/tags?reason=cephctl&tag=distributed-storage%3Aceph`},
 			nil,

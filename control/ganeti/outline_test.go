@@ -29,7 +29,7 @@ func TestOutline(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := control.Cluster{
-		Name: "cluster.lab", Master: "node1.lab", AdminClients: true, Groups: []control.Group{{Name: "default", Mark: "ceph"}},
+		Name: "cluster.lab", Master: "node1.lab", AdminClients: true, MasterStays: true, Groups: []control.Group{{Name: "default", Mark: "ceph"}},
 		Nodes: []control.Node{
 			{Name: "node1.lab", Address: "198.19.242.11", Group: "default", Mark: "ceph"},
 			{Name: "node2.lab", Address: "198.19.242.12", Group: "default", Mark: "ceph", InstanceMemoryBytes: 128 << 20},

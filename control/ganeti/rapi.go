@@ -60,7 +60,7 @@ func (e *StatusError) Error() string {
 	case http.StatusForbidden:
 		return "this user of Ganeti's remote API may only read: it needs the option write in " + Dir + "/rapi/users"
 	case http.StatusBadGateway, http.StatusServiceUnavailable:
-		return fmt.Sprintf("Ganeti's remote API is up and its master daemon is not (%d %s): see systemctl status ganeti-luxi ganeti-wconfd", e.Code, e.Message)
+		return fmt.Sprintf("Ganeti's remote API is up and its master daemon is not (%d %s): start it: /usr/lib/ganeti/daemon-util start ganeti-luxid, or see /var/log/ganeti/luxi-daemon.log", e.Code, e.Message)
 	}
 	return fmt.Sprintf("Ganeti's remote API says %d %s", e.Code, e.Message)
 }
@@ -213,7 +213,11 @@ func (r *RAPI) unreached(err error) error {
 	if inner := new(url.Error); errors.As(err, &inner) {
 		err = inner.Err
 	}
-	return fmt.Errorf("reach Ganeti's remote API at %s: %w: see systemctl status ganeti-rapi", strings.TrimPrefix(r.base, "https://"), err)
+	cure := "start it: /usr/lib/ganeti/daemon-util start ganeti-rapi, or see /var/log/ganeti/rapi-daemon.log"
+	if errors.Is(err, errOtherCertificate) {
+		cure = "if that file is a new one: systemctl restart ganeti; else name the right one by ganeti.rapi-certificate"
+	}
+	return fmt.Errorf("reach Ganeti's remote API at %s: %w: %s", strings.TrimPrefix(r.base, "https://"), err, cure)
 }
 
 func decode(response *http.Response, into any) error {

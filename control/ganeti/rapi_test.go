@@ -35,8 +35,11 @@ func TestOtherCertificate(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.http.Transport.(*http.Transport).TLSClientConfig = trust
-	if err := r.get(t.Context(), "/2/nodes", nil, nil); !errors.Is(err, errOtherCertificate) {
+	if err := r.get(t.Context(), "/2/nodes", nil, nil); !errors.Is(err, errOtherCertificate) || !strings.HasSuffix(err.Error(), "by ganeti.rapi-certificate") {
 		t.Errorf("error %v", err)
+	}
+	if _, err := ReadTLS("/none"); err == nil || !strings.HasSuffix(err.Error(), "name another by ganeti.rapi-certificate") {
+		t.Errorf("without a certificate: %v", err)
 	}
 	if len(fake.asked) > 0 {
 		t.Error("the password was sent to a stranger")
@@ -64,7 +67,7 @@ func TestNobodyThere(t *testing.T) {
 	fake, r := newFake(t)
 	fake.Close()
 	err := r.get(t.Context(), "/2/nodes", nil, nil)
-	if err == nil || !strings.HasPrefix(err.Error(), "reach Ganeti's remote API at 127.0.0.1:") || !strings.HasSuffix(err.Error(), ": see systemctl status ganeti-rapi") {
+	if err == nil || !strings.HasPrefix(err.Error(), "reach Ganeti's remote API at 127.0.0.1:") || !strings.HasSuffix(err.Error(), ": start it: /usr/lib/ganeti/daemon-util start ganeti-rapi, or see /var/log/ganeti/rapi-daemon.log") {
 		t.Errorf("error %v", err)
 	}
 }
@@ -90,7 +93,7 @@ func TestCredentials(t *testing.T) {
 		"for others":  {"admin secret\n", 0o640, "others may read it"},
 		"hashed":      {"admin {HA1}7046452df2cbb530877058712cf17bd4 write\n", 0o600, "the password in clear"},
 		"no password": {"admin\n", 0o600, `want "USER PASSWORD"`},
-		"empty":       {"", 0o600, "EOF"},
+		"empty":       {"", 0o600, `want "USER PASSWORD"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "rapi")
@@ -115,6 +118,12 @@ func TestSite(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	write(t, filepath.Join(dir, "ssconf_cluster_name"), "cluster.lab\n", 0o644)
+	for _, half := range []string{"", "\n"} {
+		if _, err := ReadSite(dir); err == nil || errors.Is(err, ErrNoGaneti) || !strings.Contains(err.Error(), "ssconf_master_node is empty or missing: run gnt-cluster redist-conf") {
+			t.Errorf("half of a configuration: %v", err)
+		}
+		write(t, filepath.Join(dir, "ssconf_master_node"), half, 0o644)
+	}
 	write(t, filepath.Join(dir, "ssconf_master_node"), "node1.lab\n", 0o644)
 	s, err := ReadSite(dir)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"strings"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
-	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/host"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/internal/host"
 )
 
 // Dir is where Ganeti keeps what each of its nodes knows.
@@ -36,17 +36,20 @@ var ErrNotMaster = errors.New("this is not the master node")
 // Ganeti.
 func ReadSite(dir string) (*Site, error) {
 	s := &Site{dir: dir}
-	for name, value := range map[string]*string{"cluster_name": &s.Cluster, "master_node": &s.Master} {
-		data, err := os.ReadFile(filepath.Join(dir, "ssconf_"+name))
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("%w: there is no %s", ErrNoGaneti, filepath.Join(dir, "ssconf_"+name))
-		}
-		if err != nil {
+	for _, f := range []struct {
+		name  string
+		value *string
+	}{{"cluster_name", &s.Cluster}, {"master_node", &s.Master}} {
+		path := filepath.Join(dir, "ssconf_"+f.name)
+		data, err := os.ReadFile(path)
+		switch isMissing := errors.Is(err, fs.ErrNotExist); {
+		case isMissing && s.Cluster == "":
+			return nil, fmt.Errorf("%w: there is no %s", ErrNoGaneti, path)
+		case err != nil && !isMissing:
 			return nil, fmt.Errorf("read Ganeti's configuration: %w", err)
 		}
-		if *value = strings.TrimSpace(string(data)); *value == "" {
-			return nil, fmt.Errorf("read Ganeti's configuration: %s is empty: run gnt-cluster redist-conf on the master",
-				filepath.Join(dir, "ssconf_"+name))
+		if *f.value = strings.TrimSpace(string(data)); *f.value == "" {
+			return nil, fmt.Errorf("read Ganeti's configuration: %s is empty or missing: run gnt-cluster redist-conf on the master", path)
 		}
 	}
 	return s, nil

@@ -13,6 +13,9 @@ import (
 // accessStep returns the step that gives the group of a node another access, and gives it to the disks of a request. It is
 // nil when they have it already, or none is asked for. The access belongs to the group: it is read from there at a start.
 func (s *Instances) accessStep(plan *control.Plan, c *site, n control.Node, access string, r *guest.Request) (*control.Step, error) {
+	if access != "" && len(r.Disks) == 0 {
+		plan.Note("instance %s has no disk with an access: --access changes nothing", r.Instance.Name)
+	}
 	at := slices.IndexFunc(r.Disks, func(d control.DiskSpec) bool { return d.Params[paramAccess] != access })
 	if access == "" || at < 0 {
 		return nil, nil

@@ -1,6 +1,7 @@
 package instance_test
 
 import (
+	stdcmp "cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,13 +27,18 @@ type manager struct {
 	control.Inventory
 	// done are the jobs that were done.
 	done []string
+	// template, when set, is that of all disks.
+	template string
 }
 
 var _ control.InstanceManager = (*manager)(nil)
 
 func (*manager) RunDir() string { return "/run/ganeti" }
 
-func (*manager) Images(_ context.Context, i control.Instance) (control.Instance, error) {
+func (m *manager) Images(_ context.Context, i control.Instance) (control.Instance, error) {
+	for n := range i.Disks {
+		i.Disks[n].Template = stdcmp.Or(m.template, i.Disks[n].Template)
+	}
 	return i, nil
 }
 
@@ -127,6 +133,16 @@ func TestManagedStart(t *testing.T) {
 				t.Errorf("error %v, want %q", err, test.failed)
 			}
 		})
+	}
+}
+
+// TestManagedStartOtherDisks tells that an access is nothing for disks of other templates.
+func TestManagedStartOtherDisks(t *testing.T) {
+	rig, m, s := managed(t, guest.Look{}, guest.Look{Guest: &kvm.Status{PID: 7}})
+	m.template = "file"
+	plan, err := rig.env.Execute(t.Context(), s.Start("web1", instance.StartOptions{Access: "userspace"}, &kvm.Status{}), &consentUI{})
+	if err != nil || !slices.Equal(m.done, []string{"start web1"}) || !slices.Equal(plan.Notes, []string{"instance web1 has no disk with an access: --access changes nothing"}) {
+		t.Errorf("%v, jobs %q, plan %+v", err, m.done, plan)
 	}
 }
 

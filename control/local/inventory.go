@@ -10,8 +10,8 @@ import (
 	"strings"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
-	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/host"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/state"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/internal/host"
 )
 
 // DefaultGroup is the group that is there from the beginning.

@@ -5,7 +5,7 @@ import (
 	"net/netip"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
-	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/host"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/internal/host"
 )
 
 // isHere says whether a node is this host: by its name or by its address.

@@ -204,10 +204,11 @@ func (s *site) wantGuestOn(name string) {
 			}
 		}
 		page := shown[name]
-		last = fmt.Sprintf("%d nodes show it; %q", len(shown), slices.Collect(lines(page, "qemu_disk_info{", "qemu_status{", "cephctl_node_info{", writes)))
+		last = fmt.Sprintf("%d nodes show it; %q", len(shown), slices.Collect(lines(page, "qemu_disk_info{", "qemu_status{", "cephctl_node_info{", "ganeti_node_info{", writes)))
 		if len(shown) == 1 && strings.Contains(page, `qemu_status{ganeti_instance="`+ganetiGuest+`",status="running"} 1`) &&
 			strings.Contains(page, `",access="userspace",driver="rbd",cache="`) && strings.Contains(page, `,pool="rbd",image="`) &&
 			strings.Contains(page, `,node="`+name+`.lab",group="default",`) &&
+			strings.Contains(page, `ganeti_node_info{cluster="cluster.lab",node="`+name+`.lab",group="default",release="`) &&
 			strings.Contains(page, writes) && !strings.Contains(page, writes+"0\n") {
 			return
 		}

@@ -50,7 +50,8 @@ func (s *site) testGaneti() {
 	s.do("group", "remove", "spare")
 	expect(t, s.master, "gnt-node list --no-headers --separator=: -o name,group,offline", "node1.lab:default:N\nnode2.lab:default:N\nnode3.lab:default:N")
 
-	s.do("cluster", "init", "-S", "ceph:osd_backend=raw,size=2,osd_memory_target=1G,host_reserve=512M")
+	s.do("cluster", "init", "-S", "ceph:osd_backend=raw,size=2,osd_memory_target=2G,host_reserve=512M")
+	s.do("cluster", "modify", "-S", "ceph:osd_memory_target=1G")
 	for _, node := range s.List() {
 		s.do("node", "modify", "-S", "ceph:disk="+s.disks[node.Name][0], node.Name+".lab")
 	}
@@ -61,6 +62,13 @@ func (s *site) testGaneti() {
 	s.nothingToDo(init...)
 	expect(t, s.master, "gnt-node list --no-headers -o tags; gnt-group list-tags default",
 		strings.TrimSuffix(strings.Repeat("distributed-storage:ceph\n", 4), "\n"))
+	s.part("cluster modify -S", func() {
+		s.refused([]string{"cluster-modify-initialised"}, "cluster", "modify", "-S", "ceph:mons=1")
+	})
+	s.part("init-distributed-storage of another group", func() {
+		s.refused([]string{"other-storage-group"}, s.otherGroup()...)
+		s.do("group", "remove", "other")
+	})
 
 	t.Run("instances", s.testGanetiInstances)
 	t.Run("hooks", s.testHooks)
@@ -94,7 +102,7 @@ func (s *site) ganeti() {
 		--ipolicy-bounds-specs min:cpu-count=1,disk-count=0,disk-size=16,memory-size=16,nic-count=0,spindle-use=1/max:cpu-count=8,disk-count=16,disk-size=1048576,memory-size=32768,nic-count=8,spindle-use=12 \
 		cluster.lab 2>&1
 		echo cephctl password write >/tmp/users
-		install -o root -g gnt-rapi -m 640 /tmp/users /var/lib/ganeti/rapi/users && rm /tmp/users
+		install -o gnt-rapi -g gnt-masterd -m 640 /tmp/users /var/lib/ganeti/rapi/users && rm /tmp/users
 		systemctl restart ganeti`)
 	key := run(s.t, s.master, "cat /root/.ssh/id_rsa.pub")
 	for _, node := range s.List()[1:] {

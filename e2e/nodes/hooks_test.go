@@ -9,21 +9,63 @@ import (
 // testHooks has Ganeti's own commands take care of the storage cluster on three nodes.
 func (s *site) testHooks(t *testing.T) {
 	s.t = t
+	s.part("install", s.testInstall)
+	s.part("gnt-node remove", func() {
+		s.vetoed("gnt-node remove node3.lab", "node3.lab: is part of distributed storage: it carries mon.node3, osd."+s.osdOf("node3"))
+		expect(s.t, s.master, "gnt-node list --no-headers -o name,offline node3.lab | tr -s ' '", "node3.lab N")
+	})
+	s.part("gnt-group rename", func() { s.vetoed("gnt-group rename default other", "group default is the storage group") })
+	s.part("gnt-instance start, gnt-group and gnt-cluster modify -D", s.testInstanceHooks)
+	s.part("tags lost", s.testLostTags)
+	s.part("gnt-cluster verify", s.testClusterVerify)
+	s.part("gnt-node modify -O yes", s.testGoesOffline)
+	s.part("gnt-group assign-nodes", s.testAssigned)
+	s.part("gnt-node add --readd", s.testComesBack)
+	s.part("gnt-node modify -O yes of a node that is down", s.testDownGoes)
+	s.part("hooks pause", func() {
+		s.do("hooks", "pause", "--for", "1h")
+		run(s.t, s.master, "gnt-group rename default other")
+		s.nothingToDo("storage", "init-distributed-storage", "-s", "ceph", "other") // it is known by its tag
+		run(s.t, s.master, "gnt-group rename other default")
+		s.do("hooks", "pause", "--for", "0s")
+		s.vetoed("gnt-group rename default other", "group default is the storage group")
+	})
+	s.wantCluster(3, 3) // with node3, which was cut off: until then, no node may go
+}
+
+// part runs a part of a test under a name of its own. What follows builds on it.
+func (s *site) part(name string, test func()) {
+	t := s.t
+	ok := t.Run(name, func(sub *testing.T) {
+		s.t = sub
+		test()
+	})
+	if s.t = t; !ok {
+		t.FailNow()
+	}
+}
+
+func (s *site) testInstall() {
 	s.fails(1, "a node lacks hooks: cephctl hooks install", "hooks", "status")
 	s.do("hooks", "install")
 	s.nothingToDo("hooks", "install")
+	s.wantHooks()
+}
+
+// wantHooks wants the hooks on all three nodes.
+func (s *site) wantHooks() {
+	s.t.Helper()
 	if out := s.do("hooks", "status").stdout; strings.Count(out, " installed") != 3 {
-		t.Errorf("not installed on three nodes:\n%s", out)
+		s.t.Errorf("not installed on three nodes:\n%s", out)
 	}
+}
 
-	osd := run(t, s.master, "ceph osd ls-tree node3")
-	s.vetoed("gnt-node remove node3.lab", "node3.lab: is part of distributed storage: it carries mon.node3, osd."+osd)
-	s.vetoed("gnt-group rename default other", "group default is the storage group")
-	expect(t, s.master, "gnt-node list --no-headers -o name,offline node3.lab | tr -s ' '", "node3.lab N")
-	s.testInstanceHooks()
-	s.testLostTags()
+// osdOf returns the number of the OSD of a node.
+func (s *site) osdOf(node string) string { return run(s.t, s.master, "ceph osd ls-tree "+node) }
 
-	// What cephctl finds is told by Ganeti.
+// testClusterVerify has Ganeti tell what cephctl finds, and keeps the node that data then depends on.
+func (s *site) testClusterVerify() {
+	t, osd := s.t, s.osdOf("node3")
 	run(t, s.Node("node3"), "systemctl stop ceph-osd@"+osd+" ceph-mon@node3")
 	s.await(t, "osd."+osd+" to be down", "ceph osd dump | grep -q '^osd."+osd+" down'")
 	if out := s.gnt("gnt-cluster verify"); !strings.Contains(out, "cephctl: mon.node3 not in quorum") {
@@ -34,43 +76,55 @@ func (s *site) testHooks(t *testing.T) {
 	expect(t, s.master, "gnt-node list --no-headers -o offline node2.lab; ceph osd dump | grep -c ' up '", "N\n2")
 	run(t, s.Node("node3"), "systemctl start ceph-mon@node3 ceph-osd@"+osd)
 	s.wantCluster(3, 3)
+}
 
-	// A node goes with its daemons, in the background, and comes back with them.
+// testGoesOffline has a node go with its daemons, in the background.
+func (s *site) testGoesOffline() {
+	t := s.t
 	run(t, s.master, "gnt-node modify -O yes node3.lab 2>&1")
 	s.await(t, "the daemons of node3 to go", `! ceph osd tree | grep -q node3 && ! ceph mon dump 2>/dev/null | grep -q node3 && ! systemctl is-active -q cephctl-offline-node3.lab`)
 	expect(t, s.Node("node3"), "pgrep -l ceph || true", "")
 	expect(t, s.master, "gnt-node list --no-headers --separator=: -o name,offline,tags node3.lab", "node3.lab:Y:")
 	s.vetoed("gnt-node modify -f -O no node3.lab", "a node of the storage group comes back with its daemons")
-	// Which group a node is in is cephctl's to change.
+}
+
+// testAssigned leaves to cephctl which group a node is in.
+func (s *site) testAssigned() {
 	s.do("group", "add", "spare")
 	s.do("group", "assign-nodes", "spare", "node3.lab")
 	if out := s.gnt("gnt-group assign-nodes default node3.lab"); !strings.Contains(out, "Job was canceled") {
-		t.Errorf("gnt-group assign-nodes was not rejected:\n%s", out)
+		s.t.Errorf("gnt-group assign-nodes was not rejected:\n%s", out)
 	}
-	expect(t, s.master, "gnt-node list --no-headers -o group node3.lab", "spare")
+	expect(s.t, s.master, "gnt-node list --no-headers -o group node3.lab", "spare")
 	s.do("group", "assign-nodes", "default", "node3.lab")
 	s.do("group", "remove", "spare")
+}
+
+// testComesBack has a node come back with its hooks and daemons. What is refused in the background is shown, and the watcher begins
+// it again.
+func (s *site) testComesBack() {
+	t := s.t
 	s.do("hooks", "remove", "node3.lab")
+	s.do("node", "modify", "-S", "ceph:disk=/dev/none", "node3.lab")
 	run(t, s.master, "gnt-node add --readd --no-ssh-key-check node3.lab 2>&1")
+	s.await(t, "the refusal", "systemctl is-failed -q cephctl-readd-node3.lab")
+	if out := s.do("storage", "status").stdout; !strings.Contains(out, "cephctl-readd-node3.lab.service (failed)") {
+		t.Errorf("what was refused is not shown:\n%s", out)
+	}
+	s.do("node", "modify", "-S", "ceph:disk="+s.disks["node3"][0], "node3.lab")
+	run(t, s.master, "/etc/ganeti/hooks/watcher/cephctl")
 	s.await(t, "node3 to be a member again", `gnt-node list --no-headers -o tags node3.lab | grep -q distributed-storage:ceph && ! systemctl is-active -q cephctl-readd-node3.lab`)
 	s.wantCluster(3, 3)
-	if out := s.do("hooks", "status").stdout; strings.Count(out, " installed") != 3 {
-		t.Errorf("the node that came back has no hooks:\n%s", out)
-	}
+	s.wantHooks()
+}
 
-	// A node whose daemons are down may always go, also without an answer.
+// testDownGoes lets a node go offline whose daemons are down, also without an answer.
+func (s *site) testDownGoes() {
 	s.cut(s.Node("node3"))
 	s.waitDown("node3")
-	run(t, s.master, "gnt-node modify -O yes node3.lab 2>&1")
-	expect(t, s.master, "gnt-node list --no-headers -o offline node3.lab", "Y")
+	run(s.t, s.master, "gnt-node modify -O yes node3.lab 2>&1")
+	expect(s.t, s.master, "gnt-node list --no-headers -o offline node3.lab", "Y")
 	s.restore(s.Node("node3"))
-
-	// Whoever knows better.
-	s.do("hooks", "pause", "--for", "1h")
-	run(t, s.master, "gnt-group rename default other && gnt-group rename other default")
-	s.do("hooks", "pause", "--for", "0s")
-	s.vetoed("gnt-group rename default other", "group default is the storage group")
-	s.wantCluster(3, 3) // with node3, which was cut off: until then, no node may go
 }
 
 // testInstanceHooks has Ganeti keep the pool of an instance, and start it with a warning, as the kernel is to open its disk on a

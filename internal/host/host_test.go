@@ -3,7 +3,7 @@ package host_test
 import (
 	"testing"
 
-	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/host"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/internal/host"
 )
 
 func TestSame(t *testing.T) {
