@@ -37,10 +37,11 @@ func cures(m Mapping, pools []string, reason Reason, l Level) []Cure {
 	return all
 }
 
+// unmount takes a file system away wherever it is mounted, as one that is mounted twice is one use.
 func unmount(u Use) Cure {
 	c := Cure{Text: "take the file system off this node: mount it in an instance, or on a node without OSDs of the pool"}
 	if u.Path != "" {
-		c.Command = "umount " + quote(u.Path)
+		c.Command = "umount -A " + quote(u.Path)
 	}
 	return c
 }

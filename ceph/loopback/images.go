@@ -58,7 +58,7 @@ func (r *Reader) readKRBD(ctx context.Context, f *Facts, known map[string]image)
 		device := "rbd" + e.Name()
 		folder, err := inode(filepath.Join(dir, e.Name()))
 		if last, ok := r.images[device]; ok && err == nil && last.folder == folder {
-			last.ReadOnly = last.sealed || r.readOnly(device)
+			last.ReadOnly = last.ReadOnly && (last.sealed || r.readOnly(device))
 			known[device] = last
 			continue
 		}
@@ -86,7 +86,8 @@ func (r *Reader) fromKRBD(m krbd.Mapping) Mapping {
 	return out
 }
 
-// readOnly tells whether a device takes no writes now: blockdev --setrw changes that.
+// readOnly tells whether a device takes no writes now. One that takes none is looked at again, as blockdev --setrw changes that;
+// one that takes some is not, as who has it mounted may go on writing.
 func (r *Reader) readOnly(device string) bool {
 	ro, err := r.small(r.opts.Sysfs, "block", device, "ro")
 	return err == nil && ro == "1"
@@ -140,7 +141,7 @@ func (r *Reader) nbd(device string) (i image, ok bool, err error) {
 		return image{}, false, errors.New("parse pid: not a number")
 	}
 	if last, ok := r.images[device]; ok && last.folder == pid {
-		last.ReadOnly = last.sealed || r.readOnly(device)
+		last.ReadOnly = last.ReadOnly && (last.sealed || r.readOnly(device))
 		return last, true, nil
 	}
 	cmdline, err := os.ReadFile(filepath.Join(r.opts.Procfs, text, "cmdline"))

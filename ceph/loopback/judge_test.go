@@ -133,7 +133,7 @@ func TestCures(t *testing.T) {
 			mapping: func(m *Mapping) {
 				m.Uses = []Use{{Reason: Filesystem, Path: "/srv/it's"}, {Reason: Swap, Path: "/dev/dm-0"}}
 			},
-			want: []string{`umount '/srv/it'\''s'`, "swapoff /dev/dm-0", "ceph osd pool set vms crush_rule RULE"},
+			want: []string{`umount -A '/srv/it'\''s'`, "swapoff /dev/dm-0", "ceph osd pool set vms crush_rule RULE"},
 		},
 		"data pool": {
 			mapping: func(m *Mapping) { m.DataPool = "data" },
