@@ -167,7 +167,8 @@ func hurried(t *testing.T, text string) string {
 	})
 }
 
-// use uses each image in its way. Who writes holds it open and has nothing under way.
+// use uses each image in its way. Who writes holds it open and has nothing under way: no file system is made ready behind
+// its mount.
 func (k *loopbackSite) use() {
 	t := k.t
 	t.Helper()
@@ -182,14 +183,14 @@ for use in files far nbd; do
 	(eval device=\$$use
 	mkfs.ext4 -q /dev/$device
 	mkdir -p /srv/$use
-	mount /dev/$device /srv/$use) &
+	mount -o noinit_itable /dev/$device /srv/$use) &
 	mounts="$mounts $!"
 done
 vgcreate -q lab /dev/$volume
 lvcreate -q -n volume -l 100%FREE lab
 mkfs.ext4 -q /dev/lab/volume
 mkdir /srv/volume
-mount /dev/lab/volume /srv/volume
+mount -o noinit_itable /dev/lab/volume /srv/volume
 parted -s /dev/$swap mklabel gpt mkpart data 1MiB 16MiB mkpart swap 16MiB 60MiB
 udevadm settle
 mkswap /dev/${swap}p2
@@ -395,6 +396,7 @@ while True: hold.append(bytearray(4096))'`)
 func (k *loopbackSite) stuck(all map[string]standing) {
 	k.t.Helper()
 	run(k.t, k.vm, k.names()+`
+sync
 pkill -STOP -x ceph-osd
 (setsid dd if=/dev/zero of=/srv/files/file bs=1M count=16 conv=fsync >/dev/null 2>&1 &)
 (setsid dd if=/dev/zero of=/dev/$tenant bs=64k count=16 oflag=direct >/dev/null 2>&1 &)`)
