@@ -191,14 +191,15 @@ func testPower(t *testing.T, nodes *lab.Nodes) {
 	expect(t, node1, "ssh -o BatchMode=yes node2 hostname", "node2")
 }
 
-// waitUntil waits until something is so, for as long as the test may take.
+// waitTimeout bounds a wait. What comes at all comes within it on a busy machine too.
+const waitTimeout = 10 * time.Minute
+
+// waitUntil waits until something is so.
 func waitUntil(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	for !done() {
-		select {
-		case <-t.Context().Done():
-			t.Fatalf("wait for %s: %v", what, t.Context().Err())
-		case <-time.After(100 * time.Millisecond):
+	for deadline := time.Now().Add(waitTimeout); !done(); time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited %s for %s", waitTimeout, what)
 		}
 	}
 }
