@@ -227,7 +227,7 @@ func (m *meeter) moves(g control.Group, p *poolInfo, users []string) {
 
 	free, lacks := m.free(g, p), ""
 	if len(free) < p.Size {
-		lacks = fmt.Sprintf("%d nodes with OSDs on which no instance of the group runs, and there are %d", p.Size, len(free))
+		lacks = fmt.Sprintf("%d nodes with OSDs that have no instance of the group and no pool of their own, and there are %d", p.Size, len(free))
 	}
 	move("keep the images in a pool of nodes on which no instance of the group runs, and run none there", lacks, m.stored[p.Name],
 		fmt.Sprintf("cephctl pool create --size %d --on-nodes %s NEWPOOL", p.Size, strings.Join(free, ",")), "rbd deep cp "+p.Name+"/IMAGE NEWPOOL/IMAGE    # each, while its instance is stopped")
