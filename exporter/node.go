@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/nodeinfo"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/internal/ssconf"
 )
 
 var (
@@ -30,8 +31,9 @@ var (
 
 // Node reads what cephctl and Ganeti say of this node.
 type Node struct {
-	path, ganeti, host string
-	now                func() time.Time
+	path, host string
+	ganeti     ssconf.Dir
+	now        func() time.Time
 }
 
 // NodeOptions say where.
@@ -47,7 +49,7 @@ var _ Collector = (*Node)(nil)
 
 // NewNode returns the node collector.
 func NewNode(o NodeOptions) *Node {
-	return &Node{path: filepath.Join(o.CephctlState, nodeinfo.Name), ganeti: o.GanetiState, host: o.Host, now: time.Now}
+	return &Node{path: filepath.Join(o.CephctlState, nodeinfo.Name), ganeti: ssconf.Dir(o.GanetiState), host: o.Host, now: time.Now}
 }
 
 // Name returns node.

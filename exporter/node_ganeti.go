@@ -5,12 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/internal/host"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/internal/ssconf"
 )
 
 var (
@@ -30,42 +29,28 @@ var (
 	}
 )
 
-// ssconf reads what each node of a Ganeti cluster knows without asking anybody: small files of lines, which the master writes
-// one by one whenever something changes.
-type ssconf struct{ dir string }
-
-// read returns the lines of a file, without the empty ones.
-func (s ssconf) read(name string) ([]string, error) {
-	data, err := os.ReadFile(filepath.Join(s.dir, "ssconf_"+name))
-	if err != nil {
-		return nil, fmt.Errorf("read Ganeti's configuration: %w", err)
-	}
-	return slices.DeleteFunc(strings.Split(string(data), "\n"), func(line string) bool { return strings.TrimSpace(line) == "" }), nil
-}
-
-// one returns the first line of a file that can't be empty.
-func (s ssconf) one(name string) (string, error) {
-	lines, err := s.read(name)
+// one returns the first line of a file of Ganeti's that can't be empty.
+func one(files ssconf.Dir, name string) (string, error) {
+	lines, err := files.Lines(name)
 	if err == nil && len(lines) == 0 {
-		err = fmt.Errorf("read Ganeti's configuration: %s is empty: run gnt-cluster redist-conf on the master", filepath.Join(s.dir, "ssconf_"+name))
+		err = fmt.Errorf("read Ganeti's configuration: %s is empty: run gnt-cluster redist-conf on the master", files.Path(name))
 	}
 	if err != nil {
 		return "", err
 	}
-	return strings.TrimSpace(lines[0]), nil
+	return lines[0], nil
 }
 
 // collectGaneti reads what Ganeti says of this node.
 func (n *Node) collectGaneti(_ context.Context, b *Batch) error {
-	s := ssconf{n.ganeti}
-	cluster, err := s.one("cluster_name")
+	cluster, err := one(n.ganeti, "cluster_name")
 	if errors.Is(err, fs.ErrNotExist) {
 		return ErrNoData
 	}
 	if err != nil {
 		return err
 	}
-	groups, err := s.read("nodegroups")
+	groups, err := n.ganeti.Lines("nodegroups")
 	if err != nil {
 		return err
 	}
@@ -78,11 +63,11 @@ func (n *Node) collectGaneti(_ context.Context, b *Batch) error {
 	if len(groups) > 1 {
 		group = ""
 	}
-	name, role, err := s.role(n.host)
+	name, role, err := n.role()
 	if err != nil {
 		return err
 	}
-	release, err := s.one("release_version")
+	release, err := one(n.ganeti, "release_version")
 	if err != nil {
 		return err
 	}
@@ -92,21 +77,21 @@ func (n *Node) collectGaneti(_ context.Context, b *Batch) error {
 }
 
 // role returns the name by which Ganeti knows this host, and what it has it for.
-func (s ssconf) role(hostname string) (name, role string, err error) {
-	is := func(node string) bool { return host.Same(node, hostname) }
-	nodes, err := s.read("node_list")
+func (n *Node) role() (name, role string, err error) {
+	is := func(node string) bool { return host.Same(node, n.host) }
+	nodes, err := n.ganeti.Lines("node_list")
 	if err != nil {
 		return "", "", err
 	}
 	at := slices.IndexFunc(nodes, is)
 	if at < 0 {
-		return "", "", fmt.Errorf("read Ganeti's configuration: it has no node %s: run gnt-cluster redist-conf on the master if it should", hostname)
+		return "", "", fmt.Errorf("read Ganeti's configuration: it has no node %s: run gnt-cluster redist-conf on the master if it should", n.host)
 	}
 	name = nodes[at]
 	for _, list := range []struct{ file, role string }{
 		{"offline_nodes", "offline"}, {"master_node", "master"}, {"master_candidates", "candidate"},
 	} {
-		nodes, err := s.read(list.file)
+		nodes, err := n.ganeti.Lines(list.file)
 		if err != nil {
 			return "", "", err
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/controltest"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/internal/ssconf"
 )
 
 func TestCluster(t *testing.T) {
@@ -171,7 +172,7 @@ func TestUnknown(t *testing.T) {
 
 func TestOtherCandidates(t *testing.T) {
 	dir := t.TempDir()
-	site := &Site{dir: dir, Master: "node1.lab"}
+	site := &Site{files: ssconf.Dir(dir), Master: "node1.lab"}
 	if _, err := site.OtherCandidates(); err == nil {
 		t.Error("no error without the file")
 	}

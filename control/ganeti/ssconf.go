@@ -6,12 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/internal/host"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/internal/ssconf"
 )
 
 // Dir is where Ganeti keeps what each of its nodes knows.
@@ -19,7 +18,7 @@ const Dir = "/var/lib/ganeti"
 
 // Site is what a node of a Ganeti cluster knows without asking anybody: the files ssconf_* of Ganeti's folder.
 type Site struct {
-	dir string
+	files ssconf.Dir
 	// Cluster is the name of the cluster, under which ssh knows the host key of all nodes.
 	Cluster string
 	// Master is the full name of the master node.
@@ -35,34 +34,33 @@ var ErrNotMaster = errors.New("this is not the master node")
 // ReadSite reads what this node knows, in Dir or, for tests, elsewhere. The error wraps ErrNoGaneti where there is no
 // Ganeti.
 func ReadSite(dir string) (*Site, error) {
-	s := &Site{dir: dir}
+	s := &Site{files: ssconf.Dir(dir)}
 	for _, f := range []struct {
 		name  string
 		value *string
 	}{{"cluster_name", &s.Cluster}, {"master_node", &s.Master}} {
-		path := filepath.Join(dir, "ssconf_"+f.name)
-		data, err := os.ReadFile(path)
+		lines, err := s.files.Lines(f.name)
 		switch isMissing := errors.Is(err, fs.ErrNotExist); {
 		case isMissing && s.Cluster == "":
-			return nil, fmt.Errorf("%w: there is no %s", ErrNoGaneti, path)
+			return nil, fmt.Errorf("%w: there is no %s", ErrNoGaneti, s.files.Path(f.name))
 		case err != nil && !isMissing:
-			return nil, fmt.Errorf("read Ganeti's configuration: %w", err)
+			return nil, err
+		case len(lines) == 0:
+			return nil, fmt.Errorf("read Ganeti's configuration: %s is empty or missing: run gnt-cluster redist-conf on the master", s.files.Path(f.name))
 		}
-		if *f.value = strings.TrimSpace(string(data)); *f.value == "" {
-			return nil, fmt.Errorf("read Ganeti's configuration: %s is empty or missing: run gnt-cluster redist-conf on the master", path)
-		}
+		*f.value = lines[0]
 	}
 	return s, nil
 }
 
 // OtherCandidates are the nodes that may become the master, but for the one that is.
 func (s *Site) OtherCandidates() ([]control.Node, error) {
-	data, err := os.ReadFile(filepath.Join(s.dir, "ssconf_master_candidates"))
+	names, err := s.files.Lines("master_candidates")
 	if err != nil {
-		return nil, fmt.Errorf("read Ganeti's configuration: %w", err)
+		return nil, err
 	}
 	var nodes []control.Node
-	for name := range strings.FieldsSeq(string(data)) {
+	for _, name := range names {
 		if name != s.Master {
 			nodes = append(nodes, control.Node{Name: name, Address: name})
 		}
@@ -81,7 +79,7 @@ func (s *Site) CheckMaster(hostname string) error {
 // SSHOptions are what makes ssh trust the nodes as Ganeti does: one host key, known by the name of the cluster.
 func (s *Site) SSHOptions() []string {
 	return []string{
-		"-o", "GlobalKnownHostsFile=" + filepath.Join(s.dir, "known_hosts"), "-o", "UserKnownHostsFile=/dev/null",
+		"-o", "GlobalKnownHostsFile=" + filepath.Join(string(s.files), "known_hosts"), "-o", "UserKnownHostsFile=/dev/null",
 		"-o", "HostKeyAlias=" + s.Cluster,
 	}
 }
