@@ -58,8 +58,7 @@ func (r *Reader) readKRBD(ctx context.Context, f *Facts, known map[string]image)
 		device := "rbd" + e.Name()
 		folder, err := inode(filepath.Join(dir, e.Name()))
 		if last, ok := r.images[device]; ok && err == nil && last.folder == folder {
-			last.ReadOnly = last.ReadOnly && (last.sealed || r.readOnly(device))
-			known[device] = last
+			known[device] = r.again(last)
 			continue
 		}
 		m, err := krbd.Read(r.opts.Sysfs, e.Name())
@@ -86,8 +85,14 @@ func (r *Reader) fromKRBD(m krbd.Mapping) Mapping {
 	return out
 }
 
-// readOnly tells whether a device takes no writes now. One that takes none is looked at again, as blockdev --setrw changes that;
-// one that takes some is not, as who has it mounted may go on writing.
+// again returns an image as it is now. Of one that takes no writes the device is looked at, as blockdev --setrw changes that; of
+// one that takes some it is not, as who has it mounted may go on writing.
+func (r *Reader) again(i image) image {
+	i.ReadOnly = i.ReadOnly && (i.sealed || r.readOnly(i.Device))
+	return i
+}
+
+// readOnly tells whether a device takes no writes now.
 func (r *Reader) readOnly(device string) bool {
 	ro, err := r.small(r.opts.Sysfs, "block", device, "ro")
 	return err == nil && ro == "1"
@@ -141,8 +146,7 @@ func (r *Reader) nbd(device string) (i image, ok bool, err error) {
 		return image{}, false, errors.New("parse pid: not a number")
 	}
 	if last, ok := r.images[device]; ok && last.folder == pid {
-		last.ReadOnly = last.ReadOnly && (last.sealed || r.readOnly(device))
-		return last, true, nil
+		return r.again(last), true, nil
 	}
 	cmdline, err := os.ReadFile(filepath.Join(r.opts.Procfs, text, "cmdline"))
 	if err != nil {
