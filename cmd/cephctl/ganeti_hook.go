@@ -199,8 +199,9 @@ func isAtWork(ctx context.Context, store *state.File) bool {
 
 // Kinds of operations that hooks begin.
 const (
-	kindOffline = "offline"
-	kindReadd   = "node-readd"
+	kindOffline   = "offline"
+	kindReadd     = "node-readd"
+	kindAddClient = "add-client"
 )
 
 // isStorageSite tells whether there is a storage group.

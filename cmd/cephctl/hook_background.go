@@ -21,7 +21,7 @@ const (
 )
 
 // unitKinds are the units that an operation can be begun in, by its kind.
-var unitKinds = map[string]string{kindOffline: offlineUnit, kindReadd: readdUnit, "add-client": clientsUnit}
+var unitKinds = map[string]string{kindOffline: offlineUnit, kindReadd: readdUnit, kindAddClient: clientsUnit}
 
 // goOffline takes the daemons of a node away, in the background.
 func goOffline(ctx context.Context, env *control.Env, name string) error {
