@@ -39,17 +39,12 @@ func TestCluster(t *testing.T) {
 		{"export and restore", testExport},
 		{"destroy", testDestroy},
 	} {
-		ok := t.Run(part.name, func(t *testing.T) {
-			sub := *s
-			sub.t = t
-			part.test(&sub)
+		s.part(part.name, func() {
+			part.test(s)
 			if part.name != "destroy" {
-				sub.wantImage(data)
+				s.wantImage(data)
 			}
 		})
-		if !ok {
-			t.Fatal("what follows builds on this")
-		}
 	}
 }
 

@@ -35,18 +35,6 @@ func (s *site) testHooks(t *testing.T) {
 	s.wantCluster(3, 3) // with node3, which was cut off: until then, no node may go
 }
 
-// part runs a part of a test under a name of its own. What follows builds on it.
-func (s *site) part(name string, test func()) {
-	t := s.t
-	ok := t.Run(name, func(sub *testing.T) {
-		s.t = sub
-		test()
-	})
-	if s.t = t; !ok {
-		t.FailNow()
-	}
-}
-
 func (s *site) testInstall() {
 	s.fails(1, "a node lacks hooks: cephctl hooks install", "hooks", "status")
 	s.do("hooks", "install")

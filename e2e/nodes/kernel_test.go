@@ -31,14 +31,7 @@ func TestKernelspace(t *testing.T) {
 		{"speed", testKernelSpeed},
 		{"dead node", testKernelDead},
 	} {
-		ok := t.Run(part.name, func(t *testing.T) {
-			site := *s.site
-			site.t = t
-			part.test(&kernelSite{&site, s.vm})
-		})
-		if !ok {
-			t.Fatal("what follows builds on this")
-		}
+		s.part(part.name, func() { part.test(s) })
 	}
 }
 

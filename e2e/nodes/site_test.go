@@ -59,6 +59,18 @@ func (s *site) addVM(name string, vm lab.VM) (*lab.Node, error) {
 	return node, err
 }
 
+// part runs a part of a test under a name of its own. What follows builds on it.
+func (s *site) part(name string, test func()) {
+	t := s.t
+	ok := t.Run(name, func(sub *testing.T) {
+		s.t = sub
+		test()
+	})
+	if s.t = t; !ok {
+		t.Fatal("what follows builds on this")
+	}
+}
+
 // importBoot makes an image from which a guest boots that writes size MiB, and halts or, when steady, goes on. The name is
 // quoted where the shell wants it.
 func (s *site) importBoot(image string, size int, steady bool) {
