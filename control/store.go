@@ -31,6 +31,8 @@ var (
 	ErrLocked = state.ErrLocked
 	// ErrUnreachable is in errors about a node that has not answered.
 	ErrUnreachable = errors.New("unreachable")
+	// ErrRefused is in errors about a node that is up, though no agent has answered there: it let nobody in, or has none.
+	ErrRefused = errors.New("refused")
 	// ErrBlocked is in the error when a plan has blockers.
 	ErrBlocked = errors.New("can't be done")
 	// ErrUsage is in errors about what was typed.

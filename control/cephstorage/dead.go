@@ -41,7 +41,7 @@ func (s *Storage) planDead(ctx context.Context, name string, memory *control.Mem
 	switch {
 	case dead.err == nil:
 		plan.Block(name, "node-answers", "cephctl node modify --offline=yes "+name, "is not dead: its agent answers")
-	case !errors.Is(dead.err, control.ErrUnreachable):
+	case dead.isUp():
 		plan.Block(name, "node-answers", "cure that, or switch it off for good", "is not dead: it answers with an error: %v", dead.err)
 	}
 	if v.cluster.Master == name {
@@ -56,6 +56,12 @@ func (s *Storage) planDead(ctx context.Context, name string, memory *control.Mem
 		b.step(b.forget(dead.Node))
 	}
 	return plan, nil
+}
+
+// isUp tells whether a node has answered, if only by refusing a login: what the cluster has lost of it may still be there, and
+// may come back.
+func (n *nodeView) isUp() bool {
+	return !errors.Is(n.err, control.ErrUnreachable) || errors.Is(n.err, control.ErrRefused)
 }
 
 // forget is a step that takes a node out of the inventory, with the storage options that it has of its own: another of its

@@ -108,7 +108,11 @@ type leaving struct {
 // takeAway plans how a node leaves: what it runs is replaced on the others first, and then stopped and removed.
 func (b *builder) takeAway(ctx context.Context, n *nodeView, opts OfflineOptions, memory *control.Memory) {
 	if n.err != nil {
-		b.plan.Block(n.Name, "node-unreachable", "if it is gone for good: cephctl node remove --dead "+n.Name, "%v", n.err)
+		cure := ""
+		if !n.isUp() {
+			cure = "if it is gone for good: cephctl node remove --dead " + n.Name
+		}
+		b.plan.Block(n.Name, "node-unreachable", cure, "%v", n.err)
 	}
 	b.checkCluster(b.v.state.ID)
 	rest := b.others(n)
