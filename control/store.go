@@ -33,6 +33,8 @@ var (
 	ErrUnreachable = errors.New("unreachable")
 	// ErrRefused is in errors about a node that is up, though no agent has answered there: it let nobody in, or has none.
 	ErrRefused = errors.New("refused")
+	// ErrNotDone is in errors about a request that was refused before anything was done.
+	ErrNotDone = errors.New("not done")
 	// ErrBlocked is in the error when a plan has blockers.
 	ErrBlocked = errors.New("can't be done")
 	// ErrUsage is in errors about what was typed.

@@ -67,7 +67,7 @@ func (s *Storage) planAdd(ctx context.Context, n newcomer, memory *control.Memor
 func (b *builder) enter(n control.Node) control.Step {
 	return control.Step{
 		ID: "enter " + n.Name, Node: b.v.master.Name, Title: "put node " + n.Name + " into the inventory",
-		Commands: []string{"inventory: node " + n.Name + " in group " + n.Group},
+		Commands: []string{"inventory: node " + n.Name + " in group " + n.Group}, Single: true,
 		Do: func(ctx context.Context, _ func(string)) error {
 			err := b.env.Inventory.AddNode(ctx, n)
 			if errors.Is(err, control.ErrExists) {
@@ -144,8 +144,8 @@ func (b *builder) join(n *nodeView, memory *control.Memory) error {
 func (b *builder) setOnline(n control.Node) control.Step {
 	return control.Step{
 		ID: "online " + n.Name, Node: b.v.master.Name, Title: "mark node " + n.Name + " online",
-		Commands: []string{"inventory: node " + n.Name + " is online"},
-		Do:       func(ctx context.Context, _ func(string)) error { return b.env.Inventory.SetOffline(ctx, n.Name, false) },
+		Commands: []string{"inventory: node " + n.Name + " is online"}, Single: true,
+		Do: func(ctx context.Context, _ func(string)) error { return b.env.Inventory.SetOffline(ctx, n.Name, false) },
 	}
 }
 
@@ -297,7 +297,7 @@ func (b *builder) assign(n *nodeView, to control.Group) {
 	}
 	b.step(control.Step{
 		ID: "assign " + n.Name, Node: b.v.master.Name, Title: "move node " + n.Name + " to group " + to.Name,
-		Commands: []string{"inventory: node " + n.Name + " in group " + to.Name},
+		Commands: []string{"inventory: node " + n.Name + " in group " + to.Name}, Single: true,
 		Do: func(ctx context.Context, _ func(string)) error {
 			return b.env.Inventory.AssignNodes(ctx, to.Name, n.Name)
 		},
