@@ -71,7 +71,7 @@ func (e *Env) perform(ctx context.Context, step *Step, ui UI) (touched bool, err
 		}
 	}
 	err = step.Do(ctx, func(text string) { ui.Progress(step, text) })
-	return !step.Single || !errors.Is(err, ErrNotDone), err
+	return !step.Refusable || !errors.Is(err, ErrNotDone), err
 }
 
 // checkpoint remembers that a step was done.

@@ -247,9 +247,13 @@ func TestCheckFails(t *testing.T) {
 // TestNothingDone forgets what has failed before anything was done, and nothing else.
 func TestNothingDone(t *testing.T) {
 	refused := fmt.Errorf("a job: %w", control.ErrNotDone)
+	halfway := control.Halfway(refused)
+	if halfway.Error() != refused.Error() || !errors.Is(control.Halfway(errBroken), errBroken) || control.Halfway(nil) != nil {
+		t.Errorf("halfway: %v", halfway)
+	}
 	single := func(id string, err error) control.Step {
 		s := step(id, func() error { return err })
-		s.Single = true
+		s.Refusable = true
 		return s
 	}
 	unchecked := step("a", good)
@@ -267,6 +271,7 @@ func TestNothingDone(t *testing.T) {
 		"refused":                    {[]control.Step{single("a", refused), step("b", good)}, false, true},
 		"by the check":               {[]control.Step{unchecked}, false, true},
 		"of several requests":        {[]control.Step{step("a", func() error { return refused })}, false, false},
+		"of several, the second":     {[]control.Step{single("a", halfway)}, false, false},
 		"with an end nobody knows":   {[]control.Step{single("a", errBroken)}, false, false},
 		"after another":              {[]control.Step{step("a", good), single("b", refused)}, false, false},
 		"beside one nobody knows of": {[]control.Step{first, beside}, false, false},
@@ -291,7 +296,7 @@ func TestNothingDoneAgain(t *testing.T) {
 	env, store := newEnv()
 	fail := errBroken
 	again := step("a", func() error { return fail })
-	again.Single = true
+	again.Refusable = true
 	for range 2 {
 		if _, err := env.Execute(t.Context(), change(again), &recorder{}); !errors.Is(err, fail) {
 			t.Errorf("want %v, got %v", fail, err)

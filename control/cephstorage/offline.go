@@ -72,12 +72,12 @@ func (s *Storage) observeLeaving(ctx context.Context, name string, opts OfflineO
 func (b *builder) setOffline(n control.Node, mark string) control.Step {
 	return control.Step{
 		ID: "offline " + n.Name, Node: b.v.master.Name, Title: "mark node " + n.Name + " offline",
-		Commands: []string{"inventory: node " + n.Name + " is offline"},
+		Commands: []string{"inventory: node " + n.Name + " is offline"}, Refusable: true,
 		Do: func(ctx context.Context, _ func(string)) error {
 			if err := b.env.Inventory.SetOffline(ctx, n.Name, true); err != nil {
 				return err
 			}
-			return b.env.Inventory.MarkNode(ctx, n.Name, mark)
+			return control.Halfway(b.env.Inventory.MarkNode(ctx, n.Name, mark))
 		},
 	}
 }

@@ -260,10 +260,10 @@ func testKernelLeft(s *kernelSite) {
 	s.do("instance", "stop", "k1.lab")
 	s.wantFree(kernelImage)
 
-	// Its ceph.conf has another name by the time it stops.
+	// Its ceph.conf is elsewhere by the time it stops.
 	s.do("instance", "start", "k1.lab")
-	run(s.t, s.vm, "cp /etc/ceph/ceph.conf /etc/ceph/other.conf")
-	s.do("group", "modify", "-D", "rbd:conf=/etc/ceph/other.conf", "compute")
+	run(s.t, s.vm, "cp /etc/ceph/ceph.conf /root/ceph.conf")
+	s.do("group", "modify", "-D", "rbd:conf=/root/ceph.conf", "compute")
 	s.do("instance", "stop", "--timeout", "0s", "k1.lab")
 	s.wantFree(kernelImage)
 	expect(s.t, s.vm, "ls /sys/bus/rbd/devices /run/cephctl/rbd | grep -v : || true", "")
