@@ -160,10 +160,12 @@ func (o *PoolOptions) nodes(v *view) ([]string, error) {
 	return all, nil
 }
 
-// kindPoolRemove is the kind of a removal of a pool, keyPoolDelete where it remembers whether pools could be removed before.
+// kindPoolRemove is the kind of a removal of a pool, keyPoolDelete where it remembers whether pools could be removed before, and
+// keyRule which CRUSH rule the pool had.
 const (
 	kindPoolRemove = "pool-remove"
 	keyPoolDelete  = "pool-delete"
+	keyRule        = "rule"
 )
 
 // RemovePool returns the change that removes a pool without images.
@@ -188,7 +190,7 @@ func (s *Storage) planRemovePool(ctx context.Context, name string, memory *contr
 		if err := s.forbidAgain(plan, v, name, allowed, memory); err != nil {
 			return nil, err
 		}
-		return plan, s.afterPool(ctx, plan, v, name, memory.Get("rule"))
+		return plan, s.afterPool(ctx, plan, v, name, memory.Get(keyRule))
 	}
 	if _, ok := p.Applications["rbd"]; !ok {
 		plan.Block("", "pool-not-rbd", "remove it with Ceph's own commands if that is right", "pool %s is not one for RBD images", name)
@@ -203,7 +205,7 @@ func (s *Storage) planRemovePool(ctx context.Context, name string, memory *contr
 		return plan, nil
 	}
 	memory.Keep("removing", yes)
-	rule := memory.Keep("rule", func() string {
+	rule := memory.Keep(keyRule, func() string {
 		if r := v.ceph.ruleOf(p); r != nil {
 			return r.Name
 		}
