@@ -78,7 +78,7 @@ bench: setup
 	go test -run '^$$' -bench . -benchmem ./...
 
 docs: setup
-	go test ./cmd/ceph-ganeti-exporter ./cmd/cephctl ./control/cephstorage ./control/instance -run 'Reference|Example|ManPages|Commands' -update
+	go test ./cmd/ceph-ganeti-exporter ./cmd/cephctl ./control/cephstorage ./control/instance -run 'Reference|Example|ManPages|Commands|Hook' -update
 
 clean:
 	rm -rf $(BIN) .tools

@@ -7,9 +7,11 @@ import (
 	"os"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 	"weak"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/adminsocket"
@@ -84,21 +86,14 @@ func (d *Daemon) Families() []*Family { return daemonFamilies() }
 
 // Targets implements Collector: one for every socket.
 func (d *Daemon) Targets(_ context.Context, b *Batch) ([]Target, error) {
-	sockets, err := adminsocket.Find(d.opts.RunDir)
-	errs := []error{err}
+	found, err := adminsocket.Find(d.opts.RunDir)
+	sockets, twinErr := oneEach(slices.DeleteFunc(found, func(s adminsocket.Socket) bool { return !d.wanted(s) }))
 	paths := make(map[string]string)
 	processes := make(map[int]bool)
 	boot := bootTime(d.opts.Procfs) // anew each time, as it moves when the clock is set
 	var targets []Target
 	for _, s := range sockets {
 		name := s.Daemon()
-		if !d.wanted(s) {
-			continue
-		}
-		if first, taken := paths[name]; taken {
-			errs = append(errs, fmt.Errorf("%s and %s are both named %s: remove the file of the one that is gone", first, s.Path, name))
-			continue
-		}
 		paths[name] = s.Path
 		pid := s.ClientPID()
 		shared := pid != 0 && processes[pid]
@@ -113,7 +108,37 @@ func (d *Daemon) Targets(_ context.Context, b *Batch) ([]Target, error) {
 	}
 	d.forget(paths)
 	b.Add(daemonSockets, float64(len(targets)))
-	return targets, errors.Join(errs...)
+	return targets, errors.Join(err, twinErr)
+}
+
+// oneEach returns one socket for each name. Of two, one is usually what a daemon that is gone has left, as after a move
+// to cephadm: so the one that was made last is taken, and the error names both.
+func oneEach(sockets []adminsocket.Socket) (one []adminsocket.Socket, err error) {
+	var errs []error
+	places := make(map[string]int)
+	for _, s := range sockets {
+		name := s.Daemon()
+		i, taken := places[name]
+		if !taken {
+			places[name] = len(one)
+			one = append(one, s)
+			continue
+		}
+		errs = append(errs, fmt.Errorf("%s and %s are both named %s: remove the file of the one that is gone", one[i].Path, s.Path, name))
+		if made(s).After(made(one[i])) {
+			one[i] = s
+		}
+	}
+	return one, errors.Join(errs...)
+}
+
+// made returns when a socket was made, the zero time when it is gone.
+func made(s adminsocket.Socket) time.Time {
+	info, err := os.Stat(s.Path)
+	if err != nil {
+		return time.Time{}
+	}
+	return info.ModTime()
 }
 
 func (d *Daemon) wanted(s adminsocket.Socket) bool {
@@ -147,8 +172,8 @@ func (d *Daemon) forget(paths map[string]string) {
 	}
 }
 
-// collect reads one daemon. boot is when the node started, in seconds since the epoch, 0 when nobody knows. shared is true for a client when another one of the same process says what the process
-// uses.
+// collect reads one daemon. boot is when the node started, in seconds since the epoch, 0 when nobody knows. shared is
+// true for a client when another one of the same process says what the process uses.
 func (d *Daemon) collect(ctx context.Context, state *daemonState, b *Batch, boot float64, shared bool) error {
 	buf := d.buffers.Get().(*[]byte)
 	defer d.buffers.Put(buf)

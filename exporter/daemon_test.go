@@ -440,6 +440,37 @@ func TestDaemonOfTheSameName(t *testing.T) {
 	}
 }
 
+// Of the two, the one that was made first is what a daemon that is gone has left, whichever comes first by its path.
+func TestDaemonOfTheSameNameLives(t *testing.T) {
+	for _, old := range []string{"ceph-osd.0.asok", "fsid/ceph-osd.0.asok"} {
+		t.Run(old, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := os.Mkdir(filepath.Join(dir, "fsid"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range []string{"ceph-osd.0.asok", "fsid/ceph-osd.0.asok"} {
+				s := startServer(t, filepath.Join(dir, name), smallAnswers("op"))
+				if name != old {
+					continue
+				}
+				s.Die()
+				hourAgo := time.Now().Add(-time.Hour)
+				if err := os.Chtimes(filepath.Join(dir, name), hourAgo, hourAgo); err != nil {
+					t.Fatal(err)
+				}
+			}
+			var log logged
+			got := scrape(t, New(Options{Log: log.logger()}, NewDaemon(daemonOptions(dir))))
+			if up(t, got, "osd.0") != 1 || got["ceph_ganeti_exporter_daemon_sockets"] != 1 {
+				t.Errorf("got %v", got)
+			}
+			if len(log.lines("both named osd.0")) != 1 {
+				t.Errorf("log: %v", log.lines())
+			}
+		})
+	}
+}
+
 // Two connections of one guest: its process is told of once.
 func TestDaemonProcessOfTwoClients(t *testing.T) {
 	dir := t.TempDir()

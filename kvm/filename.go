@@ -2,6 +2,7 @@ package kvm
 
 import (
 	"encoding/json"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -144,17 +145,34 @@ func parsePath(path string) Source {
 }
 
 // HostDevice returns the name of the block device behind the source, for example "rbd0", when it is one. It
-// follows symbolic links, as Ganeti gives QEMU one, but does not touch the device.
+// follows symbolic links, as Ganeti gives QEMU one, but does not touch the device, nor need it be there: the
+// exporter's unit has a /dev without it.
 func (s Source) HostDevice() string {
-	if s.Path == "" {
-		return ""
-	}
-	real, err := filepath.EvalSymlinks(s.Path)
-	if err != nil {
-		real = s.Path
-	}
-	if name, ok := strings.CutPrefix(real, "/dev/"); ok {
-		return name
+	path := s.Path
+	for range maxLinks {
+		if name, ok := strings.CutPrefix(path, "/dev/"); ok {
+			return realDevice(name)
+		}
+		target, err := os.Readlink(path)
+		if err != nil {
+			return ""
+		}
+		if !filepath.IsAbs(target) {
+			target = filepath.Join(filepath.Dir(path), target)
+		}
+		path = target
 	}
 	return ""
+}
+
+// maxLinks is how many symbolic links may lead to a device.
+const maxLinks = 8
+
+// realDevice follows the links that udev makes below /dev, such as rbd/POOL/IMAGE.
+func realDevice(name string) string {
+	path, err := filepath.EvalSymlinks("/dev/" + name)
+	if err != nil {
+		return name
+	}
+	return strings.TrimPrefix(path, "/dev/")
 }

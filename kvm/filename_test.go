@@ -57,16 +57,25 @@ func TestSourceString(t *testing.T) {
 	}
 }
 
+// The unit of the exporter has a /dev of its own, without the device that a link of Ganeti's leads to.
 func TestHostDevice(t *testing.T) {
-	link := filepath.Join(t.TempDir(), "inst1.lab:0")
-	if err := os.Symlink("/dev/null", link); err != nil {
-		t.Fatal(err)
+	dir := t.TempDir()
+	link := func(name, target string) string {
+		path := filepath.Join(dir, name)
+		if err := os.Symlink(target, path); err != nil {
+			t.Fatal(err)
+		}
+		return path
 	}
 	for path, want := range map[string]string{
-		link:                   "null",
-		"/dev/rbd4711":         "rbd4711",
-		"/srv/ganeti/no-disk0": "",
-		"":                     "",
+		link("inst1.lab:0", "/dev/null"):    "null",
+		link("inst1.lab:1", "/dev/rbd4711"): "rbd4711",
+		link("inst1.lab:2", "inst1.lab:1"):  "rbd4711",
+		link("inst1.lab:3", "/srv/no-disk"): "",
+		link("inst1.lab:4", "inst1.lab:4"):  "",
+		"/dev/rbd4711":                      "rbd4711",
+		"/srv/ganeti/no-disk0":              "",
+		"":                                  "",
 	} {
 		if got := ParseFilename(path).HostDevice(); got != want {
 			t.Errorf("device behind %q: got %q, want %q", path, got, want)

@@ -62,7 +62,7 @@ func Mappings(ctx context.Context, sysfs string) ([]Mapping, error) {
 		if err := ctx.Err(); err != nil {
 			return mappings, errors.Join(append(errs, err)...)
 		}
-		m, err := read(sysfs, e.Name())
+		m, err := Read(sysfs, e.Name())
 		switch {
 		case errors.Is(err, fs.ErrNotExist), errors.Is(err, errGone):
 		case err != nil:
@@ -74,9 +74,12 @@ func Mappings(ctx context.Context, sysfs string) ([]Mapping, error) {
 	return mappings, errors.Join(errs...)
 }
 
-// read reads one mapping through one open directory: when the id is taken by another image meanwhile, the
-// directory is dead, and nothing of the two is mixed. So the attributes that every kernel has are read last.
-func read(sysfs, id string) (Mapping, error) {
+// Read reads one mapping by its id, the number in its device's name. Its error is fs.ErrNotExist or syscall.ENODEV when
+// it has gone.
+//
+// It reads through one open directory: when the id is taken by another image meanwhile, the directory is dead, and
+// nothing of the two is mixed. So the attributes that every kernel has are read last.
+func Read(sysfs, id string) (Mapping, error) {
 	dir, err := os.OpenRoot(filepath.Join(sysfs, "bus", "rbd", "devices", id))
 	if err != nil {
 		return Mapping{}, err

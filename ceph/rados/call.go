@@ -18,6 +18,8 @@ var errLate = errors.New("gave up waiting")
 type lane struct {
 	turn  chan struct{} // holds a token while the lane is free
 	users int
+	// calls is how many have left the lane, and so the number of the one that is in it.
+	calls int
 	hung  bool
 }
 
@@ -33,6 +35,7 @@ func Call[T any](ctx context.Context, c *Conn, name string, f func(*goceph.Conn)
 	if err != nil {
 		return zero, fmt.Errorf("%s: %w", name, err)
 	}
+	number := l.calls
 	h, err := c.acquire(ctx)
 	if err != nil {
 		c.leave(name, l)
@@ -64,7 +67,7 @@ func Call[T any](ctx context.Context, c *Conn, name string, f func(*goceph.Conn)
 		}
 		return r.value, nil
 	case <-ctx.Done():
-		c.abandon(l)
+		c.abandon(l, number)
 		return zero, fmt.Errorf("%s: %w: %w", name, errLate, ctx.Err())
 	}
 }
@@ -98,6 +101,7 @@ func (c *Conn) enter(ctx context.Context, name string) (*lane, error) {
 func (c *Conn) leave(name string, l *lane) {
 	c.mu.Lock()
 	l.hung = false
+	l.calls++
 	c.mu.Unlock()
 	l.turn <- struct{}{}
 	c.forget(name, l)
@@ -113,9 +117,10 @@ func (c *Conn) forget(name string, l *lane) {
 	}
 }
 
-// abandon marks the call in the lane as hung. When it has returned meanwhile, the mark must not stay.
-func (c *Conn) abandon(l *lane) {
+// abandon marks the lane as hung by the call of that number. When it has returned meanwhile, perhaps with another in the
+// lane by now, there is nothing to mark.
+func (c *Conn) abandon(l *lane, number int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	l.hung = l.users > 0 && len(l.turn) == 0
+	l.hung = l.hung || l.calls == number
 }

@@ -177,6 +177,35 @@ func TestCallTakesLaneAgainAfterHang(t *testing.T) {
 	})
 }
 
+// A call that returns in the moment in which its caller gives up has let the next one in, which does not hang.
+func TestCallThatEndedLateHangsNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := (&fakeLibrados{}).conn(Options{})
+		defer c.Close()
+		late, err := c.enter(t.Context(), "mon")
+		if err != nil {
+			t.Fatal(err)
+		}
+		number := late.calls
+		go func() {
+			next, err := c.enter(t.Context(), "mon")
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			time.Sleep(time.Second)
+			c.leave("mon", next)
+		}()
+		synctest.Wait()
+		c.leave("mon", late)
+		synctest.Wait()
+		c.abandon(late, number)
+		if _, err := Call(t.Context(), c, "mon", nothing); err != nil {
+			t.Errorf("behind a call that is well: %v", err)
+		}
+	})
+}
+
 // Two callers of one lane that both are in time: one after the other.
 func TestCallWaitsForItsTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

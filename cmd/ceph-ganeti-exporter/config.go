@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"path"
 	"strconv"
 	"strings"
 	"time"
@@ -157,11 +158,8 @@ func switchOff(f *pflag.FlagSet) (err error) {
 }
 
 func (c *config) validate() error {
-	if !strings.HasPrefix(c.TelemetryPath, "/") || len(c.TelemetryPath) < 2 || strings.HasPrefix(c.TelemetryPath, "/-/") {
-		return fmt.Errorf("web.telemetry-path %q: give a path that begins with /, other than / and /-/", c.TelemetryPath)
-	}
-	if strings.ContainsAny(c.TelemetryPath, "{} ") {
-		return fmt.Errorf("web.telemetry-path %q: leave out braces and blanks", c.TelemetryPath)
+	if err := c.validateTelemetryPath(); err != nil {
+		return err
 	}
 	if c.TargetTimeout <= 0 {
 		return fmt.Errorf("scrape.target-timeout %s: give a duration over zero, for example 5s", c.TargetTimeout)
@@ -180,6 +178,21 @@ func (c *config) validate() error {
 	}
 	_, err := c.logger()
 	return err
+}
+
+func (c *config) validateTelemetryPath() error {
+	given := c.TelemetryPath
+	switch {
+	case !strings.HasPrefix(given, "/"), len(given) < 2, strings.HasPrefix(given, "/-/"), strings.HasPrefix(given, "/1/"):
+		return fmt.Errorf("web.telemetry-path %q: give a path that begins with /, other than /, /-/ and /1/", given)
+	case strings.ContainsAny(given, "{} "):
+		return fmt.Errorf("web.telemetry-path %q: leave out braces and blanks", given)
+	}
+	// The server would clean such a path of a request, and never find it.
+	if clean := path.Clean(given); clean == "/" || given != clean && given != clean+"/" {
+		return fmt.Errorf("web.telemetry-path %q: leave out the parts . and .. and double slashes", given)
+	}
+	return nil
 }
 
 func (c *config) validateListen() error {

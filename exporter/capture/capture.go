@@ -39,9 +39,9 @@ type Options struct {
 	// Host is the name of this node, to be replaced even where no answer says that it is one.
 	Host string
 	// CephRun, GanetiRun and CephctlRun are the run directories; CephConfig is ceph.conf, without which no
-	// cluster is asked.
-	CephRun, CephConfig, GanetiRun, CephctlRun string
-	Procfs, Sysfs                              string
+	// cluster is asked; GanetiState is where Ganeti says which release it is.
+	CephRun, CephConfig, GanetiRun, CephctlRun, GanetiState string
+	Procfs, Sysfs                                           string
 	// Timeout is how long one daemon or guest may take for one answer.
 	Timeout time.Duration
 	// Perf has the mgr asked for the I/O of images, for which it installs queries in the OSDs.

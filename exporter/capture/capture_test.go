@@ -17,6 +17,7 @@ import (
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/adminsocket"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/rados"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/kvm"
 )
 
 var (
@@ -121,6 +122,25 @@ func TestWriteAsItIs(t *testing.T) {
 	}
 	if got, want := read(t, dir, "ceph/16.2/osd.3/version.json"), `{"version":"16.2.15","addr":"10.1.1.1"}`; got != want {
 		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// Ganeti says which release it is in the folder that the settings name, and the runtime files are kept by it.
+func TestRuntimeOfGanetiRelease(t *testing.T) {
+	dir, state := kvm.GanetiDir(t.TempDir()), t.TempDir()
+	path := dir.RuntimeFile("web1")
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for file, text := range map[string]string{path: "[]", filepath.Join(state, "ssconf_release_version"): "3.0.2\n"} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tk := &take{opts: Options{GanetiState: state}, versions: make(map[string]string)}
+	tk.runtime(kvm.Guest{Instance: "web1", Dir: dir})
+	if got := tk.versions["ganeti"]; got != "3.0.2" || len(tk.files) != 1 || tk.files[0].path != "ganeti/3.0/web1.runtime" {
+		t.Errorf("release %q, files %v, want 3.0.2 and ganeti/3.0/web1.runtime", got, tk.files)
 	}
 }
 

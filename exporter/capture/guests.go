@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/internal/ssconf"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/kvm"
 )
 
@@ -54,9 +55,6 @@ func (t *take) guest(ctx context.Context, sockets *kvm.Sockets, g kvm.Guest) err
 	return nil
 }
 
-// releaseFile is where Ganeti says which release this node runs.
-const releaseFile = "/var/lib/ganeti/ssconf_release_version"
-
 func (t *take) runtime(g kvm.Guest) {
 	path := g.Dir.RuntimeFile(g.Instance)
 	content, err := os.ReadFile(path)
@@ -64,8 +62,8 @@ func (t *take) runtime(g kvm.Guest) {
 		t.fail("runtime file of "+g.Instance, err)
 		return
 	}
-	if version, err := os.ReadFile(releaseFile); err == nil {
-		t.versions["ganeti"] = string(version)
+	if lines, err := ssconf.Dir(t.opts.GanetiState).Lines("release_version"); err == nil && len(lines) > 0 {
+		t.versions["ganeti"] = lines[0]
 	}
 	t.add(path, string(content), "ganeti", release(t.versions["ganeti"]), g.Instance+".runtime")
 }
