@@ -83,7 +83,7 @@ func runExport(a *app, opts exportOptions, dir string) error {
 	if len(different) > 0 {
 		return fmt.Errorf("%w: %w", control.ErrBlocked, errors.Join(different...))
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := makeFolder(filepath.Clean(dir)); err != nil {
 		return fmt.Errorf("make the folder: %w", err)
 	}
 	for path, content := range contents {
@@ -94,13 +94,31 @@ func runExport(a *app, opts exportOptions, dir string) error {
 	return a.done(fmt.Sprintf("%d files written to %s, %d were there already", len(contents), dir, len(files)-len(contents)))
 }
 
-// replaceFile writes a file that anybody may read, whole or not at all.
+// makeFolder makes a folder that anybody may enter, whatever the umask, and those above it that are missing.
+func makeFolder(dir string) error {
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		return os.MkdirAll(dir, 0o755) // says what is in its way
+	}
+	if err := makeFolder(filepath.Dir(dir)); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return err
+	}
+	return os.Chmod(dir, 0o755)
+}
+
+// replaceFile writes a file that anybody may read, whatever the umask, whole or not at all.
 func replaceFile(path string, content []byte) error {
 	temporary := path + ".new"
 	if err := os.WriteFile(temporary, content, 0o644); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	if err := os.Rename(temporary, path); err != nil {
+	err := os.Chmod(temporary, 0o644)
+	if err == nil {
+		err = os.Rename(temporary, path)
+	}
+	if err != nil {
 		return errors.Join(fmt.Errorf("write %s: %w", path, err), os.Remove(temporary))
 	}
 	return nil
