@@ -8,7 +8,7 @@ SUDO     := $(if $(filter-out 0,$(shell id -u)),sudo)
 GOLANGCI_LINT_VERSION := v2.15.0
 GOLANGCI_LINT         := .tools/$(GOLANGCI_LINT_VERSION)/golangci-lint
 
-.PHONY: build install setup demo demo-exporter test e2e e2e-long nodes-test lint bench docs clean
+.PHONY: build install deb setup demo demo-exporter test e2e e2e-long nodes-test lint bench docs clean
 
 build:
 	@e2e/setup.sh build
@@ -19,6 +19,10 @@ build:
 # After make build, as root needs no Go then. Where to: DESTDIR, PREFIX (/usr/local), SYSCONFDIR (/etc).
 install: $(PROGRAMS)
 	@for program in $(PROGRAMS); do VERSION=$(VERSION) packaging/install.sh $$program || exit; done
+
+# Packages in bin/, for nodes without Go.
+deb: build
+	@for program in $(PROGRAMS); do packaging/deb.sh $$program $(BIN) || exit; done
 
 $(PROGRAMS):
 	@$(MAKE) --no-print-directory build

@@ -25,6 +25,8 @@ type Device struct {
 	User, Conf string
 	// Mapped is the block device that the image is mapped as, for example "/dev/rbd0". Kernelspace needs it.
 	Mapped string
+	// Disk is the uuid of the disk, by which a host knows what it has made of it whatever else changes. It may be empty.
+	Disk string
 }
 
 // Path returns the KVM device path, as QEMU takes it for a file name and people read it: rbd:POOL/[NAMESPACE/]IMAGE with

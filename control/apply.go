@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -12,8 +13,10 @@ import (
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/state"
 )
 
-// apply carries out the steps of a plan. It stops at the first that fails, when those that run beside it have ended.
-func (e *Env) apply(ctx context.Context, plan *Plan, ui UI) error {
+// apply carries out the steps of a plan. It stops at the first that fails, when those that run beside it have ended. Touched
+// tells that something was done, or may have been.
+func (e *Env) apply(ctx context.Context, plan *Plan, ui UI) (touched bool, err error) {
+	var some atomic.Bool
 	for _, stage := range stages(plan.Steps) {
 		jobs, stageCtx := errgroup.WithContext(ctx)
 		jobs.SetLimit(max(1, e.Parallel))
@@ -24,7 +27,11 @@ func (e *Env) apply(ctx context.Context, plan *Plan, ui UI) error {
 						return fmt.Errorf("before %q on %s: %w", step.Title, step.Node, err)
 					}
 					// Not stageCtx: what has begun on one node is not broken off because another node fails.
-					if err := e.applyStep(ctx, plan, step, ui); err != nil {
+					touched, err := e.applyStep(ctx, plan, step, ui)
+					if touched {
+						some.Store(true)
+					}
+					if err != nil {
 						return err
 					}
 				}
@@ -32,17 +39,17 @@ func (e *Env) apply(ctx context.Context, plan *Plan, ui UI) error {
 			})
 		}
 		if err := jobs.Wait(); err != nil {
-			return err
+			return some.Load(), err
 		}
 	}
-	return nil
+	return some.Load(), nil
 }
 
-func (e *Env) applyStep(ctx context.Context, plan *Plan, step *Step, ui UI) error {
+func (e *Env) applyStep(ctx context.Context, plan *Plan, step *Step, ui UI) (touched bool, err error) {
 	e.point("begin", step)
 	ui.Started(plan, step)
 	start := time.Now()
-	err := e.perform(ctx, step, ui)
+	touched, err = e.perform(ctx, step, ui)
 	e.Log.Info("step", "id", step.ID, "node", step.Node, "title", step.Title, "seconds", time.Since(start).Seconds(), "err", err)
 	if err == nil {
 		e.point("effect", step)
@@ -50,19 +57,21 @@ func (e *Env) applyStep(ctx context.Context, plan *Plan, step *Step, ui UI) erro
 	}
 	ui.Finished(step, err)
 	if err != nil {
-		return fmt.Errorf("%s: %s: %w", step.Node, step.Title, err)
+		return touched, fmt.Errorf("%s: %s: %w", step.Node, step.Title, err)
 	}
 	e.point("done", step)
-	return nil
+	return touched, nil
 }
 
-func (e *Env) perform(ctx context.Context, step *Step, ui UI) error {
+// perform does a step. Of one that has failed, it tells whether it may have done something.
+func (e *Env) perform(ctx context.Context, step *Step, ui UI) (touched bool, err error) {
 	if step.Check != nil {
 		if err := step.Check(ctx); err != nil {
-			return err
+			return false, err
 		}
 	}
-	return step.Do(ctx, func(text string) { ui.Progress(step, text) })
+	err = step.Do(ctx, func(text string) { ui.Progress(step, text) })
+	return !step.Refusable || !errors.Is(err, ErrNotDone), err
 }
 
 // checkpoint remembers that a step was done.

@@ -58,7 +58,8 @@ func (e *Env) Preview(ctx context.Context, change Change) (*Plan, error) {
 }
 
 // Execute plans a change and carries it out, under the lock. The plan is returned in any case when there is one, and
-// with an error that wraps ErrBlocked when it has blockers. What was interrupted goes on.
+// with an error that wraps ErrBlocked when it has blockers. What was interrupted goes on. What has failed before it had done
+// anything is forgotten.
 func (e *Env) Execute(ctx context.Context, change Change, ui UI) (*Plan, error) {
 	if change.Free {
 		return e.executeFree(ctx, change, ui)
@@ -98,10 +99,14 @@ func (e *Env) Execute(ctx context.Context, change Change, ui UI) (*Plan, error) 
 	if err := e.begin(op, memory); err != nil {
 		return plan, err
 	}
-	if err := e.apply(ctx, plan, ui); err != nil {
-		return plan, fmt.Errorf("%w\nto go on, run this again: %s\nto give it up: cephctl storage cancel", err, op.Command)
+	touched, err := e.apply(ctx, plan, ui)
+	switch {
+	case err == nil:
+		return plan, e.finish(op)
+	case !touched && st.Operation == nil && !e.Unattended && e.finish(op) == nil: // what hooks have begun has to be done all the same
+		return plan, fmt.Errorf("%w\nnothing was done, and there is nothing to go on with", err)
 	}
-	return plan, e.finish(op)
+	return plan, fmt.Errorf("%w\nto go on, run this again: %s\nto give it up: cephctl storage cancel", err, op.Command)
 }
 
 // executeFree is Execute for a change that is free.
@@ -120,7 +125,8 @@ func (e *Env) executeFree(ctx context.Context, change Change, ui UI) (*Plan, err
 	}
 	free := *e
 	free.forgets = true
-	return plan, free.apply(ctx, plan, ui)
+	_, err = free.apply(ctx, plan, ui)
+	return plan, err
 }
 
 // isSame tells whether a change is the operation that was begun.

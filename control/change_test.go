@@ -234,13 +234,77 @@ func TestResumeNothing(t *testing.T) {
 
 func TestCheckFails(t *testing.T) {
 	env, store := newEnv()
-	a := step("a", func() error { t.Error("done"); return nil })
-	a.Check = func(context.Context) error { return errBroken }
-	if _, err := env.Execute(t.Context(), change(a), &recorder{}); !errors.Is(err, errBroken) {
+	b := step("b", func() error { t.Error("done"); return nil })
+	b.Check = func(context.Context) error { return errBroken }
+	if _, err := env.Execute(t.Context(), change(step("a", good), b), &recorder{}); !errors.Is(err, errBroken) {
 		t.Errorf("want %v, got %v", errBroken, err)
 	}
-	if op := operation(t, store); op == nil || len(op.Done) > 0 {
+	if op := operation(t, store); op == nil || !slices.Equal(op.Done, []string{"a"}) {
 		t.Errorf("operation: %+v", op)
+	}
+}
+
+// TestNothingDone forgets what has failed before anything was done, and nothing else.
+func TestNothingDone(t *testing.T) {
+	refused := fmt.Errorf("a job: %w", control.ErrNotDone)
+	halfway := control.Halfway(refused)
+	if halfway.Error() != refused.Error() || !errors.Is(control.Halfway(errBroken), errBroken) || control.Halfway(nil) != nil {
+		t.Errorf("halfway: %v", halfway)
+	}
+	single := func(id string, err error) control.Step {
+		s := step(id, func() error { return err })
+		s.Refusable = true
+		return s
+	}
+	unchecked := step("a", good)
+	unchecked.Check = func(context.Context) error { return errBroken }
+	begun := make(chan struct{})
+	first, beside := single("a", refused), single("b", errBroken)
+	first.Together, beside.Together, beside.Node = "w", "w", "node2"
+	first.Do = func(context.Context, func(string)) error { <-begun; return refused }
+	beside.Do = func(context.Context, func(string)) error { close(begun); return errBroken }
+	for name, c := range map[string]struct {
+		steps      []control.Step
+		unattended bool
+		forgotten  bool
+	}{
+		"refused":                    {[]control.Step{single("a", refused), step("b", good)}, false, true},
+		"by the check":               {[]control.Step{unchecked}, false, true},
+		"of several requests":        {[]control.Step{step("a", func() error { return refused })}, false, false},
+		"of several, the second":     {[]control.Step{single("a", halfway)}, false, false},
+		"with an end nobody knows":   {[]control.Step{single("a", errBroken)}, false, false},
+		"after another":              {[]control.Step{step("a", good), single("b", refused)}, false, false},
+		"beside one nobody knows of": {[]control.Step{first, beside}, false, false},
+		"of a hook":                  {[]control.Step{single("a", refused)}, true, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			env, store := newEnv()
+			env.Unattended = c.unattended
+			_, err := env.Execute(t.Context(), change(c.steps...), &recorder{})
+			if err == nil || strings.HasSuffix(err.Error(), "\nnothing was done, and there is nothing to go on with") != c.forgotten {
+				t.Errorf("error %v", err)
+			}
+			if forgotten := operation(t, store) == nil; forgotten != c.forgotten {
+				t.Errorf("it is forgotten: %t", forgotten)
+			}
+		})
+	}
+}
+
+// TestNothingDoneAgain keeps what was begun before: it may have been done to a part then.
+func TestNothingDoneAgain(t *testing.T) {
+	env, store := newEnv()
+	fail := errBroken
+	again := step("a", func() error { return fail })
+	again.Refusable = true
+	for range 2 {
+		if _, err := env.Execute(t.Context(), change(again), &recorder{}); !errors.Is(err, fail) {
+			t.Errorf("want %v, got %v", fail, err)
+		}
+		fail = control.ErrNotDone
+	}
+	if operation(t, store) == nil {
+		t.Error("it is forgotten")
 	}
 }
 

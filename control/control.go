@@ -106,7 +106,7 @@ type Inventory interface {
 // Transport reaches nodes.
 type Transport interface {
 	// Call has the agent of a node carry out a request and returns the data of its result. It tells events as they
-	// come. Errors wrap ErrUnreachable when the node has not answered at all.
+	// come. Errors wrap ErrUnreachable when the agent has not answered at all, and besides ErrRefused when the node has.
 	Call(ctx context.Context, node Node, request agent.Request, events func(agent.Event)) (json.RawMessage, error)
 }
 

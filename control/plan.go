@@ -58,6 +58,9 @@ type Step struct {
 	Commands []string `json:"commands,omitempty"`
 	// Together lets a step run at the same time as its neighbours that have the same word, on other nodes.
 	Together string `json:"-"`
+	// Refusable tells that Do has done nothing where its error wraps ErrNotDone: it is one request, or takes that for what others
+	// came before by Halfway.
+	Refusable bool `json:"-"`
 	// Check, when set, looks once more whether the step may be done, right before.
 	Check func(ctx context.Context) error `json:"-"`
 	// Do does it and returns when it has taken effect. It tells progress a person what takes its time.

@@ -9,6 +9,14 @@ import (
 
 var _ Store = (*state.File)(nil)
 
+// Halfway returns the error of a request of a step that came after others: even if it was refused, something was done.
+func Halfway(err error) error {
+	if errors.Is(err, ErrNotDone) {
+		return errors.New(err.Error())
+	}
+	return err
+}
+
 // Store keeps the state of cephctl.
 type Store interface {
 	// Load returns the state; that of a new installation when there is no file.
@@ -31,6 +39,10 @@ var (
 	ErrLocked = state.ErrLocked
 	// ErrUnreachable is in errors about a node that has not answered.
 	ErrUnreachable = errors.New("unreachable")
+	// ErrRefused is in errors about a node that is up, though no agent has answered there: it let nobody in, or has none.
+	ErrRefused = errors.New("refused")
+	// ErrNotDone is in errors about a request that was refused before anything was done.
+	ErrNotDone = errors.New("not done")
 	// ErrBlocked is in the error when a plan has blockers.
 	ErrBlocked = errors.New("can't be done")
 	// ErrUsage is in errors about what was typed.

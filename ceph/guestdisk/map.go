@@ -256,7 +256,11 @@ func (h *Host) Unmap(ctx context.Context, d ceph.Device) error {
 	}
 	patient := *h
 	patient.Timeout = max(h.Timeout, unmapTimeout)
-	if _, err := patient.run(ctx, d, RBD(d, "device", "unmap", "/dev/"+m.Device)); err != nil {
+	by := d
+	if _, err := os.Stat(d.Conf); errors.Is(err, fs.ErrNotExist) {
+		by.Conf = "" // the kernel needs none for this, but rbd would miss the one that is named
+	}
+	if _, err := patient.run(ctx, d, RBD(by, "device", "unmap", "/dev/"+m.Device)); err != nil {
 		if strings.Contains(err.Error(), "(16) Device or resource busy") {
 			return busy(d, m)
 		}

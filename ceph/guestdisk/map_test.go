@@ -158,6 +158,51 @@ func TestNoteMapping(t *testing.T) {
 	}
 }
 
+// TestOtherConf takes the block device of a disk away whatever its ceph.conf is called meanwhile, and leaves what another disk has
+// of an image of this name in another cluster.
+func TestOtherConf(t *testing.T) {
+	dir := t.TempDir()
+	conf := filepath.Join(dir, "new.conf")
+	if err := os.WriteFile(conf, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		name, conf, disk string
+		own              bool
+		unmap            string
+	}{
+		{"another", conf, "disk-1", true, "rbd --admin-socket= --conf " + conf + " --id instances device unmap /dev/rbd0"},
+		{"one that is not there", filepath.Join(dir, "gone.conf"), "disk-1", true, "device unmap /dev/rbd0"},
+		{"that of another disk", conf, "disk-2", false, ""},
+		{"of a disk without a name", conf, "", false, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := &recording{answers: map[string]string{"fsid": `{"fsid":"b7f1"}`}}
+			h := New(r)
+			h.Sysfs, h.Run = kernel, filepath.Join(t.TempDir(), "run")
+			d := device("vms", "", mapped)
+			d.Conf, d.Disk = filepath.Join(dir, "old.conf"), "disk-1"
+			if err := h.remember(d, record{Device: "rbd0", Client: kernelClient}); err != nil {
+				t.Fatal(err)
+			}
+			d.Conf, d.Disk = test.conf, test.disk
+			if m, own, err := h.Mapping(t.Context(), d); err != nil || own != test.own || (m != nil) != test.own {
+				t.Errorf("mapping %v, own %t, %v", m, own, err)
+			}
+			r.ran = nil
+			if err := h.Unmap(t.Context(), d); err != nil {
+				t.Fatal(err)
+			}
+			if got := strings.Join(r.ran, "; "); got != test.unmap {
+				t.Errorf("ran %s, want %s", got, test.unmap)
+			}
+			if left, err := os.ReadDir(h.Run); (len(left) == 0) != test.own || err != nil {
+				t.Errorf("remembered still: %v, %v", left, err)
+			}
+		})
+	}
+}
+
 // What the kernel can't do is told with its cause, also when only the attempt shows it.
 func TestMapFails(t *testing.T) {
 	const info = `{"id":"1","size":1,"format":2,"features":["layering","exclusive-lock","journaling"]}`

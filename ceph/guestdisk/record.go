@@ -20,6 +20,9 @@ import (
 // as that is not known: a killed process may have got so far, or not, and somebody else may have mapped the image since.
 type record struct {
 	Image string `json:"image"`
+	// Disk is that of the ceph.Device: it tells the disk from others whose images have this name, in other clusters, also when the
+	// disk has another ceph.conf by now than the one by which the record is named.
+	Disk string `json:"disk,omitempty"`
 	// Device and Client are those of the krbd.Mapping.
 	Device string `json:"device,omitempty"`
 	Client string `json:"client,omitempty"`
@@ -27,28 +30,52 @@ type record struct {
 	Before []string `json:"before,omitempty"`
 }
 
-// recordFile is where the record about an image is. Names of images have characters that those of files can't have.
+// recordFile is where the record about an image of a cluster is, by the ceph.conf of that. Names of images have characters that
+// those of files can't have.
 func (h *Host) recordFile(d ceph.Device) string {
-	return filepath.Join(h.Run, fmt.Sprintf("%x.json", sha256.Sum256([]byte(d.Conf+"\x00"+d.Image.String()))))
+	return h.recordFiles(d, fmt.Sprintf("%x", sha256.Sum256([]byte(d.Conf))))
+}
+
+// recordFiles is the pattern of where the records about images of this name are.
+func (h *Host) recordFiles(d ceph.Device, conf string) string {
+	return filepath.Join(h.Run, fmt.Sprintf("%x-%s.json", sha256.Sum256([]byte(d.Image.String())), conf))
+}
+
+// records returns the records about a device, by their files.
+func (h *Host) records(d ceph.Device) (map[string]record, error) {
+	files, err := filepath.Glob(h.recordFiles(d, "*"))
+	if err != nil {
+		return nil, fmt.Errorf("tell who has mapped image %s: %w", d.Image, err)
+	}
+	found := map[string]record{}
+	for _, file := range files {
+		var r record
+		data, err := os.ReadFile(file)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // it is forgotten just now
+		}
+		if err == nil {
+			err = json.Unmarshal(data, &r)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("tell who has mapped image %s: %w", d.Image, err)
+		}
+		if file == h.recordFile(d) || r.Disk != "" && r.Disk == d.Disk {
+			found[file] = r
+		}
+	}
+	return found, nil
 }
 
 // isOwn tells whether a block device is what this host has made of an image.
 func (h *Host) isOwn(d ceph.Device, m *krbd.Mapping) (bool, error) {
-	data, err := os.ReadFile(h.recordFile(d))
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
+	records, err := h.records(d)
+	for _, r := range records {
+		if r.Device == "" && !slices.Contains(r.Before, m.Device) && h.hasOwnClient(m) || r.Device == m.Device && r.Client == m.ClientAddr {
+			return true, err
+		}
 	}
-	var r record
-	if err == nil {
-		err = json.Unmarshal(data, &r)
-	}
-	if err != nil {
-		return false, fmt.Errorf("tell who has mapped image %s: %w", d.Image, err)
-	}
-	if r.Device == "" {
-		return !slices.Contains(r.Before, m.Device) && h.hasOwnClient(m), nil
-	}
-	return r.Device == m.Device && r.Client == m.ClientAddr, nil
+	return false, err
 }
 
 // hasOwnClient tells whether a block device was mapped with a client of its own, as Map asks for, and hardly anybody by hand. The
@@ -61,7 +88,7 @@ func (h *Host) hasOwnClient(m *krbd.Mapping) bool {
 
 // remember writes the record about an image.
 func (h *Host) remember(d ceph.Device, r record) error {
-	r.Image = d.Image.String()
+	r.Image, r.Disk = d.Image.String(), d.Disk
 	data, err := json.Marshal(r)
 	if err == nil {
 		err = os.MkdirAll(h.Run, 0o755)
@@ -79,10 +106,16 @@ func (h *Host) remember(d ceph.Device, r record) error {
 	return nil
 }
 
-// forget removes the record about an image.
+// forget removes the records about a device.
 func (h *Host) forget(d ceph.Device) error {
-	if err := os.Remove(h.recordFile(d)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("forget that image %s was mapped: %w", d.Image, err)
+	records, err := h.records(d)
+	if err != nil {
+		return err
+	}
+	for file := range records {
+		if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("forget that image %s was mapped: %w", d.Image, err)
+		}
 	}
 	return nil
 }

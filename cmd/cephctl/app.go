@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/common/version"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/ganeti"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/run"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/state"
 )
@@ -32,6 +33,8 @@ type app struct {
 	storage []control.StorageType
 	// changeNode plans changes of nodes that have to do with a storage group.
 	changeNode nodePlanner
+	// listed asks Ganeti's own commands for groups and nodes.
+	listed func(ctx context.Context, site *ganeti.Site, runner control.Runner) (control.Cluster, error)
 
 	logFile io.Closer
 }
@@ -49,6 +52,7 @@ func newApp() *app {
 		now:         time.Now,
 		storage:     storageTypes(),
 		changeNode:  changeNode,
+		listed:      ganeti.Listed,
 	}
 }
 

@@ -94,7 +94,8 @@ func runExport(a *app, opts exportOptions, dir string) error {
 	return a.done(fmt.Sprintf("%d files written to %s, %d were there already", len(contents), dir, len(files)-len(contents)))
 }
 
-// makeFolder makes a folder that anybody may enter, whatever the umask, and those above it that are missing.
+// makeFolder makes a folder that anybody may read, whatever the umask is, and those above it that are missing. One that is
+// there stays as it is.
 func makeFolder(dir string) error {
 	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
 		return os.MkdirAll(dir, 0o755) // says what is in its way
@@ -108,18 +109,19 @@ func makeFolder(dir string) error {
 	return os.Chmod(dir, 0o755)
 }
 
-// replaceFile writes a file that anybody may read, whatever the umask, whole or not at all.
+// replaceFile writes a file that anybody may read, whatever the umask is: Prometheus is not root. It is written whole or not at all.
 func replaceFile(path string, content []byte) error {
 	temporary := path + ".new"
-	if err := os.WriteFile(temporary, content, 0o644); err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
+	err := os.WriteFile(temporary, content, 0o644)
+	if err == nil {
+		err = os.Chmod(temporary, 0o644)
 	}
-	err := os.Chmod(temporary, 0o644)
 	if err == nil {
 		err = os.Rename(temporary, path)
 	}
 	if err != nil {
-		return errors.Join(fmt.Errorf("write %s: %w", path, err), os.Remove(temporary))
+		_ = os.Remove(temporary)
+		return fmt.Errorf("write %s: %w", path, err)
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/hooks"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/replica"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/run"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/state"
 )
 
@@ -52,17 +53,71 @@ func runGanetiHook(ctx context.Context, a *app, hook string) error {
 	if st == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, vetoTimeout, fmt.Errorf("no answer within %s", vetoTimeout))
-	defer cancel()
 	env, err := a.open(true)
 	if err != nil {
-		return a.endHook(event, unable(event, err))
+		return a.endHook(event, a.resolve(ctx, event, st, unable(event, err)))
 	}
 	begun := a.now()
-	err = a.follow(ctx, env, event, st)
+	err = a.resolve(ctx, event, st, a.followInTime(ctx, env, event, st))
 	env.Log.Info("hook", "hook", hook, "op", event.OpCode, "node", event.Node, "group", event.Group, "instance", event.Instance,
 		"duration", a.now().Sub(begun), "error", err)
 	return a.endHook(event, err)
+}
+
+func (a *app) followInTime(ctx context.Context, env *control.Env, event hooks.Event, st *state.State) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, vetoTimeout, fmt.Errorf("no answer within %s", vetoTimeout))
+	defer cancel()
+	return a.follow(ctx, env, event, st)
+}
+
+// doubt is a veto for want of an answer.
+type doubt struct{ veto }
+
+// Unwrap returns the veto.
+func (d doubt) Unwrap() error { return d.veto }
+
+// listTimeout bounds how long Ganeti's own commands may take to list groups and nodes.
+const listTimeout = 10 * time.Second
+
+// resolve takes a doubt away where Ganeti's own commands, which need nothing of what has not answered, say of the node or group
+// of an event that it has nothing to do with storage.
+func (a *app) resolve(ctx context.Context, event hooks.Event, st *state.State, err error) error {
+	if !errors.As(err, new(doubt)) || !event.Before() {
+		return err
+	}
+	site, e := a.config.site()
+	if e != nil || site == nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
+	c, e := a.listed(ctx, site, &run.Runner{Host: site.Master})
+	if e != nil || !isApart(c, event, st) {
+		return err
+	}
+	a.mention(event, event.Node+event.Group+" has nothing to do with storage; "+err.Error())
+	return nil
+}
+
+// isApart tells whether the node or group of an event is known, and has nothing to do with storage.
+func isApart(c control.Cluster, event hooks.Event, st *state.State) bool {
+	group := event.Group
+	if event.Node != "" {
+		n, ok := c.Node(event.Node)
+		if !ok || storageOfNode(c, n, st) != "" {
+			return false
+		}
+		group = n.Group
+	}
+	_, ok := c.Group(group)
+	return ok && storageOfGroup(c, group, st) == ""
+}
+
+// mention tells what Ganeti shows nobody, as it lets pass.
+func (a *app) mention(event hooks.Event, text string) {
+	line := event.Hook + ": " + hooks.Line(text)
+	fmt.Fprintln(a.err, "warning: "+line)
+	toJournal(line)
 }
 
 // hookState returns what is remembered, or nil where a hook has nothing to do: only the master's counts, where there is a storage
@@ -98,9 +153,7 @@ func (a *app) endHook(event hooks.Event, err error) error {
 		fmt.Fprintln(a.out, hooks.Line(string(no)))
 		return errVeto
 	case err != nil && event.Before() && hooks.FailsOpen(event.Hook):
-		line := event.Hook + ": " + hooks.Line(err.Error())
-		fmt.Fprintln(a.err, "warning: "+line)
-		toJournal(line)
+		a.mention(event, err.Error())
 		return nil
 	}
 	return err
@@ -295,8 +348,8 @@ func vetoBy(reasons []control.Blocker) error {
 }
 
 // cannotTell is a veto for want of an answer, with the way out for who has it.
-func cannotTell(what string, err error, given string) veto {
-	return veto("cephctl can't tell whether " + what + ": " + err.Error() + ": if " + given + ": cephctl hooks pause --for 10m")
+func cannotTell(what string, err error, given string) doubt {
+	return doubt{veto("cephctl can't tell whether " + what + ": " + err.Error() + ": if " + given + ": cephctl hooks pause --for 10m")}
 }
 
 // afterOffline takes the daemons of a node away that has gone offline.

@@ -51,6 +51,43 @@ func TestWayBack(t *testing.T) {
 	}
 }
 
+// TestIsApart knows what is of storage by marks, and by what cephctl remembers; what it does not know may be.
+func TestIsApart(t *testing.T) {
+	c := control.Cluster{
+		Groups: []control.Group{{Name: "default"}, {Name: "marked", Mark: "ceph"}, {Name: "spare"}},
+		Nodes: []control.Node{
+			{Name: "remembered", Group: "default"},
+			{Name: "member", Group: "marked"},
+			{Name: "moved", Group: "spare", Mark: "ceph"},
+			{Name: "free", Group: "spare"},
+			{Name: "groupless", Group: "?"},
+		},
+	}
+	st := &state.State{Storage: map[string]*state.Storage{"ceph": {Group: "default"}}}
+	for name, want := range map[string]bool{
+		"remembered": false, "member": false, "moved": false, "free": true, "groupless": false, "unknown": false, "": false,
+	} {
+		if got := isApart(c, hooks.Event{Node: name}, st); got != want {
+			t.Errorf("node %q is apart: %t", name, got)
+		}
+	}
+	for name, want := range map[string]bool{"default": false, "marked": false, "spare": true, "unknown": false} {
+		if got := isApart(c, hooks.Event{Group: name}, st); got != want {
+			t.Errorf("group %q is apart: %t", name, got)
+		}
+	}
+}
+
+// TestPassesInDoubt says why what has nothing to do with storage passes.
+func TestPassesInDoubt(t *testing.T) {
+	s := newHookSite(t)
+	rapiDown(s)
+	s.passes("node-modify-pre", offlineNode3)
+	if got := s.told.String(); !strings.HasPrefix(got, "warning: node-modify-pre: node3.lab has nothing to do with storage; cephctl can't tell whether") {
+		t.Errorf("told %q", got)
+	}
+}
+
 // TestFailsOpen has what lets an instance start although cephctl can't work say why.
 func TestFailsOpen(t *testing.T) {
 	s := newHookSite(t)

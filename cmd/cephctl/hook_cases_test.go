@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -35,6 +36,7 @@ type hookCase struct {
 
 const (
 	offlineNode2 = "OP_CODE=OP_NODE_SET_PARAMS OP_TARGET=node2.lab OFFLINE=True DRAINED=None"
+	offlineNode3 = "OP_CODE=OP_NODE_SET_PARAMS OP_TARGET=node3.lab OFFLINE=True DRAINED=None"
 	removeNode2  = "OP_CODE=OP_NODE_REMOVE NODE_NAME=node2.lab OP_TARGET=node2.lab"
 	groupDefault = "OP_CODE=OP_GROUP_SET_PARAMS GROUP_NAME=default"
 	clusterAll   = "OP_CODE=OP_CLUSTER_SET_PARAMS OP_TARGET=cluster.lab"
@@ -168,6 +170,23 @@ var hookCases = []hookCase{
 		"cephctl has no password", offlineCommand, noCredentials, "node-modify-pre", offlineNode2, vetoes,
 		"cephctl can't tell whether this is safe: read the user of Ganeti's remote API: there is no /var/lib/ganeti/user: write \"USER PASSWORD\" into it, mode 0600, as in /var/lib/ganeti/rapi/users: if it is: cephctl hooks pause --for 10m",
 	},
+	{"Ganeti's remote API is down, and the node has nothing to do with storage", "gnt-node modify -O yes node3.lab", rapiDown, "node-modify-pre", offlineNode3, passes, ""},
+	{"cephctl has no password, and the node has nothing to do with storage", "gnt-node modify -O yes node3.lab", noCredentials, "node-modify-pre", offlineNode3, passes, ""},
+	{
+		"Ganeti's remote API is down, and the node has nothing to do with storage", "gnt-node modify -O no node3.lab", rapiDown,
+		"node-modify-pre", "OP_CODE=OP_NODE_SET_PARAMS OP_TARGET=node3.lab OFFLINE=False", passes, "",
+	},
+	{
+		"Ganeti's remote API is down, and the node has nothing to do with storage", "gnt-node remove node3.lab", rapiDown,
+		"node-remove-pre", "OP_CODE=OP_NODE_REMOVE NODE_NAME=node3.lab OP_TARGET=node3.lab", passes, "",
+	},
+	{
+		"Ganeti's remote API is down, and so is its master daemon", "gnt-node modify -O yes node3.lab", func(s *hookSite) {
+			rapiDown(s)
+			s.cannotList = errors.New("Cannot communicate with the master daemon")
+		}, "node-modify-pre", offlineNode3, vetoes,
+		"cephctl can't tell whether node3.lab may go: read Ganeti's configuration: reach Ganeti's remote API at 127.0.0.1:5080: dial tcp 127.0.0.1:5080: " + refusal1 + way,
+	},
 	{
 		"cephctl's settings are wrong", offlineCommand, wrongSettings, "node-modify-pre", offlineNode2, vetoes,
 		"cephctl can't tell whether this is safe: usage: /etc/cephctl.yml: no setting is called parallels; did you mean parallel?: mend that first",
@@ -185,6 +204,11 @@ var hookCases = []hookCase{
 	{"the storage group", "gnt-group remove default", nil, "group-remove-pre", "OP_CODE=OP_GROUP_REMOVE GROUP_NAME=default", vetoes, groupLine},
 	{"the storage group, by its UUID", "gnt-group remove u1", nil, "group-remove-pre", "OP_CODE=OP_GROUP_REMOVE GROUP_NAME=u1", vetoes, groupLine},
 	{"the storage group, whose tag is lost", "gnt-group rename default other", func(s *hookSite) { s.tags = "other" }, "group-rename-pre", "OP_CODE=OP_GROUP_RENAME OLD_NAME=default", vetoes, groupLine},
+	{"another group, and Ganeti's remote API is down", "gnt-group remove spare", rapiDown, "group-remove-pre", "OP_CODE=OP_GROUP_REMOVE GROUP_NAME=spare", passes, ""},
+	{
+		"the storage group, and Ganeti's remote API is down", "gnt-group remove default", rapiDown, "group-remove-pre", "OP_CODE=OP_GROUP_REMOVE GROUP_NAME=default", vetoes,
+		"cephctl can't tell whether default is the storage group: read Ganeti's configuration: reach Ganeti's remote API at 127.0.0.1:5080: dial tcp 127.0.0.1:5080: " + refusal1 + ": if it is not: cephctl hooks pause --for 10m",
+	},
 	{"another group", "gnt-group remove spare", nil, "group-remove-pre", "OP_CODE=OP_GROUP_REMOVE GROUP_NAME=spare", passes, ""},
 	{"another pool under instances", poolCommand, atJob(setsPool(opGroupModify, "default", `{"pool": "fast"}`)), "group-modify-pre", groupDefault, vetoes, poolLine},
 	{"the same pool", "gnt-group modify -D rbd:pool=rbd default", atJob(setsPool(opGroupModify, "default", `{"pool": "rbd"}`)), "group-modify-pre", groupDefault, passes, ""},

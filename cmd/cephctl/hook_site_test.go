@@ -16,6 +16,7 @@ import (
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/agent"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/ganeti"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/guest"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/state"
 )
@@ -43,6 +44,8 @@ type hookSite struct {
 	st   state.State
 	// broken tells that the file with the state is no such file.
 	broken bool
+	// cannotList is why Ganeti's own commands list nothing.
+	cannotList error
 	// told is what hooks say beside the line.
 	told bytes.Buffer
 }
@@ -62,6 +65,12 @@ func newHookSite(t *testing.T) *hookSite {
 		return control.Change{Kind: kind, Target: c.node.Name, Plan: func(context.Context, *control.Memory) (*control.Plan, error) {
 			return &s.plan, nil
 		}}
+	}
+	s.listed = func(context.Context, *ganeti.Site, control.Runner) (control.Cluster, error) {
+		return control.Cluster{
+			Groups: []control.Group{{Name: "default"}, {Name: "spare"}},
+			Nodes:  []control.Node{{Name: "node2.lab", Group: "default"}, {Name: "node3.lab", Group: "spare"}},
+		}, s.cannotList
 	}
 	s.rapi = httptest.NewTLSServer(s)
 	t.Cleanup(s.rapi.Close)

@@ -47,10 +47,10 @@ func setPlace(plan *control.Plan, master string) error {
 	return nil
 }
 
-// add adds a step to a change of the inventory. It happens on this host.
+// add adds a step to a change of the inventory, which is one request. It happens on this host.
 func add(plan *control.Plan, id, title, sentence string, do func(ctx context.Context) error) {
 	plan.Steps = append(plan.Steps, control.Step{
-		ID: id, Title: title, Commands: []string{sentence},
+		ID: id, Title: title, Commands: []string{sentence}, Refusable: true,
 		Do: func(ctx context.Context, _ func(string)) error { return do(ctx) },
 	})
 }

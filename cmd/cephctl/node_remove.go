@@ -95,6 +95,11 @@ func removeNode(env *control.Env, name string) control.Change {
 		if name == c.Master {
 			plan.Block(name, "node-master", "remove it from another node", "is the node that this runs on")
 		}
+		if _, ok := c.Node(name); ok {
+			add(plan, "remove", "take node "+name+" out of the inventory", "inventory: no node "+name, func(ctx context.Context) error {
+				return env.Inventory.RemoveNode(ctx, name)
+			})
+		}
 		add(plan, "options", "forget the storage options of "+name, "state: no storage options of "+name, func(context.Context) error {
 			return env.Store.Update(func(s *state.State) error {
 				for _, storage := range s.Storage {
@@ -103,11 +108,6 @@ func removeNode(env *control.Env, name string) control.Change {
 				return nil
 			})
 		})
-		if _, ok := c.Node(name); ok {
-			add(plan, "remove", "take node "+name+" out of the inventory", "inventory: no node "+name, func(ctx context.Context) error {
-				return env.Inventory.RemoveNode(ctx, name)
-			})
-		}
 		return nil
 	})
 }

@@ -49,7 +49,7 @@ func (s *Storage) Cancel(ctx context.Context, force bool) (text string, err erro
 }
 
 // takeBack undoes what an operation changes for a while: weights of OSDs, as far as these are still there, and that pools can
-// be removed.
+// be removed. What goes with a pool that is gone already goes, too: nothing else would find it any more.
 func (s *Storage) takeBack(ctx context.Context, op *state.Operation) error {
 	var m osdMap
 	if len(weights(op)) > 0 {
@@ -57,11 +57,41 @@ func (s *Storage) takeBack(ctx context.Context, op *state.Operation) error {
 			return err
 		}
 	}
-	return s.cephAll(ctx, takingBack(op, func(id string) bool {
+	err := s.cephAll(ctx, takingBack(op, func(id string) bool {
 		return slices.ContainsFunc(m.OSDs, func(o osdInfo) bool {
 			return numbers([]int{o.ID})[0] == id && !slices.Contains(o.State, "destroyed")
 		})
 	}))
+	if err != nil || op.Kind != kindPoolRemove {
+		return err
+	}
+	return s.clearPool(ctx, op.Target, op.Data[keyRule])
+}
+
+// clearPool takes away what goes with a pool, if that is gone.
+func (s *Storage) clearPool(ctx context.Context, name, rule string) error {
+	c, err := s.observeCeph(ctx)
+	if err != nil || c.osds.pool(name) != nil {
+		return err
+	}
+	st, err := s.env.Store.Load()
+	if err != nil {
+		return err
+	}
+	v := &view{ceph: c, master: &nodeView{}}
+	if own := st.Storage[Name]; own != nil {
+		v.state = *own
+	}
+	plan := &control.Plan{}
+	if err := s.afterPool(ctx, plan, v, name, rule); err != nil {
+		return err
+	}
+	for _, step := range plan.Steps {
+		if err := step.Do(ctx, func(string) {}); err != nil {
+			return fmt.Errorf("%s: %w", step.Title, err)
+		}
+	}
+	return nil
 }
 
 // takingBack are the commands that undo it, for the OSDs that are there.

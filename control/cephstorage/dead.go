@@ -30,18 +30,19 @@ func (s *Storage) planDead(ctx context.Context, name string, memory *control.Mem
 	if err != nil {
 		return nil, err
 	}
+	b := &builder{Storage: s, v: v, plan: plan}
 	dead := v.nodes[name]
 	switch {
 	case dead == nil && memory.Get("burying") != "":
-		return plan, nil // by the run that was interrupted
+		b.forgetOptions(name) // the run that was interrupted has done the rest
+		return plan, nil
 	case dead == nil:
 		return nil, fmt.Errorf("node %s: %w: see \"cephctl node list\"", name, control.ErrUnknown)
 	}
-	b := &builder{Storage: s, v: v, plan: plan}
 	switch {
 	case dead.err == nil:
 		plan.Block(name, "node-answers", "cephctl node modify --offline=yes "+name, "is not dead: its agent answers")
-	case !errors.Is(dead.err, control.ErrUnreachable):
+	case dead.isUp():
 		plan.Block(name, "node-answers", "cure that, or switch it off for good", "is not dead: it answers with an error: %v", dead.err)
 	}
 	if v.cluster.Master == name {
@@ -53,30 +54,39 @@ func (s *Storage) planDead(ctx context.Context, name string, memory *control.Mem
 	if len(plan.Blockers) == 0 {
 		memory.Keep("burying", yes)
 		plan.Destroys = []string{"what is stored on " + name + " and nowhere else"}
-		b.step(b.forget(dead.Node))
+		b.forget(dead.Node)
 	}
 	return plan, nil
 }
 
-// forget is a step that takes a node out of the inventory, with the storage options that it has of its own: another of its
+// isUp tells whether a node has answered, if only by refusing a login: what the cluster has lost of it may still be there, and
+// may come back.
+func (n *nodeView) isUp() bool {
+	return !errors.Is(n.err, control.ErrUnreachable) || errors.Is(n.err, control.ErrRefused)
+}
+
+// forget plans to take a node out of the inventory, and then to forget the storage options that it has of its own: another of its
 // name has none.
-func (b *builder) forget(n control.Node) control.Step {
-	commands := []string{"inventory: node " + n.Name + " is gone"}
-	hasOptions := b.v.state.Nodes[n.Name] != nil
-	if hasOptions {
-		commands = append([]string{"state: no storage options of " + n.Name}, commands...)
+func (b *builder) forget(n control.Node) {
+	b.step(control.Step{
+		ID: "forget " + n.Name, Node: b.v.master.Name, Title: "take node " + n.Name + " out of the inventory",
+		Commands: []string{"inventory: node " + n.Name + " is gone"}, Refusable: true,
+		Do: func(ctx context.Context, _ func(string)) error { return b.env.Inventory.RemoveNode(ctx, n.Name) },
+	})
+	b.forgetOptions(n.Name)
+}
+
+func (b *builder) forgetOptions(name string) {
+	if b.v.state.Nodes[name] == nil {
+		return
 	}
-	return control.Step{
-		ID: "forget " + n.Name, Node: b.v.master.Name, Title: "take node " + n.Name + " out of the inventory", Commands: commands,
-		Do: func(ctx context.Context, _ func(string)) error {
-			if hasOptions {
-				if err := b.remember(func(st *state.Storage) { st.SetNode(n.Name, nil) }); err != nil {
-					return err
-				}
-			}
-			return b.env.Inventory.RemoveNode(ctx, n.Name)
+	b.step(control.Step{
+		ID: "options " + name, Node: b.v.master.Name, Title: "forget the storage options of " + name,
+		Commands: []string{"state: no storage options of " + name},
+		Do: func(context.Context, func(string)) error {
+			return b.remember(func(st *state.Storage) { st.SetNode(name, nil) })
 		},
-	}
+	})
 }
 
 // bury plans how the traces of a dead node leave the cluster.

@@ -65,7 +65,10 @@ func (s *Storage) planDestroy(ctx context.Context, force bool, memory *control.M
 
 // removal says how a node leaves that does not answer. Without the cluster nobody can prove that it is dead.
 func (b *builder) removal(n *nodeView) string {
-	if b.v.ceph == nil {
+	switch {
+	case n.isUp():
+		return "" // it says itself what is wrong
+	case b.v.ceph == nil:
 		return "bring it back, or if it is gone for good: cephctl node remove --force " + n.Name
 	}
 	return "remove it first: cephctl node remove --dead " + n.Name

@@ -35,7 +35,7 @@ func NewDiskHost(runner control.Runner, options loopback.Options) DiskHost {
 func device(d control.DiskSpec) ceph.Device {
 	return ceph.Device{
 		Image:  ceph.Image{Pool: d.Params[ParamPool], Namespace: d.Params[ParamNamespace], Name: d.Image},
-		Access: ceph.Access(d.Params[ParamAccess]), User: d.Params[ParamUser], Conf: d.Params[ParamConf],
+		Access: ceph.Access(d.Params[ParamAccess]), User: d.Params[ParamUser], Conf: d.Params[ParamConf], Disk: d.UUID,
 	}
 }
 

@@ -48,6 +48,10 @@ var scenarios = []scenario{
 		s.must(keepOffline(s))
 	}, func(s *sim) control.Change { return s.readd("node3") }},
 	{"remove-dead", 4, deadNode2, func(s *sim) control.Change { return s.storage().RemoveDead("node2", "remove --dead") }},
+	{"remove-dead of a node with options", 4, func(s *sim) {
+		deadNode2(s)
+		s.setNode("node2", OptionDisk, "/dev/sdb")
+	}, func(s *sim) control.Change { return s.storage().RemoveDead("node2", "remove --dead") }},
 	{"remove-dead of three", 3, deadNode2, func(s *sim) control.Change { return s.storage().RemoveDead("node2", "remove --dead") }},
 	{"remove-dead of another host name", 4, func(s *sim) {
 		s.nodes["node2"].Host = "rack7"

@@ -426,6 +426,32 @@ func TestCancelPoolRemove(t *testing.T) {
 	equal(t, "pools", 1, len(s.pools))
 }
 
+// TestCancelPoolGone takes away what goes with a pool that is gone already, and leaves what another needs.
+func TestCancelPoolGone(t *testing.T) {
+	s := grown(t, 4)
+	for _, name := range []string{"near", "nearer"} {
+		s.must(s.storage().CreatePool(name, "create", PoolOptions{Size: 2, Nodes: []string{"node1", "node2"}}))
+	}
+	for i, want := range []struct {
+		pool, caps, class string
+		rules, placed     int
+	}{
+		{"near", "profile rbd pool=rbd, profile rbd pool=nearer", "on-near", 2, 1},
+		{"nearer", "profile rbd pool=rbd", "hdd", 1, 0},
+	} {
+		s.killedAfter("pool-rm "+want.pool, s.storage().RemovePool(want.pool, "remove"))
+		equal(t, "pools", 2-i, len(s.pools))
+		if _, err := s.storage().Cancel(t.Context(), false); err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "caps", "mon profile rbd mgr "+want.caps+" osd "+want.caps, s.keys[instanceEntity])
+		equal(t, "class", want.class, s.osds[0].Class)
+		equal(t, "rules", want.rules, len(s.rules))
+		equal(t, "pools that are remembered", want.placed, len(s.load().Storage[Name].Pools))
+		equal(t, "the operation is left", false, s.load().Operation != nil)
+	}
+}
+
 // TestCancelInstance names the images of an instance that was given up: nobody else knows them.
 func TestCancelInstance(t *testing.T) {
 	for kind, want := range map[string]string{

@@ -13,14 +13,14 @@ import (
 func (b *builder) markNode(n *nodeView) control.Step {
 	return control.Step{
 		ID: "mark " + n.Name, Node: b.v.master.Name, Title: "mark node " + n.Name + " as enabled for " + Name,
-		Commands: []string{"inventory: node " + n.Name + " is online and enabled for " + Name},
+		Commands: []string{"inventory: node " + n.Name + " is online and enabled for " + Name}, Refusable: true,
 		Do: func(ctx context.Context, _ func(string)) error {
 			if n.Offline {
 				if err := b.env.Inventory.SetOffline(ctx, n.Name, false); err != nil {
 					return err
 				}
 			}
-			return b.env.Inventory.MarkNode(ctx, n.Name, Name)
+			return control.Halfway(b.env.Inventory.MarkNode(ctx, n.Name, Name))
 		},
 	}
 }

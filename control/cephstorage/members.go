@@ -67,7 +67,7 @@ func (s *Storage) planAdd(ctx context.Context, n newcomer, memory *control.Memor
 func (b *builder) enter(n control.Node) control.Step {
 	return control.Step{
 		ID: "enter " + n.Name, Node: b.v.master.Name, Title: "put node " + n.Name + " into the inventory",
-		Commands: []string{"inventory: node " + n.Name + " in group " + n.Group},
+		Commands: []string{"inventory: node " + n.Name + " in group " + n.Group}, Refusable: true,
 		Do: func(ctx context.Context, _ func(string)) error {
 			err := b.env.Inventory.AddNode(ctx, n)
 			if errors.Is(err, control.ErrExists) {
@@ -144,8 +144,8 @@ func (b *builder) join(n *nodeView, memory *control.Memory) error {
 func (b *builder) setOnline(n control.Node) control.Step {
 	return control.Step{
 		ID: "online " + n.Name, Node: b.v.master.Name, Title: "mark node " + n.Name + " online",
-		Commands: []string{"inventory: node " + n.Name + " is online"},
-		Do:       func(ctx context.Context, _ func(string)) error { return b.env.Inventory.SetOffline(ctx, n.Name, false) },
+		Commands: []string{"inventory: node " + n.Name + " is online"}, Refusable: true,
+		Do: func(ctx context.Context, _ func(string)) error { return b.env.Inventory.SetOffline(ctx, n.Name, false) },
 	}
 }
 
@@ -182,15 +182,16 @@ func (s *Storage) planRemove(ctx context.Context, name string, opts RemoveOption
 	if err != nil {
 		return nil, err
 	}
+	b := &builder{Storage: s, v: v, plan: plan}
 	n := v.nodes[name]
 	switch {
 	case n == nil && memory.Get("removing") != "":
-		return plan, nil // by the run that was interrupted
+		b.forgetOptions(name) // the run that was interrupted has done the rest
+		return plan, nil
 	case n == nil:
 		return nil, fmt.Errorf("node %s: %w: see \"cephctl node list\"", name, control.ErrUnknown)
 	}
 	memory.Keep("removing", yes)
-	b := &builder{Storage: s, v: v, plan: plan}
 	if v.cluster.Master == name {
 		plan.Block(name, "node-is-master", "run this on another node", "is the node that this runs on")
 	}
@@ -205,7 +206,7 @@ func (s *Storage) planRemove(ctx context.Context, name string, opts RemoveOption
 			plan.Block(name, "node-in-storage", n.howToFree("mark it offline first"), "is part of distributed storage: %s", why)
 		}
 	}
-	b.step(b.forget(n.Node))
+	b.forget(n.Node)
 	return plan, nil
 }
 
@@ -297,7 +298,7 @@ func (b *builder) assign(n *nodeView, to control.Group) {
 	}
 	b.step(control.Step{
 		ID: "assign " + n.Name, Node: b.v.master.Name, Title: "move node " + n.Name + " to group " + to.Name,
-		Commands: []string{"inventory: node " + n.Name + " in group " + to.Name},
+		Commands: []string{"inventory: node " + n.Name + " in group " + to.Name}, Refusable: true,
 		Do: func(ctx context.Context, _ func(string)) error {
 			return b.env.Inventory.AssignNodes(ctx, to.Name, n.Name)
 		},

@@ -72,12 +72,12 @@ func (s *Storage) observeLeaving(ctx context.Context, name string, opts OfflineO
 func (b *builder) setOffline(n control.Node, mark string) control.Step {
 	return control.Step{
 		ID: "offline " + n.Name, Node: b.v.master.Name, Title: "mark node " + n.Name + " offline",
-		Commands: []string{"inventory: node " + n.Name + " is offline"},
+		Commands: []string{"inventory: node " + n.Name + " is offline"}, Refusable: true,
 		Do: func(ctx context.Context, _ func(string)) error {
 			if err := b.env.Inventory.SetOffline(ctx, n.Name, true); err != nil {
 				return err
 			}
-			return b.env.Inventory.MarkNode(ctx, n.Name, mark)
+			return control.Halfway(b.env.Inventory.MarkNode(ctx, n.Name, mark))
 		},
 	}
 }
@@ -108,7 +108,11 @@ type leaving struct {
 // takeAway plans how a node leaves: what it runs is replaced on the others first, and then stopped and removed.
 func (b *builder) takeAway(ctx context.Context, n *nodeView, opts OfflineOptions, memory *control.Memory) {
 	if n.err != nil {
-		b.plan.Block(n.Name, "node-unreachable", "if it is gone for good: cephctl node remove --dead "+n.Name, "%v", n.err)
+		cure := ""
+		if !n.isUp() {
+			cure = "if it is gone for good: cephctl node remove --dead " + n.Name
+		}
+		b.plan.Block(n.Name, "node-unreachable", cure, "%v", n.err)
 	}
 	b.checkCluster(b.v.state.ID)
 	rest := b.others(n)

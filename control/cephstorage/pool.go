@@ -76,18 +76,12 @@ func (s *Storage) planCreatePool(ctx context.Context, name string, opts PoolOpti
 	if err != nil {
 		return nil, err
 	}
-	size := options.Size
-	if opts.Size != 0 {
-		size = opts.Size
-	}
-	if err := checkRange(1, 10)(strconv.Itoa(size)); err != nil {
-		return nil, fmt.Errorf("%w: --size %d: %w", control.ErrUsage, size, err)
+	size, err := opts.copies(options.Size)
+	if err != nil {
+		return nil, err
 	}
 	p := v.ceph.osds.pool(name)
-	switch {
-	case size == 1 && options.Size != 1:
-		return nil, fmt.Errorf("%w: a pool with one copy loses data with every disk: Ceph makes none unless told on its own", control.ErrUsage)
-	case p != nil && p.Size != size && opts.Size > 0 && memory.Get("creating") == "":
+	if p != nil && p.Size != size && opts.Size > 0 && memory.Get("creating") == "" {
 		plan.Block("", "pool-exists", fmt.Sprintf("to change that: ceph osd pool set %s size %d", name, size), "pool %s exists already, with %d copies", name, p.Size)
 		return plan, nil
 	}
@@ -106,30 +100,13 @@ func (s *Storage) planCreatePool(ctx context.Context, name string, opts PoolOpti
 		return plan, nil
 	}
 	memory.Keep("creating", yes)
-	var commands [][]string
 	if where != nil {
 		s.placeSteps(plan, v, name, where)
-	}
-	if p == nil {
-		rule := wantedRule(len(v.ceph.tree.hosts()), size)
-		if v.ceph.rule(rule) == nil {
-			rule = hostRule
-		}
-		if where != nil {
-			rule = where.rule
-		}
-		commands = append(commands, []string{"osd", "pool", "create", name, "--rule", rule})
 	}
 	if p != nil && opts.Size == 0 {
 		size = p.Size
 	}
-	if p == nil && size != options.Size || p != nil && p.Size != size {
-		commands = append(commands, []string{"osd", "pool", "set", name, "size", strconv.Itoa(size)})
-	}
-	if p == nil || p.Applications["rbd"] == nil {
-		commands = append(commands, enableRBD(name))
-	}
-	if len(commands) > 0 {
+	if commands := v.poolCommands(name, size, options.Size, where); len(commands) > 0 {
 		plan.Steps = append(plan.Steps, s.cephStep(v, "pool "+name, "make the pool "+name, commands...))
 	}
 	have, err := s.capsOf(ctx, instanceEntity)
@@ -140,6 +117,44 @@ func (s *Storage) planCreatePool(ctx context.Context, name string, opts PoolOpti
 		plan.Steps = append(plan.Steps, s.capsStep(v, "let instances use the images of pool "+name, c))
 	}
 	return plan, nil
+}
+
+// copies are how many there are to be, by default as the storage options say.
+func (o *PoolOptions) copies(byDefault int) (int, error) {
+	size := byDefault
+	if o.Size != 0 {
+		size = o.Size
+	}
+	if err := checkRange(1, 10)(strconv.Itoa(size)); err != nil {
+		return 0, fmt.Errorf("%w: --size %d: %w", control.ErrUsage, size, err)
+	}
+	if size == 1 && byDefault != 1 {
+		return 0, fmt.Errorf("%w: a pool with one copy loses data with every disk: Ceph makes none unless told on its own", control.ErrUsage)
+	}
+	return size, nil
+}
+
+// poolCommands are those that make a pool of a size, or what is left to do of it. Ceph gives a new one its default size.
+func (v *view) poolCommands(name string, size, byDefault int, where *place) [][]string {
+	var commands [][]string
+	p := v.ceph.osds.pool(name)
+	if p == nil {
+		rule := wantedRule(len(v.ceph.tree.hosts()), size)
+		if v.ceph.rule(rule) == nil {
+			rule = hostRule
+		}
+		if where != nil {
+			rule = where.rule
+		}
+		commands = append(commands, []string{"osd", "pool", "create", name, "--rule", rule})
+	}
+	if p == nil && size != byDefault || p != nil && p.Size != size {
+		commands = append(commands, []string{"osd", "pool", "set", name, "size", strconv.Itoa(size)})
+	}
+	if p == nil || p.Applications["rbd"] == nil {
+		commands = append(commands, enableRBD(name))
+	}
+	return commands
 }
 
 // nodes are the names of those that a pool is to be kept on; none for all.
@@ -160,10 +175,12 @@ func (o *PoolOptions) nodes(v *view) ([]string, error) {
 	return all, nil
 }
 
-// kindPoolRemove is the kind of a removal of a pool, keyPoolDelete where it remembers whether pools could be removed before.
+// kindPoolRemove is the kind of a removal of a pool, keyPoolDelete where it remembers whether pools could be removed before, and
+// keyRule which CRUSH rule the pool had.
 const (
 	kindPoolRemove = "pool-remove"
 	keyPoolDelete  = "pool-delete"
+	keyRule        = "rule"
 )
 
 // RemovePool returns the change that removes a pool without images.
@@ -188,7 +205,7 @@ func (s *Storage) planRemovePool(ctx context.Context, name string, memory *contr
 		if err := s.forbidAgain(plan, v, name, allowed, memory); err != nil {
 			return nil, err
 		}
-		return plan, s.afterPool(ctx, plan, v, name, memory.Get("rule"))
+		return plan, s.afterPool(ctx, plan, v, name, memory.Get(keyRule))
 	}
 	if _, ok := p.Applications["rbd"]; !ok {
 		plan.Block("", "pool-not-rbd", "remove it with Ceph's own commands if that is right", "pool %s is not one for RBD images", name)
@@ -203,7 +220,7 @@ func (s *Storage) planRemovePool(ctx context.Context, name string, memory *contr
 		return plan, nil
 	}
 	memory.Keep("removing", yes)
-	rule := memory.Keep("rule", func() string {
+	rule := memory.Keep(keyRule, func() string {
 		if r := v.ceph.ruleOf(p); r != nil {
 			return r.Name
 		}

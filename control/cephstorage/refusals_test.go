@@ -16,6 +16,7 @@ import (
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/node"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/state"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/transport"
 )
 
 const otherFSID = "11111111-2222-4333-8444-555555555555"
@@ -29,6 +30,11 @@ type refusal struct {
 	before func(s *sim)
 	change func(s *sim) control.Change
 	want   []string
+}
+
+// errShut is of a node that is up and lets nobody in.
+var errShut error = &transport.Error{
+	Node: "node2", Text: "node2 has refused the login as root", Cure: "authorise this host's key there: ssh-copy-id root@node2", Refused: true,
 }
 
 func initChange(s *sim) control.Change  { return s.init() }
@@ -300,6 +306,15 @@ var refusals = []refusal{
 	{"node-answers", 4, true, nil, removeDead2, []string{"node2: is not dead: its agent answers: cephctl node modify --offline=yes node2"}},
 	{"node-answers", 4, true, func(s *sim) { s.nodes["node2"].broken = errors.New("another version of cephctl") }, removeDead2, []string{
 		"node2: is not dead: it answers with an error: another version of cephctl: cure that, or switch it off for good",
+	}},
+	{"node-answers", 4, false, func(s *sim) { // also where the cluster has lost all of it
+		deadNode2(s)
+		s.nodes["node2"].broken = errShut
+	}, removeDead2, []string{
+		"node2: is not dead: it answers with an error: reach node2: node2 has refused the login as root: authorise this host's key there: ssh-copy-id root@node2: cure that, or switch it off for good",
+	}},
+	{"node-unreachable", 4, true, func(s *sim) { s.nodes["node2"].broken = errShut }, offline2, []string{
+		"node2: reach node2: node2 has refused the login as root: authorise this host's key there: ssh-copy-id root@node2",
 	}},
 	{"node-answers node-is-master", 4, true, nil, func(s *sim) control.Change { return s.storage().RemoveDead("node1", "remove") }, []string{
 		"node1: is not dead: its agent answers: cephctl node modify --offline=yes node1",

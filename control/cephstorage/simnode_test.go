@@ -95,10 +95,10 @@ func (s simTransport) Call(ctx context.Context, to control.Node, r agent.Request
 		return nil, errDead
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
+	case n != nil && n.broken != nil:
+		return nil, n.broken
 	case n == nil || n.down:
 		return nil, fmt.Errorf("reach %s: %w", to.Name, control.ErrUnreachable)
-	case n.broken != nil:
-		return nil, n.broken
 	}
 	if events != nil {
 		events(agent.Event{Kind: agent.KindProgress, Text: r.Action})

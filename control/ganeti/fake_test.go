@@ -25,6 +25,8 @@ type fakeRAPI struct {
 	files map[string]string
 	// job is the answer about each job after the first look, which finds it running.
 	job string
+	// deny are statuses with which it answers, by path.
+	deny map[string]int
 	// asked are requests that change something, with their bodies.
 	asked []string
 	looks int
@@ -61,6 +63,10 @@ func (f *fakeRAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer f.mu.Unlock()
 	if user, password, _ := r.BasicAuth(); user != "admin" || password != "secret" {
 		refuse(w, http.StatusUnauthorized, "Unauthorized")
+		return
+	}
+	if code := f.deny[r.URL.Path]; code != 0 {
+		refuse(w, code, http.StatusText(code))
 		return
 	}
 	if r.Method != http.MethodGet {

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control/run"
 )
 
 // MarkTag is how the tag begins that says of which storage type a node or a node group is: distributed-storage:ceph.
@@ -245,7 +246,14 @@ func known(err error, path string) error {
 	return err
 }
 
+// run runs one of Ganeti's commands.
 func (i *Inventory) run(ctx context.Context, argv ...string) error {
 	_, err := i.runner.Run(ctx, nil, argv...)
+	if end := new(run.Error); errors.As(err, &end) && slices.ContainsFunc(refusals, func(no string) bool { return strings.Contains(end.Stderr, no) }) {
+		return refused{err}
+	}
 	return err
 }
+
+// refusals are what Ganeti's commands say when a job has not got past its checks, or the hooks before it.
+var refusals = []string{"Failure: prerequisites not met for this operation", "Failure: hooks execution failed"}

@@ -157,6 +157,61 @@ func TestJobsThatFail(t *testing.T) {
 	}
 }
 
+// TestRefused wants it said of what Ganeti has refused beforehand that nothing was done, and of nothing else.
+func TestRefused(t *testing.T) {
+	result := func(kind string) string {
+		return `{"status": "error", "opresult": [["` + kind + `", ["no"]]]}`
+	}
+	for name, c := range map[string]struct {
+		job  string
+		want bool
+	}{
+		"by its checks":     {sample(t, "assign_bad.job"), true},
+		"for a parameter":   {sample(t, "grp_mod_bad.job"), true},
+		"by a hook":         {result("HooksAbort"), true},
+		"canceled":          {`{"status": "canceled", "opresult": ["Job canceled by request"]}`, true},
+		"in the middle":     {result("OpExecError"), false},
+		"after another":     {`{"status": "error", "opresult": [true, ["OpPrereqError", ["no"]]]}`, false},
+		"canceled later":    {`{"status": "canceled", "opresult": [true, "Job canceled by request"]}`, false},
+		"without a reason":  {`{"status": "error", "opresult": []}`, false},
+		"nobody knows when": {`{"status": "error", "opresult": [null]}`, false},
+	} {
+		fake, _, i := newInventory(t)
+		fake.job = c.job
+		if err := i.AddGroup(t.Context(), "ssd"); err == nil || errors.Is(err, control.ErrNotDone) != c.want {
+			t.Errorf("%s: error %v, nothing done: %t", name, err, !c.want)
+		}
+	}
+}
+
+// TestNotAccepted wants the same of requests that were not accepted; the job of one that was goes on, even if nobody may look at
+// it any more.
+func TestNotAccepted(t *testing.T) {
+	fake, rapi := newFake(t)
+	fake.deny = map[string]int{"/2/groups": http.StatusForbidden, "/2/nodes/a.lab/modify": http.StatusBadGateway, "/2/jobs/7": http.StatusUnauthorized}
+	for path, want := range map[string]bool{"/2/groups": true, "/2/nodes/a.lab/modify": false, "/2/modify": false} {
+		var status *StatusError
+		err := rapi.change(t.Context(), http.MethodPost, path, nil, nil)
+		if !errors.As(err, &status) || errors.Is(err, control.ErrNotDone) != want {
+			t.Errorf("%s: error %v, nothing done: %t", path, err, !want)
+		}
+	}
+}
+
+func TestCommandsRefused(t *testing.T) {
+	for said, want := range map[string]bool{
+		"Failure: prerequisites not met for this operation:\nerror type: wrong_state, error details:\nNode still has instances\nmore\nand more": true,
+		"Failure: hooks execution failed:\n  node: node1.lab, script: node-remove-pre.d/x, output: no":                                          true,
+		"Failure: command execution error:\nCannot run":                                                                                         false,
+	} {
+		_, runner, i := newInventory(t)
+		runner.Add(controltest.Answer{Command: "gnt-node remove d.lab", Code: 1, Stderr: said})
+		if err := i.RemoveNode(t.Context(), "d.lab"); err == nil || errors.Is(err, control.ErrNotDone) != want {
+			t.Errorf("%s: nothing done: %t", said, !want)
+		}
+	}
+}
+
 func TestUnknown(t *testing.T) {
 	_, _, i := newInventory(t)
 	err := i.MarkNode(t.Context(), "nodeX.lab", "ceph")

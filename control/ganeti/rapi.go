@@ -11,8 +11,11 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/control"
 )
 
 // Reason is what Ganeti writes down with each job of ours, and by which its filters tell our jobs from others.
@@ -72,11 +75,22 @@ type JobError struct {
 	Status string
 	// Reason is what Ganeti says, in its words.
 	Reason string
+	// Refused tells that it has done nothing: it was canceled before its turn, or did not get past its checks and the hooks
+	// before it.
+	Refused bool
 }
 
 // Error names the job: gnt-job info N tells more.
 func (e *JobError) Error() string {
 	return fmt.Sprintf("Ganeti's job %d ended with %s: %s", e.ID, e.Status, e.Reason)
+}
+
+// Unwrap returns control.ErrNotDone of a job that has done nothing.
+func (e *JobError) Unwrap() error {
+	if e.Refused {
+		return control.ErrNotDone
+	}
+	return nil
 }
 
 // get reads a resource.
@@ -113,6 +127,9 @@ func (r *RAPI) submit(ctx context.Context, method, path string, query url.Values
 	query.Set("reason", Reason)
 	var id json.Number
 	if err := r.request(ctx, method, path, query, body, &id); err != nil {
+		if status := new(StatusError); errors.As(err, &status) && status.Code < http.StatusInternalServerError {
+			return nil, refused{err}
+		}
 		return nil, err
 	}
 	number, err := id.Int64()
@@ -135,7 +152,7 @@ func (r *RAPI) wait(ctx context.Context, id int) (*job, error) {
 		case j.Status == "success":
 			return &j, nil
 		case j.Status == "error", j.Status == "canceled":
-			return nil, &JobError{ID: id, Status: j.Status, Reason: j.reason()}
+			return nil, &JobError{ID: id, Status: j.Status, Reason: j.reason(), Refused: j.isRefused()}
 		}
 		timer := time.NewTimer(pause)
 		select {
@@ -157,6 +174,26 @@ type job struct {
 	Status    string            `json:"status"`
 	OpResults []json.RawMessage `json:"opresult"`
 }
+
+// refused is the error of a request by which nothing was done.
+type refused struct{ error }
+
+// Unwrap returns control.ErrNotDone, too.
+func (e refused) Unwrap() []error { return []error{e.error, control.ErrNotDone} }
+
+// isRefused tells of a job that has not ended well whether none of its operations was begun.
+func (j *job) isRefused() bool {
+	if j.Status == "canceled" && len(j.OpResults) == 1 {
+		return true // what runs is not canceled
+	}
+	return len(j.OpResults) > 0 && !slices.ContainsFunc(j.OpResults, func(result json.RawMessage) bool {
+		var kind string
+		return json.Unmarshal(result, &[]any{&kind}) != nil || !slices.Contains(beforehand, kind)
+	})
+}
+
+// beforehand are the errors of operations that Ganeti has not begun: wrong parameters, its own checks, a hook that says no.
+var beforehand = []string{"TypeEnforcementError", "OpPrereqError", "HooksAbort"}
 
 // reason is what the operations of a failed job say: ["OpPrereqError", ["Node 'x' not known", "unknown_entity"]].
 func (j *job) reason() string {

@@ -19,6 +19,8 @@ type Error struct {
 	Cure string
 	// Answered says that the agent has begun, so that it may be at work still.
 	Answered bool
+	// Refused says that the node is up, though no agent has begun.
+	Refused bool
 	// Err is where it comes from.
 	Err error
 }
@@ -26,11 +28,14 @@ type Error struct {
 // Error returns it as one line.
 func (e *Error) Error() string { return "reach " + e.Node + ": " + e.Text + ": " + e.Cure }
 
-// Unwrap returns control.ErrUnreachable, if the node has not answered, and what it comes from.
+// Unwrap returns control.ErrUnreachable, if no agent has answered, control.ErrRefused, if the node is up, and what it comes from.
 func (e *Error) Unwrap() []error {
 	var errs []error
 	if !e.Answered {
 		errs = append(errs, control.ErrUnreachable)
+	}
+	if e.Refused {
+		errs = append(errs, control.ErrRefused)
 	}
 	if e.Err != nil {
 		errs = append(errs, e.Err)
@@ -63,6 +68,7 @@ func (c *call) err(ctx context.Context) error {
 		e.Text, e.Cure = c.lost()
 	default:
 		e.Text, e.Cure = c.unheard()
+		e.Refused = c.isUp()
 	}
 	return e
 }

@@ -1,7 +1,9 @@
 package transport
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -22,41 +24,43 @@ const (
 type failure struct {
 	says       string
 	text, cure string
+	// up tells that the node has said something, if only no.
+	up bool
 }
 
 // failures are in the order of precedence: ssh says some of them together.
 var failures = []failure{
 	{
 		"REMOTE HOST IDENTIFICATION HAS CHANGED", "the host key of {address} has changed",
-		"if the node was installed anew, ssh-keygen -R {address} and accept the new key by: ssh {login}",
+		"if the node was installed anew, ssh-keygen -R {address} and accept the new key by: ssh {login}", true,
 	},
 	{
 		"Host key verification failed", "the host key of {address} is not known here",
-		"compare and accept it by: ssh {login}",
+		"compare and accept it by: ssh {login}", true,
 	},
 	{
 		"Too many authentication failures", "{address} has refused {login} after too many keys",
-		"set ssh.options to -o IdentitiesOnly=yes -i KEY",
+		"set ssh.options to -o IdentitiesOnly=yes -i KEY", true,
 	},
 	{
 		"Permission denied (", "{address} has refused the login as {user}",
-		"authorise this host's key there: ssh-copy-id {login}",
+		"authorise this host's key there: ssh-copy-id {login}", true,
 	},
 	{
 		"Could not resolve hostname", "no address is found for {address}",
-		"correct the node's address, DNS or /etc/hosts",
+		"correct the node's address, DNS or /etc/hosts", false,
 	},
 	{
 		"Connection refused", "the connection to {address} was refused",
-		"is sshd running there? look: systemctl status ssh",
+		"is sshd running there? look: systemctl status ssh", true,
 	},
-	{"No route to host", "{address} is not in the network", "is the node up? try: ping {address}"},
-	{"Network is unreachable", "there is no route to {address}", "look: ip route get {address}"},
-	{"timed out", "{address} does not answer (timed out)", "is the node up? try: ping {address}"},
-	{"Timeout, server", "{address} does not answer any more", "is the node up? try: ping {address}"},
+	{"No route to host", "{address} is not in the network", "is the node up? try: ping {address}", false},
+	{"Network is unreachable", "there is no route to {address}", "look: ip route get {address}", false},
+	{"timed out", "{address} does not answer (timed out)", "is the node up? try: ping {address}", false},
+	{"Timeout, server", "{address} does not answer any more", "is the node up? try: ping {address}", false},
 	{
 		"Bad configuration option", "ssh's configuration has an option that ssh does not know",
-		"correct ssh.options or ssh's configuration; try: ssh {login}",
+		"correct ssh.options or ssh's configuration; try: ssh {login}", false,
 	},
 }
 
@@ -81,15 +85,35 @@ func (c *call) known(end *run.Error) (text, cure string, ok bool) {
 	return "", "", false
 }
 
-// explain finds what ssh has said among the failures.
+// explain says what ssh has said.
 func (c *call) explain(stderr string) (text, cure string, ok bool) {
+	f, ok := failureOf(stderr)
 	fill := strings.NewReplacer("{address}", c.node.Address, "{user}", c.user, "{login}", c.user+"@"+c.node.Address)
-	for _, f := range failures {
-		if strings.Contains(stderr, f.says) {
-			return fill.Replace(f.text), fill.Replace(f.cure), true
-		}
+	return fill.Replace(f.text), fill.Replace(f.cure), ok
+}
+
+// failureOf finds what ssh has said among the failures.
+func failureOf(stderr string) (f failure, ok bool) {
+	i := slices.IndexFunc(failures, func(f failure) bool { return strings.Contains(stderr, f.says) })
+	if i < 0 {
+		return failure{}, false
 	}
-	return "", "", false
+	return failures[i], true
+}
+
+// isUp tells of a node whose agent has not answered that it is up all the same: it has refused ssh, or let it in.
+func (c *call) isUp() bool {
+	var end *run.Error
+	switch {
+	case c.process == nil:
+		return true
+	case !errors.As(c.process, &end), end.Code < 0:
+		return false
+	case end.Code == sshFailed:
+		f, _ := failureOf(end.Stderr)
+		return f.up
+	}
+	return true
 }
 
 // lossOf returns the line by which ssh says that the connection has ended, or nothing.

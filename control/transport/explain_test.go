@@ -18,6 +18,7 @@ func TestExplain(t *testing.T) {
 	tests := []struct {
 		name    string
 		greeted bool
+		up      bool
 		end     *run.Error
 		want    string
 	}{
@@ -38,7 +39,7 @@ func TestExplain(t *testing.T) {
 			want: "node3 does not answer (timed out): is the node up? try: ping node3",
 		},
 		{
-			name: "many keys", end: &run.Error{Code: 255, Stderr: "Received disconnect from 10.0.0.3 port 22:2: Too many authentication failures\r\nDisconnected from 10.0.0.3 port 22\r\n"},
+			name: "many keys", up: true, end: &run.Error{Code: 255, Stderr: "Received disconnect from 10.0.0.3 port 22:2: Too many authentication failures\r\nDisconnected from 10.0.0.3 port 22\r\n"},
 			want: "node3 has refused root@node3 after too many keys: set ssh.options to -o IdentitiesOnly=yes -i KEY",
 		},
 		{
@@ -46,15 +47,15 @@ func TestExplain(t *testing.T) {
 			want: "exit status 255: Connection closed by 10.0.0.3 port 22: try: ssh root@node3",
 		},
 		{
-			name: "dash lacks it", end: &run.Error{Code: 127, Stderr: "sh: 1: cephctl: not found\n"},
+			name: "dash lacks it", up: true, end: &run.Error{Code: 127, Stderr: "sh: 1: cephctl: not found\n"},
 			want: "cephctl is not installed there: install the same version there as here",
 		},
 		{
-			name: "other architecture", end: &run.Error{Code: 126, Stderr: "bash: line 1: /usr/sbin/cephctl: cannot execute binary file: Exec format error\n"},
+			name: "other architecture", up: true, end: &run.Error{Code: 126, Stderr: "bash: line 1: /usr/sbin/cephctl: cannot execute binary file: Exec format error\n"},
 			want: "cephctl can't be run there (bash: line 1: /usr/sbin/cephctl: cannot execute binary file: Exec format error): try: ssh root@node3",
 		},
 		{
-			name: "killed under a shell", end: &run.Error{Code: 137},
+			name: "killed under a shell", up: true, end: &run.Error{Code: 137},
 			want: "its agent was killed (killed): run the same command again",
 		},
 		{
@@ -93,6 +94,9 @@ func TestExplain(t *testing.T) {
 			}
 			if errors.Is(err, control.ErrUnreachable) == test.greeted {
 				t.Errorf("error wraps ErrUnreachable: %t", !test.greeted)
+			}
+			if errors.Is(err, control.ErrRefused) != test.up {
+				t.Errorf("error wraps ErrRefused: %t", !test.up)
 			}
 		})
 	}

@@ -90,8 +90,8 @@ func sshEnviron() []string {
 }
 
 // Call has the agent of a node carry out a request and returns the data of its result. Errors are *Error when the node
-// has not answered or was lost, and then wrap control.ErrUnreachable if it has not answered at all; what the agent
-// itself tells is an *agent.Error.
+// has not answered or was lost, and then wrap control.ErrUnreachable if it has not answered at all, and control.ErrRefused if
+// something else has; what the agent itself tells is an *agent.Error.
 //
 // When ctx ends, the agent is no longer listened to. It goes on with what it has begun, on this host like elsewhere.
 func (t *Transport) Call(

@@ -253,6 +253,9 @@ func TestUnreachable(t *testing.T) {
 			if !errors.Is(err, control.ErrUnreachable) {
 				t.Errorf("error %v does not wrap ErrUnreachable", err)
 			}
+			if up := test.name != "silent" && test.name != "bad option"; errors.Is(err, control.ErrRefused) != up {
+				t.Errorf("error wraps ErrRefused: %t", !up)
+			}
 			if diff := cmp.Diff("reach node3.lab: "+test.want, err.Error()); diff != "" {
 				t.Errorf("error (-want +got):\n%s", diff)
 			}

@@ -27,6 +27,7 @@ func TestCluster(t *testing.T) {
 	}{
 		{"verify", testVerify},
 		{"exporter", testExporter},
+		{"packages", testPackages},
 		{"instance", testInstance},
 		{"pool on nodes", testPlace},
 		{"modify", testModify},

@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"testing"
 	"time"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/e2e/lab"
@@ -68,25 +69,31 @@ func testLook(s *site) {
 func (s *site) installExporter(node *lab.Node) {
 	s.t.Helper()
 	t := s.t
-	binary := os.Getenv("TEST_EXPORTER")
-	if binary == "" {
-		binary = filepath.Join(t.TempDir(), "ceph-ganeti-exporter")
-		build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "../../cmd/ceph-ganeti-exporter")
-		if out, err := build.CombinedOutput(); err != nil {
-			t.Fatalf("build the exporter: %v: %s", err, out)
-		}
-	}
 	unit, err := os.ReadFile("../../packaging/ceph-ganeti-exporter.service")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := node.CopyFile(t.Context(), binary, "/usr/local/bin/ceph-ganeti-exporter", 0o755); err != nil {
+	if err := node.CopyFile(t.Context(), buildExporter(t), "/usr/local/bin/ceph-ganeti-exporter", 0o755); err != nil {
 		t.Fatal(err)
 	}
 	if err := node.WriteFile(t.Context(), "/etc/systemd/system/ceph-ganeti-exporter.service", unit, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	run(t, node, "touch /etc/ceph-ganeti-exporter.yml; systemctl daemon-reload; systemctl start ceph-ganeti-exporter")
+}
+
+// buildExporter builds the exporter, or takes the binary that TEST_EXPORTER names.
+func buildExporter(t *testing.T) string {
+	t.Helper()
+	if path := os.Getenv("TEST_EXPORTER"); path != "" {
+		return path
+	}
+	path := filepath.Join(t.TempDir(), "ceph-ganeti-exporter")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", path, "../../cmd/ceph-ganeti-exporter")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build the exporter: %v: %s", err, out)
+	}
+	return path
 }
 
 // awaitMetrics scrapes until the exporter gives all that is wanted and every target is well. It gives the cluster's state

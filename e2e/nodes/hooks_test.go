@@ -78,16 +78,30 @@ func (s *site) testGoesOffline() {
 	s.vetoed("gnt-node modify -f -O no node3.lab", "a node of the storage group comes back with its daemons")
 }
 
-// testAssigned leaves to cephctl which group a node is in.
+// testAssigned leaves to cephctl which group a node is in. What Ganeti refuses leaves nothing begun.
 func (s *site) testAssigned() {
+	const no = "/etc/ganeti/hooks/group-add-pre.d/no"
+	run(s.t, s.master, "install -D -m 755 /bin/false "+no)
+	s.fails(1, "nothing was done, and there is nothing to go on with", "group", "add", "other")
+	run(s.t, s.master, "rm "+no)
 	s.do("group", "add", "spare")
 	s.do("group", "assign-nodes", "spare", "node3.lab")
 	if out := s.gnt("gnt-group assign-nodes default node3.lab"); !strings.Contains(out, "Job was canceled") {
 		s.t.Errorf("gnt-group assign-nodes was not rejected:\n%s", out)
 	}
 	expect(s.t, s.master, "gnt-node list --no-headers -o group node3.lab", "spare")
+	s.testWithoutAPI()
 	s.do("group", "assign-nodes", "default", "node3.lab")
 	s.do("group", "remove", "spare")
+}
+
+// testWithoutAPI has hooks that can't use Ganeti's remote API keep the storage group, and let pass what has nothing to do with it.
+func (s *site) testWithoutAPI() {
+	run(s.t, s.master, "mv /etc/cephctl.rapi /root")
+	s.vetoed("gnt-group rename default other", "cephctl can't tell whether")
+	s.vetoed("gnt-node modify -O yes node2.lab", "cephctl can't tell whether")
+	run(s.t, s.master, "gnt-group rename spare other && gnt-group rename other spare && gnt-node modify -f -O no node3.lab && gnt-node modify -O yes node3.lab")
+	run(s.t, s.master, "mv /root/cephctl.rapi /etc")
 }
 
 // testComesBack has a node come back with its hooks and daemons. What is refused in the background is shown, and the watcher begins

@@ -260,6 +260,15 @@ func testKernelLeft(s *kernelSite) {
 	s.do("instance", "stop", "k1.lab")
 	s.wantFree(kernelImage)
 
+	// Its ceph.conf is elsewhere by the time it stops.
+	s.do("instance", "start", "k1.lab")
+	run(s.t, s.vm, "cp /etc/ceph/ceph.conf /root/ceph.conf")
+	s.do("group", "modify", "-D", "rbd:conf=/root/ceph.conf", "compute")
+	s.do("instance", "stop", "--timeout", "0s", "k1.lab")
+	s.wantFree(kernelImage)
+	expect(s.t, s.vm, "ls /sys/bus/rbd/devices /run/cephctl/rbd | grep -v : || true", "")
+	s.do("group", "modify", "-D", "rbd:conf=/etc/ceph/ceph.conf", "compute")
+
 	// As after an agent that was killed while it mapped the image, and had mapped it.
 	s.do("instance", "activate-disks", "k1.lab")
 	run(s.t, s.vm, "cd /run/cephctl/rbd; echo {} >$(ls); cp -r . /root/killed")
