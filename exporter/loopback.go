@@ -97,6 +97,9 @@ func addLoopback(b *Batch, m *loopback.Mapping, v loopback.Verdict) {
 	if v.Known {
 		b.Add(loopbackLevel, float64(v.Level), append(with(string(v.Reason)), m.DataPool)...)
 	}
+	for _, pool := range v.Pools {
+		b.Add(loopbackLocalPool, 1, with(pool)...)
+	}
 	if v.LocalKnown {
 		b.Add(loopbackLocalOSDs, float64(len(v.Local)), labels...)
 	}

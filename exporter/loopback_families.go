@@ -19,6 +19,12 @@ var (
 		Name: "loopback_local_osds", Help: "OSDs of this node that have a part of the image's pool. Absent when it is not known of any.",
 		Kind: Gauge, Labels: loopbackLabels, Source: "get_mapped_pools of the node's OSDs", Cost: "none more",
 	}
+	loopbackLocalPool = &Family{
+		Name: "loopback_local_pool_info",
+		Help: "1 for each pool that OSDs of this node have a part of and writes to the image wait for: that of its data, of its object map, or of the parent of a clone.",
+		Kind: Gauge, Labels: append(loopbackLabels[:6:6], "local_pool"),
+		Source: "get_mapped_pools of the node's OSDs, /sys/bus/rbd/devices/<n>/parent", Cost: "1 read of sysfs a clone",
+	}
 	loopbackInFlight = &Family{
 		Name: "loopback_requests_in_flight",
 		Help: "Requests of the device under way: to OSDs of this node (scope local_osds), or to all (scope all_osds) where debugfs cannot be read, and for rbd-nbd.",
@@ -32,7 +38,7 @@ var (
 	}
 	loopbackPoolShare = &Family{
 		Name: "loopback_pool_local_pgs_ratio",
-		Help: "Share of the pool's placement groups, 0 to 1, of which the primary (copy primary) or any copy (copy any) is on an OSD of this node. Of pools with a mapped image, or its data.",
+		Help: "Share of the pool's placement groups, 0 to 1, of which the primary (copy primary) or any copy (copy any) is on an OSD of this node. Of pools with a mapped image, its data or its parent.",
 		Kind: Gauge, Labels: []string{"pool_id", "pool", "copy"},
 		Source: "osd stat, osd dump, pg ls-by-osd",
 		Cost:   "when something is mapped, 1 mon command a scrape (0.1 kB); when the OSD map has changed 1 more (1 kB an OSD and a pool), and 1 mgr command an OSD of the node (3 kB a placement group on it)",
@@ -67,7 +73,7 @@ var (
 	loopbackWriteback = loopbackMemory("writeback", "Bytes that are being written back.")
 
 	loopbackFamilies = []*Family{
-		loopbackLevel, loopbackLevelKnown, loopbackLocalOSDs, loopbackInFlight, loopbackOldest, loopbackPoolShare,
+		loopbackLevel, loopbackLevelKnown, loopbackLocalOSDs, loopbackLocalPool, loopbackInFlight, loopbackOldest, loopbackPoolShare,
 		loopbackLookAge, loopbackPoolsAge, loopbackSourceKnown, loopbackMappings,
 		loopbackPressure, loopbackTotal, loopbackAvailable, loopbackDirty, loopbackWriteback,
 	}

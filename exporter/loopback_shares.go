@@ -70,7 +70,8 @@ func (s *LoopbackShares) collect(ctx context.Context, node *loopbackNode, b *Bat
 
 func (s *LoopbackShares) mapsPool(mappings []loopback.Mapping, p loopback.Pool) bool {
 	return slices.ContainsFunc(mappings, func(m loopback.Mapping) bool {
-		return m.MayBeOf(s.fsid) && (m.Pool == p.Name || m.PoolID == p.ID)
+		isParent := slices.ContainsFunc(m.Parents, func(parent loopback.Parent) bool { return parent.PoolID == p.ID })
+		return m.MayBeOf(s.fsid) && (m.Pool == p.Name || m.PoolID == p.ID || isParent)
 	})
 }
 

@@ -130,6 +130,24 @@ func (c *loopbackCluster) Run(_ context.Context, cmd rados.Command) ([]byte, err
 	return nil, fmt.Errorf("unexpected command %s", cmd)
 }
 
+// Of a clone the pool of its parent counts as well.
+func TestLoopbackParent(t *testing.T) {
+	opts, root := newLoopbackTest(t)
+	loopbacktest.Write(t, root, "sys/devices/rbd/6/parent", "pool_id 1\npool_name other\nimage_id 5e3a1b2c4d5f\noverlap 4096\n")
+	cluster := &loopbackCluster{epoch: 7}
+	opts.Shares = NewLoopbackShares(cluster, cluster)
+	got := scrape(t, New(Options{}, NewLoopback(opts)))
+	for want, value := range map[string]float64{
+		`loopback_level{device="rbd6",image="disk6",pool="far",reason="idle"}`:                1,
+		`loopback_local_pool_info{device="rbd6",image="disk6",local_pool="other",pool="far"}`: 1,
+		`loopback_pool_local_pgs_ratio{copy="any",pool="other",pool_id="1"}`:                  1,
+	} {
+		if v, ok := got[want]; !ok || v != value {
+			t.Errorf("%s is %v, there %v, want %v", want, v, ok, value)
+		}
+	}
+}
+
 // The cluster is asked for placement groups when the OSD map has changed, and once where an image has its data.
 func TestLoopbackShares(t *testing.T) {
 	opts, _ := newLoopbackTest(t)

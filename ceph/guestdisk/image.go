@@ -13,6 +13,8 @@ type Image struct {
 	SizeBytes int64
 	// DataPool is the pool that has its data, when that is not its own.
 	DataPool string
+	// ParentPool is the pool of the image that it still reads from, when it is a clone.
+	ParentPool string
 	// Features are the names of its features.
 	Features []string
 	header   string
@@ -27,8 +29,15 @@ func (h *Host) Image(ctx context.Context, d ceph.Device) (Image, error) {
 		Format   int      `json:"format"`
 		DataPool string   `json:"data_pool"`
 		Features []string `json:"features"`
+		Parent   struct {
+			Pool    string `json:"pool"`
+			Overlap uint64 `json:"overlap"`
+		} `json:"parent"`
 	}](ctx, h, d, RBD(d, "info", "--format", "json", d.Image.String()))
 	image := Image{SizeBytes: info.Size, DataPool: info.DataPool, Features: info.Features, header: "rbd_header." + info.ID}
+	if info.Parent.Overlap > 0 {
+		image.ParentPool = info.Parent.Pool
+	}
 	if info.Format == 1 {
 		image.header = d.Image.Name + ".rbd"
 	}

@@ -16,6 +16,9 @@ type Pool struct {
 	// MapID is the number of the pool that the image is named in, when that is another and has its object map, for which
 	// writes wait. Else it is 0.
 	MapID uint64
+	// ParentID and ParentName are the pool that a clone reads from where it has no data of its own.
+	ParentID   uint64
+	ParentName string
 }
 
 // DataPool returns the pool that has the data of an image, or is to have those of one that does not exist. Its error is
@@ -42,6 +45,9 @@ func (h *Host) DataPool(ctx context.Context, d ceph.Device) (Pool, error) {
 	}
 	pool := Pool{FSID: dump.FSID, Name: name}
 	for _, p := range dump.Pools {
+		if p.Name == image.ParentPool {
+			pool.ParentID, pool.ParentName = p.ID, p.Name
+		}
 		switch {
 		case p.Name == name:
 			pool.ID = p.ID

@@ -30,10 +30,12 @@ func TestDataPool(t *testing.T) {
 		want       Pool
 		kind       string
 	}{
-		{name: "its own", pool: "vms", runner: pooled{info: `{"id":"1"}`}, want: Pool{"b7f1", 2, "vms", 0}},
-		{name: "another", pool: "vms", runner: pooled{info: `{"id":"1","data_pool":"ec"}`}, want: Pool{"b7f1", 7, "ec", 0}},
-		{name: "another, with an object map", pool: "vms", runner: pooled{info: `{"id":"1","data_pool":"ec","features":["object-map"]}`}, want: Pool{"b7f1", 7, "ec", 2}},
-		{name: "no image yet", pool: "vms", runner: pooled{err: failed{2, "rbd: error opening image i: (2) No such file or directory"}}, want: Pool{"b7f1", 2, "vms", 0}},
+		{name: "its own", pool: "vms", runner: pooled{info: `{"id":"1"}`}, want: Pool{"b7f1", 2, "vms", 0, 0, ""}},
+		{name: "another", pool: "vms", runner: pooled{info: `{"id":"1","data_pool":"ec"}`}, want: Pool{"b7f1", 7, "ec", 0, 0, ""}},
+		{name: "another, with an object map", pool: "vms", runner: pooled{info: `{"id":"1","data_pool":"ec","features":["object-map"]}`}, want: Pool{"b7f1", 7, "ec", 2, 0, ""}},
+		{name: "a clone", pool: "vms", runner: pooled{info: `{"id":"1","parent":{"pool":"ec","image":"p","overlap":4096}}`}, want: Pool{"b7f1", 2, "vms", 0, 7, "ec"}},
+		{name: "a clone no more", pool: "vms", runner: pooled{info: `{"id":"1","parent":{"pool":"ec","image":"p","overlap":0}}`}, want: Pool{"b7f1", 2, "vms", 0, 0, ""}},
+		{name: "no image yet", pool: "vms", runner: pooled{err: failed{2, "rbd: error opening image i: (2) No such file or directory"}}, want: Pool{"b7f1", 2, "vms", 0, 0, ""}},
 		{name: "no such pool", pool: "old", runner: pooled{info: `{"id":"1"}`}, kind: CasePool},
 		{name: "no answer", pool: "vms", runner: pooled{err: failed{110, "rbd: couldn't connect to the cluster!"}}, kind: CaseNoAnswer},
 	} {

@@ -1,6 +1,8 @@
 package loopback
 
 import (
+	"cmp"
+	"slices"
 	"strings"
 )
 
@@ -28,6 +30,12 @@ func cures(m Mapping, pools []string, reason Reason, l Level) []Cure {
 			all = append(all, unmount(u))
 		}
 	}
+	if m.needsParents(pools) {
+		all = append(all, flatten(m))
+	}
+	if len(pools) == 0 {
+		pools = []string{cmp.Or(m.DataPool, m.Pool)} // it is not known of any
+	}
 	for _, pool := range pools {
 		all = append(all, Cure{"keep the pool's data on nodes that do not map its images: give it a CRUSH rule of another node group", "ceph osd pool set " + quote(pool) + " crush_rule RULE"})
 	}
@@ -35,6 +43,24 @@ func cures(m Mapping, pools []string, reason Reason, l Level) []Cure {
 		all = append(all, Cure{"move the instance to a node without OSDs of the pool", "gnt-instance migrate --target-node=NODE " + quote(m.Instance)})
 	}
 	return all
+}
+
+// needsParents tells whether any of the pools counts for the image's parents alone.
+func (m Mapping) needsParents(pools []string) bool {
+	m.Parents = nil
+	own := m.waitsFor()
+	return slices.ContainsFunc(pools, func(name string) bool {
+		return !slices.ContainsFunc(own, func(p Pool) bool { return p.Name == name })
+	})
+}
+
+// flatten ends what an image has to do with its parents.
+func flatten(m Mapping) Cure {
+	spec := m.Pool + "/"
+	if m.Namespace != "" {
+		spec += m.Namespace + "/"
+	}
+	return Cure{"copy what the image still reads from its parent into it, so that it needs the parent's pool no more", "rbd flatten " + quote(spec+m.Image)}
 }
 
 // unmount takes a file system away wherever it is mounted, as one that is mounted twice is one use.

@@ -64,12 +64,31 @@ func (r *Reader) readKRBD(ctx context.Context, f *Facts, known map[string]image)
 		m, err := krbd.Read(r.opts.Sysfs, e.Name())
 		switch {
 		case gone(err):
+			continue
 		case err != nil:
 			f.miss(SourceKRBD, fmt.Errorf("read mapping %s: %w", e.Name(), err))
-		default:
-			known[device] = image{Mapping: r.fromKRBD(m), folder: folder, client: m.FSID + "." + m.Client, sealed: m.Snapshot != ""}
+			continue
 		}
+		i := image{Mapping: r.fromKRBD(m), folder: folder, client: m.FSID + "." + m.Client, sealed: m.Snapshot != ""}
+		if i.Parents, err = r.parents(device); err != nil {
+			f.miss(SourceKRBD, fmt.Errorf("read mapping %s: %w", e.Name(), err))
+			i.folder = 0 // read it again the next time
+		}
+		known[device] = i
 	}
+}
+
+// parents returns what an image reads from. An old kernel does not say it.
+func (r *Reader) parents(device string) ([]Parent, error) {
+	read, err := krbd.Parents(r.opts.Sysfs, strings.TrimPrefix(device, "rbd"))
+	if gone(err) {
+		return nil, nil
+	}
+	var parents []Parent
+	for _, p := range read {
+		parents = append(parents, Parent(p))
+	}
+	return parents, err
 }
 
 // fromKRBD returns the mapping. The kernel does not say where an image with a data pool has its data.
@@ -86,9 +105,14 @@ func (r *Reader) fromKRBD(m krbd.Mapping) Mapping {
 }
 
 // again returns an image as it is now. Of one that takes no writes the device is looked at, as blockdev --setrw changes that; of
-// one that takes some it is not, as who has it mounted may go on writing.
+// one that takes some it is not, as who has it mounted may go on writing. A clone may have been flattened.
 func (r *Reader) again(i image) image {
 	i.ReadOnly = i.ReadOnly && (i.sealed || r.readOnly(i.Device))
+	if len(i.Parents) > 0 {
+		if now, err := r.parents(i.Device); err == nil {
+			i.Parents = now
+		}
+	}
 	return i
 }
 

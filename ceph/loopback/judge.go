@@ -24,6 +24,8 @@ type Verdict struct {
 	// Local are the OSDs of this node that have a part of the pool. With none, LocalKnown tells whether there is none.
 	Local      []int `json:"local_osds"`
 	LocalKnown bool  `json:"local_osds_known"`
+	// Pools are the names of the pools that they have a part of, of those that writes to the image wait for.
+	Pools []string `json:"local_pools"`
 	// Pressure and Stuck tell whether memory is short, and whether requests to an OSD of this node do not end.
 	Pressure bool `json:"memory_pressure"`
 	Stuck    bool `json:"stuck"`
@@ -51,14 +53,14 @@ func Judge(n Node, m Mapping) Verdict {
 	least := level(local == yes, pressure == yes, stuck, reason)
 	most := level(local != no, pressure != no, stuck, worst)
 	v := Verdict{
-		Level: least, Known: least == most, Reason: reason, Local: osds, LocalKnown: local != unknown,
+		Level: least, Known: least == most, Reason: reason, Local: osds, LocalKnown: local != unknown, Pools: n.pools(m),
 		Pressure: pressure == yes, Stuck: stuck && local == yes,
 	}
 	if !v.Known {
 		v.Unknown = unknowns(m, local, pressure)
 	}
 	if most > None {
-		v.Cures = cures(m, n.pools(m), worst, most)
+		v.Cures = cures(m, v.Pools, worst, most)
 	}
 	return v
 }
@@ -101,24 +103,35 @@ func (n Node) serves(m Mapping) (truth, []int) {
 	return result, osds
 }
 
-// pools returns the names of the pools that OSDs of this node have a part of and writes to the image wait for; that of its data
-// when it is not known of any.
+// pools returns the names of the pools that OSDs of this node have a part of and writes to the image wait for: that of its data
+// first, then of its object map, then of its parents.
 func (n Node) pools(m Mapping) []string {
-	served := func(pool uint64) bool {
-		return slices.ContainsFunc(n.OSDs, func(o OSD) bool { return o.mayBeOf(m.FSID) && o.has(pool) })
+	names := []string{}
+	for _, p := range m.waitsFor() {
+		served := slices.ContainsFunc(n.OSDs, func(o OSD) bool { return o.mayBeOf(m.FSID) && o.has(p.ID) })
+		if served && !slices.Contains(names, p.Name) {
+			names = append(names, p.Name)
+		}
 	}
-	data, header := cmp.Or(m.DataPool, m.Pool), m.ObjectMap && served(m.HeaderPoolID)
-	switch {
-	case !header:
-		return []string{data}
-	case !served(m.PoolID):
-		return []string{m.Pool}
+	return names
+}
+
+// waitsFor are the pools that writes to the image wait for. That of its data has the id 0 while it is not known.
+func (m Mapping) waitsFor() []Pool {
+	pools := []Pool{{ID: m.PoolID, Name: cmp.Or(m.DataPool, m.Pool)}}
+	if m.ObjectMap {
+		pools = append(pools, Pool{ID: m.HeaderPoolID, Name: m.Pool})
 	}
-	return []string{data, m.Pool}
+	for _, p := range m.Parents {
+		pools = append(pools, Pool{ID: p.PoolID, Name: p.Pool})
+	}
+	return pools
 }
 
 // writes tells whether the OSD has a part of a pool that writes to the image wait for.
-func (o OSD) writes(m Mapping) bool { return o.has(m.PoolID) || m.ObjectMap && o.has(m.HeaderPoolID) }
+func (o OSD) writes(m Mapping) bool {
+	return slices.ContainsFunc(m.waitsFor(), func(p Pool) bool { return o.has(p.ID) })
+}
 
 func (o OSD) has(pool uint64) bool {
 	for _, p := range o.Pools {

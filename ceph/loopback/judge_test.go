@@ -64,6 +64,10 @@ func TestJudge(t *testing.T) {
 		"object map here":                      {mapping: func(m *Mapping) { m.PoolID, m.HeaderPoolID, m.ObjectMap = 9, 2, true }, reasons: []Reason{PageCache}, level: Warning, known: true},
 		"object map elsewhere":                 {mapping: func(m *Mapping) { m.HeaderPoolID, m.ObjectMap = 9, true }, reasons: []Reason{PageCache}, level: Warning, known: true},
 		"object map here, pool not known":      {mapping: func(m *Mapping) { m.PoolID, m.HeaderPoolID, m.ObjectMap = 0, 2, true }, reasons: []Reason{PageCache}, level: Warning, known: true},
+		"parent here":                          {mapping: func(m *Mapping) { m.PoolID, m.Parents = 9, []Parent{{"old", 8, "p"}, {"rbd", 1, "q"}} }, reasons: []Reason{PageCache}, level: Warning, known: true},
+		"parent here, idle":                    {mapping: func(m *Mapping) { m.PoolID, m.Parents = 9, []Parent{{"rbd", 1, "q"}} }, level: Info, known: true},
+		"parent elsewhere":                     {mapping: func(m *Mapping) { m.PoolID, m.Parents = 9, []Parent{{"old", 8, "p"}} }, reasons: []Reason{PageCache}, level: None, known: true},
+		"parent here, pool not known":          {mapping: func(m *Mapping) { m.PoolID, m.Parents = 0, []Parent{{"rbd", 1, "q"}} }, reasons: []Reason{PageCache}, level: Warning, known: true},
 		"processes not seen":                   {mapping: func(m *Mapping) { m.Unseen = []Reason{PageCache} }, level: Info},
 		"processes not seen, mounted":          {mapping: func(m *Mapping) { m.Unseen = []Reason{PageCache} }, reasons: []Reason{Filesystem}, level: Warning, known: true},
 		"processes not seen, written to never": {mapping: func(m *Mapping) { m.Unseen, m.Untouched = []Reason{PageCache}, true }, level: Info, known: true},
@@ -147,6 +151,23 @@ func TestCures(t *testing.T) {
 		},
 		"only the object map is here": {
 			mapping: func(m *Mapping) { m.DataPool, m.PoolID, m.HeaderPoolID, m.ObjectMap = "data", 9, 2, true },
+			reasons: []Reason{Direct},
+			want:    []string{"ceph osd pool set vms crush_rule RULE"},
+		},
+		"only the parent is here": {
+			mapping: func(m *Mapping) {
+				m.PoolID, m.Namespace, m.Image, m.Parents = 9, "tenant", "my disk", []Parent{{"golden", 1, "p"}, {"golden", 1, "q"}}
+			},
+			reasons: []Reason{Direct},
+			want:    []string{"rbd flatten 'vms/tenant/my disk'", "ceph osd pool set golden crush_rule RULE"},
+		},
+		"image and parent are here": {
+			mapping: func(m *Mapping) { m.Parents = []Parent{{"golden", 1, "p"}, {"old", 8, "q"}} },
+			reasons: []Reason{Direct},
+			want:    []string{"rbd flatten vms/disk", "ceph osd pool set vms crush_rule RULE", "ceph osd pool set golden crush_rule RULE"},
+		},
+		"parent in the same pool": {
+			mapping: func(m *Mapping) { m.Parents = []Parent{{"vms", 2, "p"}} },
 			reasons: []Reason{Direct},
 			want:    []string{"ceph osd pool set vms crush_rule RULE"},
 		},

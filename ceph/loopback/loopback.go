@@ -86,6 +86,9 @@ type Mapping struct {
 	DataPool     string `json:"data_pool,omitempty"`
 	HeaderPoolID uint64 `json:"header_pool_id,omitempty"`
 	ObjectMap    bool   `json:"object_map,omitempty"`
+	// Parents are what a clone reads from where it has no data of its own, nearest first: the first write to each object
+	// waits for that. They are known of krbd alone.
+	Parents []Parent `json:"parents,omitempty"`
 	// ReadOnly is true when the device takes no writes.
 	ReadOnly bool `json:"read_only,omitempty"`
 	// Untouched is true when nothing was written to the device since it was mapped. Then it does not matter that processes
@@ -104,6 +107,13 @@ type Mapping struct {
 	InFlight    int           `json:"in_flight"`
 	InFlightAll bool          `json:"in_flight_all,omitempty"`
 	Oldest      time.Duration `json:"oldest_ns,omitempty"`
+}
+
+// Parent is an image that a clone reads from. Its pool is the one that it is named in: the node does not know another.
+type Parent struct {
+	Pool    string `json:"pool"`
+	PoolID  uint64 `json:"pool_id"`
+	ImageID string `json:"image_id,omitempty"`
 }
 
 // Use is a way in which a device is used.

@@ -380,6 +380,43 @@ func TestReaderReadOnlyChanges(t *testing.T) {
 	}
 }
 
+// A clone reads from its parent's pool, until it is flattened. What it has under way there counts.
+func TestReaderParent(t *testing.T) {
+	const parent = "sys/devices/rbd/6/parent"
+	base := "pool_id 1\npool_name rbd\npool_ns \nimage_id 5e3a1b2c4d5f\nimage_name base\nsnap_id 4\nsnap_name v1\noverlap "
+	n := newTestNode(t)
+	n.set(t, parent, base+"1073741824\n")
+	const osdc = "sys/kernel/debug/ceph/5d7bc8ea-6a3c-4c3d-9d6b-0c1c8a9f7e21.client4235/osdc"
+	text, err := os.ReadFile(n.path(osdc))
+	if err != nil {
+		t.Fatal(err)
+	}
+	reads := strings.Replace(string(text), "rbd_data.10a6f2a2b3c2.", "rbd_data.5e3a1b2c4d5f.", 1)
+	n.set(t, osdc, reads)
+	for _, step := range []struct {
+		change          func()
+		rbd6            string
+		pools, inFlight int
+	}{
+		{func() {}, "idle info", 1, 0},
+		{func() { n.set(t, "sys/devices/rbd/6/block/rbd6/stat", "1 0 8 1 50 0 4 9 1 30 30\n") }, "idle info", 1, 1},
+		{func() { n.set(t, parent, base+"0\n") }, "idle none", 0, 0},
+	} {
+		step.change()
+		f := n.reader.Read(t.Context())
+		m := f.Mappings[6]
+		v := Judge(f.Node, m)
+		if got := string(v.Reason) + " " + v.Level.String(); m.Device != "rbd6" || got != step.rbd6 || len(v.Pools) != step.pools || m.InFlight != step.inFlight {
+			t.Errorf("%s: %s, pools %q, %d in flight, want %+v", m.Device, got, v.Pools, m.InFlight, step)
+		}
+	}
+	n = newTestNode(t)
+	n.set(t, parent, "pool_id many\n")
+	if f := n.reader.Read(t.Context()); f.Missing[SourceKRBD] == nil || len(f.Mappings) != 9 {
+		t.Errorf("a parent that cannot be read: %v, %d mappings", f.Missing, len(f.Mappings))
+	}
+}
+
 // The command line of a rbd-nbd is read once in its life.
 func TestReaderReadsCommandLineOnce(t *testing.T) {
 	n := newTestNode(t)

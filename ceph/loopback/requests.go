@@ -3,6 +3,7 @@ package loopback
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -120,7 +121,7 @@ func (r *Reader) requestsOfImage(m *Mapping, client string, requests []request, 
 		// An OSD here that hangs is marked down some day. Who waited for it and has no other waits on, and who comes then
 		// waits as well.
 		waits := q.osd < 0 && (ok || r.hangs(m))
-		if !q.of(m.ImageID) || !waits && !isHere(q.osd, m.FSID, osds) {
+		if !q.of(m.ImageID) && !r.reads(m, q) || !waits && !isHere(q.osd, m.FSID, osds) {
 			continue
 		}
 		if !ok {
@@ -130,6 +131,12 @@ func (r *Reader) requestsOfImage(m *Mapping, client string, requests []request, 
 		m.InFlight++
 		m.Oldest = max(m.Oldest, r.opts.Now().Sub(since))
 	}
+}
+
+// reads tells whether a request may be what a clone reads from its parents: who has nothing under way reads nothing. Other
+// clones of the same parent read the same objects.
+func (r *Reader) reads(m *Mapping, q request) bool {
+	return r.devices[m.Device].inFlight > 0 && slices.ContainsFunc(m.Parents, func(p Parent) bool { return q.of(p.ImageID) })
 }
 
 // hangs tells whether an OSD of this node does not answer that has, for all that is known, a part of an image's pool.

@@ -83,7 +83,7 @@ func runExport(a *app, opts exportOptions, dir string) error {
 	if len(different) > 0 {
 		return fmt.Errorf("%w: %w", control.ErrBlocked, errors.Join(different...))
 	}
-	if err := makeFolder(dir); err != nil {
+	if err := makeFolder(filepath.Clean(dir)); err != nil {
 		return fmt.Errorf("make the folder: %w", err)
 	}
 	for path, content := range contents {
@@ -94,12 +94,16 @@ func runExport(a *app, opts exportOptions, dir string) error {
 	return a.done(fmt.Sprintf("%d files written to %s, %d were there already", len(contents), dir, len(files)-len(contents)))
 }
 
-// makeFolder makes a folder that anybody may read, whatever the umask is. One that is there stays as it is.
+// makeFolder makes a folder that anybody may read, whatever the umask is, and those above it that are missing. One that is
+// there stays as it is.
 func makeFolder(dir string) error {
-	if _, err := os.Stat(dir); err == nil {
-		return nil
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		return os.MkdirAll(dir, 0o755) // says what is in its way
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := makeFolder(filepath.Dir(dir)); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil {
 		return err
 	}
 	return os.Chmod(dir, 0o755)

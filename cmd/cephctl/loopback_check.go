@@ -230,10 +230,15 @@ func osdWords(ids []int) string {
 }
 
 func shareWords(m *loopcheck.Image) string {
-	if m.HeaderShare == nil {
-		return shareOf(m.Share)
+	words := shareOf(m.Share)
+	if m.HeaderShare != nil {
+		words += "; header " + shareOf(m.HeaderShare)
 	}
-	return strings.TrimPrefix(shareOf(m.Share)+"; header "+shareOf(m.HeaderShare), "; ")
+	for _, pool := range slices.Sorted(maps.Keys(m.ParentShares)) {
+		share := m.ParentShares[pool]
+		words += "; parent in " + pool + " " + shareOf(&share)
+	}
+	return strings.TrimPrefix(words, "; ")
 }
 
 func shareOf(s *loopback.Share) string {

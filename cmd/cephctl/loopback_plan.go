@@ -21,8 +21,9 @@ stand at, and the ways to take instances and pools apart, best first, with what 
 instances that are started anew. It changes nothing and looks at what may be; "loopback check" looks at what is mapped.
 
 Where Ganeti keeps the instances they are not seen: every node of a group counts as one that runs some by the kernel.
-An image counts for the pool that it is named in, also when it has its data in another (rbd create --data-pool):
-"loopback check" and "instance start" look at both.
+An image counts for the pool that it is named in, also when it has its data in another (rbd create --data-pool) or still
+reads from a parent in another: "loopback check" and "instance start" look at all of these. Give "rbd deep cp" a --data-pool
+as well, where an image has its data in an erasure-coded one: else the new image keeps copies, and takes more room.
 
 EXIT STATUS
   0    nothing meets

@@ -34,6 +34,7 @@ func TestLoopbackTable(t *testing.T) {
 	report := checker.Here(t.Context(), loopcheck.Query{})
 	report.Images[2].Share = &loopback.Share{PGs: 32, Primary: 8, Any: 20}
 	report.Images[7].Share, report.Images[7].HeaderShare = &loopback.Share{PGs: 16}, report.Images[2].Share
+	report.Images[6].ParentShares = map[string]loopback.Share{"golden": {PGs: 8, Primary: 1, Any: 3}}
 	report.Images[2].Oldest = 12 * time.Second
 	var out bytes.Buffer
 	(&app{}).writeLoopback(&out, []loopcheck.Report{report, {Node: "node2", Error: "node2: no route to host"}})

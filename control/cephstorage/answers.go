@@ -131,6 +131,9 @@ func (p *poolInfo) isOfMgr() bool {
 	return old || mgr
 }
 
+// isErasure tells whether a pool is erasure-coded: its size is then the number of parts, and it keeps no copies.
+func (p *poolInfo) isErasure() bool { return p.Type == 3 }
+
 // osd returns the OSD with this id, or nil.
 func (m *osdMap) osd(id int) *osdInfo {
 	for i := range m.OSDs {

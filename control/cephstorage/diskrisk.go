@@ -50,10 +50,17 @@ func madeUp(d control.DiskSpec, pool guestdisk.Pool) loopback.Mapping {
 	case d.Params[ParamCache] == "none":
 		use.Reason = loopback.Direct
 	}
-	return loopback.Mapping{
+	m := loopback.Mapping{
 		Device: use.Device, Driver: loopback.KRBD, Pool: d.Params[ParamPool], Namespace: d.Params[ParamNamespace], Image: d.Image,
 		FSID: pool.FSID, PoolID: pool.ID, HeaderPoolID: pool.MapID, ObjectMap: pool.MapID != 0, Uses: []loopback.Use{use},
 	}
+	if pool.Name != m.Pool {
+		m.DataPool = pool.Name
+	}
+	if pool.ParentID != 0 {
+		m.Parents = []loopback.Parent{{Pool: pool.ParentName, PoolID: pool.ParentID}}
+	}
+	return m
 }
 
 // riskText says in half a sentence how the kernel would come to write to what OSDs of this node serve.
@@ -70,10 +77,18 @@ func riskText(d control.DiskSpec, pool guestdisk.Pool, v *loopback.Verdict) stri
 	for i, id := range v.Local {
 		osds[i] = osdName(id)
 	}
-	text += fmt.Sprintf("%s of this node has a part of its pool %s", strings.Join(osds, ", "), pool.Name)
-	if pool.MapID != 0 {
-		text += " or of " + d.Params[ParamPool] + " with its object map"
+	pools := make([]string, len(v.Pools))
+	for i, name := range v.Pools {
+		switch name {
+		case pool.Name:
+			pools[i] = "its pool " + name
+		case d.Params[ParamPool]:
+			pools[i] = "the pool " + name + " with its object map"
+		default:
+			pools[i] = "the pool " + name + " with its parent"
+		}
 	}
+	text += fmt.Sprintf("%s of this node has a part of %s", strings.Join(osds, ", "), strings.Join(pools, " and of "))
 	if v.Pressure {
 		text += " while memory is short"
 	}

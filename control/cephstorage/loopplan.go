@@ -226,7 +226,10 @@ func (m *meeter) moves(g control.Group, p *poolInfo, users []string) {
 	move("let QEMU open the images itself", "", 0, userspace)
 
 	free, lacks := m.free(g, p), ""
-	if len(free) < p.Size {
+	switch {
+	case p.isErasure():
+		lacks = fmt.Sprintf("a pool made by hand, as %s is erasure-coded and cephctl makes pools with copies of all data", p.Name)
+	case len(free) < p.Size:
 		lacks = fmt.Sprintf("%d nodes with OSDs that have no instance of the group and no pool of their own, and there are %d", p.Size, len(free))
 	}
 	move("keep the images in a pool of nodes on which no instance of the group runs, and run none there", lacks, m.stored[p.Name],

@@ -58,6 +58,16 @@ func TestPlanLoopback(t *testing.T) {
 	equal(t, "the nodes of another pool", "cephctl pool create --size 2 --on-nodes node3,node4 NEWPOOL", look().Moves[1].Commands[0])
 	s.must(s.storage().CreatePool("new", "create", PoolOptions{Size: 2, Nodes: []string{"node3", "node4"}}))
 
+	// What keeps no copies is not like a pool that cephctl makes.
+	near := s.pool("near")
+	near.Erasure, near.Size = true, 3
+	equal(t, "an erasure-coded pool", Move{
+		Group: "default", Pool: "near", Text: "keep the images in a pool of nodes on which no instance of the group runs, and run none there",
+		Lacks:      "a pool made by hand, as near is erasure-coded and cephctl makes pools with copies of all data",
+		MovesBytes: 5 << 30, Restarts: []string{"web1"},
+	}, look().Moves[1])
+	near.Erasure, near.Size = false, 2
+
 	s.compute(5)
 	params("compute", control.Values{ParamCache: {"writeback"}})
 	plan = look()

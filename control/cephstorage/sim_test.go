@@ -77,6 +77,7 @@ type simPool struct {
 	Size, MinSize int
 	Rule          int
 	Apps          []string
+	Erasure       bool
 }
 
 type simRule struct {

@@ -261,7 +261,11 @@ func (s *sim) osdDump() object {
 		for _, a := range p.Apps {
 			apps[a] = object{}
 		}
-		pools = append(pools, object{"pool": p.ID, "pool_name": p.Name, "type": 1, "size": p.Size, "min_size": p.MinSize, "crush_rule": p.Rule, "application_metadata": apps})
+		kind := 1
+		if p.Erasure {
+			kind = 3
+		}
+		pools = append(pools, object{"pool": p.ID, "pool_name": p.Name, "type": kind, "size": p.Size, "min_size": p.MinSize, "crush_rule": p.Rule, "application_metadata": apps})
 	}
 	return object{"fsid": s.fsid, "flags_set": append([]string{}, s.flags...), "osds": osds, "pools": pools}
 }

@@ -201,7 +201,12 @@ func TestStartRisk(t *testing.T) {
 		{
 			name: "its data is elsewhere, and its object map here", pools: "[2]", access: "kernelspace", cache: "none",
 			info: `{"name":"disk1","id":"10267755defc","size":17825792,"data_pool":"rbd","features":["object-map"]}`,
-			want: []string{said + "past its page cache, and osd.1 of this node has a part of its pool rbd or of vms with its object map: loopback level 2 (notice)"},
+			want: []string{said + "past its page cache, and osd.1 of this node has a part of the pool vms with its object map: loopback level 2 (notice)"},
+		},
+		{
+			name: "a clone, and all is here", pools: "[1,2]", access: "kernelspace", cache: "none",
+			info: `{"name":"disk1","id":"10267755defc","size":17825792,"parent":{"pool":"rbd","image":"base","overlap":17825792}}`,
+			want: []string{said + "past its page cache, and osd.1 of this node has a part of its pool vms and of the pool rbd with its parent: loopback level 2 (notice)"},
 		},
 		{
 			name: "past the page cache, and the OSD does not say", pools: "ERROR: (5)", access: "kernelspace", cache: "none",

@@ -92,6 +92,22 @@ func TestHere(t *testing.T) {
 	}
 }
 
+// A clone counts for the pool of its parent, too.
+func TestHereParent(t *testing.T) {
+	c := newChecker(t, clusterAnswers...)
+	parent := filepath.Join(c.Host.Reader.Sysfs, "devices/rbd/6/parent")
+	if err := os.WriteFile(parent, []byte("pool_id 2\npool_name vms\nimage_id 10a6f2a2b3c1\noverlap 4096\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := c.Here(t.Context(), Query{})
+	if got := levels(r)["rbd6"]; got != "info" {
+		t.Errorf("level %s", got)
+	}
+	if diff := cmp.Diff(map[string]loopback.Share{"vms": {PGs: 4, Primary: 1, Any: 2}}, r.Images[6].ParentShares); diff != "" {
+		t.Errorf("shares (-want +got):\n%s", diff)
+	}
+}
+
 // A node may have OSDs and images of another cluster beside: nothing of this one is said of them.
 func TestHereTwoClusters(t *testing.T) {
 	const own, other = "5d7bc8ea-6a3c-4c3d-9d6b-0c1c8a9f7e21", "00000000-6a3c-4c3d-9d6b-0c1c8a9f7e21"

@@ -26,6 +26,8 @@ type Image struct {
 	// the pool with its header, of an image with --data-pool alone.
 	Share       *loopback.Share `json:"share,omitempty"`
 	HeaderShare *loopback.Share `json:"header_share,omitempty"`
+	// ParentShares are those of the other pools that a clone reads from, by name.
+	ParentShares map[string]loopback.Share `json:"parent_shares,omitempty"`
 }
 
 // judge makes the report of a node's facts.
@@ -42,12 +44,28 @@ func judge(node string, f Facts) Report {
 		}
 	}
 	for _, m := range f.Mappings {
-		i := Image{Mapping: m, Verdict: loopback.Judge(f.Node, m), Share: f.share(&m, m.PoolID), HeaderShare: f.share(&m, m.HeaderPoolID)}
+		i := Image{Mapping: m, Verdict: loopback.Judge(f.Node, m), Share: f.share(&m, m.PoolID), HeaderShare: f.share(&m, m.HeaderPoolID), ParentShares: f.parentShares(&m)}
 		r.Level = max(r.Level, i.Verdict.Level)
 		r.Known = r.Known && i.Verdict.Known
 		r.Images = append(r.Images, i)
 	}
 	return r
+}
+
+// parentShares returns how much of the pools that only its parents are in is here, nil when there are none.
+func (f *Facts) parentShares(m *loopback.Mapping) map[string]loopback.Share {
+	var shares map[string]loopback.Share
+	for _, p := range m.Parents {
+		share := f.share(m, p.PoolID)
+		if share == nil || p.PoolID == m.PoolID || p.PoolID == m.HeaderPoolID {
+			continue
+		}
+		if shares == nil {
+			shares = map[string]loopback.Share{}
+		}
+		shares[p.Pool] = *share
+	}
+	return shares
 }
 
 // share returns how much of an image's pool is here, nil when it is not known, as no pool has the id 0.

@@ -36,6 +36,7 @@ func TestLoopbackKernel(t *testing.T) {
 	k.wantCheck(all, 14) // swap
 	k.endSwap(all)
 	k.stuck(all)
+	k.flatten(all)
 	k.pressure(all)
 	k.unmap()
 	k.wantsNone("unmapped")
@@ -87,7 +88,11 @@ for image in near/idle near/guest near/direct near/cached near/files near/volume
 	rbd create --size 64M --image-feature layering $image
 done
 rbd create --size 64M near/nbd
-rbd create --size 64M --image-feature layering --data-pool far near/data`)
+rbd create --size 64M --image-feature layering --data-pool far near/data
+rbd create --size 64M --image-feature layering near/base
+rbd snap create --no-progress near/base@v1
+rbd snap protect near/base@v1
+rbd clone --image-feature layering near/base@v1 far/clone`)
 }
 
 // watch starts the exporter in the virtual machine, allowed to look who has devices open, and those who watch it.
@@ -206,7 +211,7 @@ func (k *loopbackSite) mapImages() {
 	k.t.Helper()
 	uses := map[string]string{
 		"idle": "near/idle", "guest": "near/guest", "direct": "near/direct", "cached": "near/cached", "files": "near/files",
-		"volume": "near/volume", "swap": "near/swap", "tenant": "near/tenant/direct", "far": "far/files", "data": "near/data",
+		"volume": "near/volume", "swap": "near/swap", "tenant": "near/tenant/direct", "far": "far/files", "data": "near/data", "clone": "far/clone",
 	}
 	script := "echo nbd $(rbd-nbd --id instances map near/nbd 2>/dev/null) &\n"
 	for use, image := range uses {
@@ -250,9 +255,10 @@ func (k *loopbackSite) standings() map[string]standing {
 		"tenant": {Level: "2", Reason: "direct", Sent: info},
 		"cached": {Level: "3", Reason: "page_cache", Sent: warning.Sent},
 		"files":  warning, "volume": warning, "nbd": warning,
-		"swap": {Level: "4", Reason: "swap", Sent: []string{"LoopbackCritical"}, Silent: []string{"LoopbackWarning"}},
-		"far":  {Level: "0", Reason: "filesystem"},
-		"data": {Level: "0", Reason: "idle"}, // the kernel does not say in which pool it has its data
+		"swap":  {Level: "4", Reason: "swap", Sent: []string{"LoopbackCritical"}, Silent: []string{"LoopbackWarning"}},
+		"far":   {Level: "0", Reason: "filesystem"},
+		"data":  {Level: "0", Reason: "idle"},             // the kernel does not say in which pool it has its data
+		"clone": {Level: "1", Reason: "idle", Sent: info}, // its parent is in the pool that the OSD has
 	}
 	return all
 }
@@ -415,6 +421,18 @@ pkill -STOP -x ceph-osd
 	k.wants("an OSD hangs", hangs)
 	run(k.t, k.vm, "pkill -CONT -x ceph-osd")
 	k.wants("it goes on", all)
+}
+
+// flatten ends what the clone reads from the pool of its parent, while it is mapped.
+func (k *loopbackSite) flatten(all map[string]standing) {
+	k.t.Helper()
+	pools := k.query(`loopback_local_pool_info{pool="far"}`)
+	if len(pools) != 1 || pools[0].Labels["device"] != k.devices["clone"] || pools[0].Labels["local_pool"] != "near" {
+		k.t.Errorf("pools of images in far: %+v, want near, of the clone", pools)
+	}
+	run(k.t, k.master, "rbd flatten --no-progress far/clone")
+	all["clone"] = standing{Level: "0", Reason: "idle"}
+	k.wants("the clone is flattened", all)
 }
 
 // unmap ends all uses and unmaps everything, while the exporter is scraped.
