@@ -17,6 +17,9 @@ import (
 type QEMUOptions struct {
 	// Procfs is the root of procfs, usually /proc.
 	Procfs string
+	// Monitors looks there who uses them. Collectors that come one after the other share it: it knows which guests have not taken
+	// notice yet of what was given up. Nil stands for one of its own.
+	Monitors *kvm.Sockets
 	// GanetiRun is Ganeti's run directory, usually /var/run/ganeti, and CephctlRun that of cephctl, /run/cephctl.
 	GanetiRun, CephctlRun string
 	// CephRun is where the admin sockets of the guests' librbd are, usually /var/run/ceph.
@@ -30,7 +33,6 @@ type QEMUOptions struct {
 type QEMU struct {
 	opts    QEMUOptions
 	finder  *kvm.Finder
-	sockets *kvm.Sockets
 	scratch sync.Pool // of *qemuScratch
 
 	mu sync.Mutex
@@ -43,10 +45,12 @@ var _ Collector = (*QEMU)(nil)
 
 // NewQEMU returns the qemu collector.
 func NewQEMU(opts QEMUOptions) *QEMU {
+	if opts.Monitors == nil {
+		opts.Monitors = kvm.NewSockets(opts.Procfs)
+	}
 	return &QEMU{
 		opts:    opts,
 		finder:  kvm.NewFinder(opts.Procfs, kvm.GanetiDir(opts.GanetiRun), kvm.CephctlDir(opts.CephctlRun)),
-		sockets: kvm.NewSockets(opts.Procfs),
 		scratch: sync.Pool{New: func() any { return new(qemuScratch) }},
 	}
 }
@@ -64,14 +68,14 @@ func (q *QEMU) Targets(context.Context, *Batch) ([]Target, error) {
 		q.keep(nil)
 		return nil, ErrNoData
 	}
-	q.sockets.Forget()
+	q.opts.Monitors.Forget()
 	clients, clientErr := q.clients()
 	guests := make(map[kvm.Process]*qemuGuest, len(found))
 	targets := make([]Target, 0, 2*len(found))
 	for _, f := range found {
 		g := q.guests[f.Process]
 		if g == nil || g.Guest != f {
-			g = newQEMUGuest(f, q.sockets)
+			g = newQEMUGuest(f, q.opts.Monitors)
 		}
 		guests[f.Process] = g
 		targets = append(targets, Target{

@@ -15,6 +15,7 @@ import (
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/adminsocket"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/adminsocket/asoktest"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/kvm"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/kvm/qmptest"
 )
 
@@ -309,6 +310,23 @@ func TestQEMUFaults(t *testing.T) {
 			ill.Drop()
 			waitFor(t, e, `qemu_up{ganeti_instance="ill.lab"}`, 1)
 		})
+	}
+}
+
+// TestQEMUReload checks that a guest that hangs is not taken for one that somebody else uses, when another collector takes the place
+// of the one that has asked it.
+func TestQEMUReload(t *testing.T) {
+	n := newQEMUNode(t)
+	n.process(ganetiDir, "ill.lab", 4433, 2)
+	n.monitor(n.socket(ganetiDir, "ill.lab.qmp"), qemuAnswers(t, "7.2-ganeti")).Misbehave(qmptest.HangBeforeAnswer)
+	options := n.options()
+	options.Monitors = kvm.NewSockets(options.Procfs)
+	want := series{`qemu_up{ganeti_instance="ill.lab"}`: 0, `qemu_monitor_busy{ganeti_instance="ill.lab"}`: 0}
+	for _, when := range []string{"before", "after"} {
+		got := scrape(t, New(Options{TargetTimeout: 4 * time.Second}, NewQEMU(options))).with("qemu_up", "qemu_monitor_busy")
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", when, diff)
+		}
 	}
 }
 

@@ -40,8 +40,6 @@ type Monitor struct {
 	paths   []string
 	// shortUse is that for all but tests.
 	shortUse time.Duration
-	// left holds, by path, the connections that QEMU still had after we gave it up in the middle.
-	left map[string]Use
 	// greeting is what QEMU said last, and version what it meant.
 	greeting []byte
 	version  Version
@@ -49,7 +47,7 @@ type Monitor struct {
 
 // NewMonitor makes a Monitor of a guest that listens on the given paths, the one to prefer first.
 func NewMonitor(sockets *Sockets, paths ...string) *Monitor {
-	m := &Monitor{sockets: sockets, shortUse: shortUse, left: make(map[string]Use)}
+	m := &Monitor{sockets: sockets, shortUse: shortUse}
 	for _, path := range paths {
 		m.paths = append(m.paths, filepath.Join(realDir(filepath.Dir(path)), filepath.Base(path)))
 	}
@@ -127,11 +125,11 @@ func (m *Monitor) look() (string, error) {
 		if err != nil {
 			return "", err
 		}
-		left, unfinished := m.left[path]
+		left, unfinished := m.sockets.unfinished(path)
 		switch {
 		case !use.Listening:
 		case use.Free():
-			delete(m.left, path)
+			m.sockets.finished(path)
 			return path, nil
 		case unfinished && use.within(left):
 			return "", ErrStuck
@@ -150,8 +148,8 @@ func (m *Monitor) leave(path string, inTheMiddle bool) {
 	}
 	use, err := m.sockets.useNow(path)
 	if err != nil || use.Free() || !use.Listening {
-		delete(m.left, path)
+		m.sockets.finished(path)
 		return
 	}
-	m.left[path] = use
+	m.sockets.leave(path, use)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -105,7 +106,8 @@ func parseUnixLine(line []byte, uses map[string]Use, name func(path []byte) stri
 	uses[path] = use
 }
 
-// Sockets looks at who uses which monitor. One read of /proc/net/unix answers for all of them.
+// Sockets looks at who uses which monitor. One read of /proc/net/unix answers for all of them. It remembers which connections were
+// given up in the middle, so it should live as long as the process, whatever Monitors come and go. It is safe for concurrent use.
 type Sockets struct {
 	procfs string
 
@@ -113,6 +115,8 @@ type Sockets struct {
 	looked time.Time // zero when nobody has since Forget
 	took   time.Duration
 	uses   map[string]Use // by real path
+	// left holds, by real path, the connections that QEMU still had after we gave it up in the middle.
+	left map[string]Use
 
 	// The memory of one look is used by the next: in a scrape there may be many.
 	data []byte
@@ -123,7 +127,10 @@ type Sockets struct {
 
 // NewSockets makes a Sockets that reads below procfs, usually /proc.
 func NewSockets(procfs string) *Sockets {
-	return &Sockets{procfs: procfs, uses: make(map[string]Use), read: make(map[string]Use), real: make(map[string]string)}
+	return &Sockets{
+		procfs: procfs, uses: make(map[string]Use), left: make(map[string]Use),
+		read: make(map[string]Use), real: make(map[string]string),
+	}
 }
 
 // Forget makes the next question look anew, as at the beginning of a scrape.
@@ -174,8 +181,31 @@ func (s *Sockets) look() error {
 			s.uses[path] = s.uses[path].and(use)
 		}
 	}
+	maps.DeleteFunc(s.left, func(path string, _ Use) bool { return !s.uses[path].Listening }) // the guest is gone
 	s.looked, s.took = start, time.Since(start)
 	return nil
+}
+
+// unfinished returns the connections that were given up in the middle, if any were.
+func (s *Sockets) unfinished(path string) (Use, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	use, ok := s.left[path]
+	return use, ok
+}
+
+// leave remembers the connections of a monitor that was given up in the middle.
+func (s *Sockets) leave(path string, use Use) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.left[path] = use
+}
+
+// finished forgets them: QEMU has taken notice.
+func (s *Sockets) finished(path string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.left, path)
 }
 
 func (s *Sockets) readList() error {

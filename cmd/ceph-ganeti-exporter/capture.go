@@ -68,7 +68,7 @@ func oneDirectory(_ *cobra.Command, args []string) error {
 }
 
 func runCapture(ctx context.Context, c *config, opts captureOptions, dir string, out io.Writer) error {
-	s := newSources(c, new(adminsocket.Client))
+	s := newSources(c, new(adminsocket.Client), nil)
 	defer s.close()
 	host, err := os.Hostname()
 	if err != nil {

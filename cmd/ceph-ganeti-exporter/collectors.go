@@ -11,6 +11,7 @@ import (
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/rados"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/rbd"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/exporter"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/kvm"
 )
 
 // registration is a collector as the settings know it.
@@ -63,6 +64,7 @@ func (c *config) newLoopback(s *sources) exporter.Collector {
 func (c *config) newQEMU(s *sources) exporter.Collector {
 	qemu := exporter.NewQEMU(exporter.QEMUOptions{
 		Procfs:     c.Procfs,
+		Monitors:   s.monitors,
 		GanetiRun:  c.GanetiRun,
 		CephctlRun: c.CephctlRun,
 		CephRun:    c.CephRun,
@@ -76,6 +78,8 @@ func (c *config) newQEMU(s *sources) exporter.Collector {
 type sources struct {
 	// sockets outlives a reading of the configuration: it knows which daemons still owe it an answer.
 	sockets *adminsocket.Client
+	// monitors does, too: it knows which guests have not taken notice yet of what was given up.
+	monitors *kvm.Sockets
 	// guestImages are the images of this node's guests; none when nobody looks at guests.
 	guestImages func() []ceph.Image
 	// guestDevices are the block devices of the host that they have as disks.
@@ -86,9 +90,10 @@ type sources struct {
 	cluster *rados.Conn
 }
 
-func newSources(c *config, sockets *adminsocket.Client) *sources {
+func newSources(c *config, sockets *adminsocket.Client, monitors *kvm.Sockets) *sources {
 	return &sources{
 		sockets:     sockets,
+		monitors:    monitors,
 		guestImages: func() []ceph.Image { return nil },
 		leader:      exporter.LeaderCheck{Mode: exporter.ClusterMode(c.Cluster.Mode), CephRun: c.CephRun, Caller: sockets}.Shared(),
 		cluster:     rados.New(rados.Options{Config: c.CephConfig, User: c.CephUser, Keyring: c.CephKeyring}),

@@ -38,7 +38,7 @@ name and labels of Ceph's own exporters. Cost is what one scrape costs whom. A l
 In the OpenMetrics format counters without ` + "`_total`" + ` are of type unknown, so that their names stay.
 `)
 	section(&out, "The scrape", exporter.SelfFamilies())
-	for _, col := range newCollectors(c, newSources(c, new(adminsocket.Client))) {
+	for _, col := range newCollectors(c, newSources(c, new(adminsocket.Client), nil)) {
 		section(&out, "Collector `"+col.Name()+"`", col.Families())
 	}
 	perfSection(t, &out)

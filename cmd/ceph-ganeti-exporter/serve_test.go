@@ -120,6 +120,22 @@ func waiting() int {
 	return strings.Count(string(buf[:runtime.Stack(buf, true)]), "exporter.(*runner).run(")
 }
 
+// What knows which daemons and guests still owe an answer outlives a reading of the configuration.
+func TestReloadForgetsNoDebts(t *testing.T) {
+	c, err := load(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newServer(promslog.NewNopLogger())
+	s.use(c)
+	t.Cleanup(s.close)
+	before := s.current.sources
+	s.use(c)
+	if now := s.current.sources; now.sockets != before.sockets || now.monitors != before.monitors || now.monitors == nil {
+		t.Error("another client of sockets or monitors takes their place")
+	}
+}
+
 func TestReload(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "config.yml")
 	write := func(text string) {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/adminsocket"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/exporter"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/kvm"
 )
 
 // server holds what changes when the configuration is read anew.
@@ -23,6 +24,9 @@ type server struct {
 	process *prometheus.Registry
 
 	sockets *adminsocket.Client
+	// monitors is that of procfs.
+	monitors *kvm.Sockets
+	procfs   string
 	// rest fires when no scrape has ended for a while.
 	rest *time.Timer
 
@@ -72,7 +76,10 @@ func newServer(log *slog.Logger) *server {
 // use makes the collectors that c asks for and puts them in the place of those before, whose scrapes still
 // complete.
 func (s *server) use(c *config) {
-	next := &generation{sources: newSources(c, s.sockets)}
+	if s.monitors == nil || s.procfs != c.Procfs {
+		s.monitors, s.procfs = kvm.NewSockets(c.Procfs), c.Procfs
+	}
+	next := &generation{sources: newSources(c, s.sockets, s.monitors)}
 	next.exporter = exporter.New(exporter.Options{
 		TargetTimeout: c.TargetTimeout,
 		Process:       s.process,
