@@ -63,7 +63,7 @@ type ReportStatus struct {
 	Message string `json:"message"`
 }
 
-// ReportDaemon is a Ceph daemon of this node.
+// ReportDaemon is a Ceph daemon of this node. A guest is none, though it has an admin socket.
 type ReportDaemon struct {
 	Name string `json:"name"`
 	Up   bool   `json:"up"`
@@ -137,7 +137,9 @@ func (r *reporter) WriteFamily(f *dto.MetricFamily) error {
 		value := m.GetGauge().GetValue()
 		switch f.GetName() {
 		case daemonSocketUp.Name:
-			r.data.Daemons = append(r.data.Daemons, ReportDaemon{Name: label(m, "ceph_daemon"), Up: value == 1})
+			if name := label(m, "ceph_daemon"); isDaemon(name) {
+				r.data.Daemons = append(r.data.Daemons, ReportDaemon{Name: name, Up: value == 1})
+			}
 		case healthStatus.Name:
 			r.data.Health = []string{"HEALTH_OK", "HEALTH_WARN", "HEALTH_ERR"}[min(max(int(value), 0), 2)]
 		case loopbackLevel.Name:
@@ -151,6 +153,17 @@ func (r *reporter) WriteFamily(f *dto.MetricFamily) error {
 		}
 	}
 	return nil
+}
+
+// isDaemon tells daemons from other clients of the cluster that have an admin socket, such as guests, by their names. Those of
+// gateways and mirrors begin with the service's by convention, as Ceph's own tools have it.
+func isDaemon(name string) bool {
+	kind, _, _ := strings.Cut(name, ".")
+	switch kind {
+	case "mon", "mgr", "osd", "mds", "rgw", "radosgw", "rbd-mirror", "cephfs-mirror":
+		return true
+	}
+	return false
 }
 
 func label(m *dto.Metric, name string) string {

@@ -52,6 +52,13 @@ func TestReport(t *testing.T) {
 		"heals": {func(b *Batch) { b.Add(healthStatus, 1) }, ReportData{
 			Status: ReportStatus{1, "the cluster is HEALTH_WARN"}, Health: "HEALTH_WARN", Daemons: []ReportDaemon{}, Loopback: []ReportLoopback{},
 		}},
+		"a guest that hangs": {
+			func(b *Batch) {
+				b.Add(daemonSocketUp, 0, "instances.4711.94", "node1")
+				b.Add(daemonSocketUp, 1, "rgw.gate.4712.94", "node1")
+			},
+			ReportData{Daemons: []ReportDaemon{{"rgw.gate.4712.94", true}}, Loopback: []ReportLoopback{}},
+		},
 		"all that is bad": {
 			func(b *Batch) {
 				b.Add(daemonSocketUp, 0, "osd.1", "node1")
