@@ -29,18 +29,33 @@ type Dump struct {
 type DumpParser struct {
 	json fastjson.Parser
 	dump Dump
+	key  []byte // of a logger, with its labels
 }
 
 // Parse reads the answer to PerfDump or CounterDump with the layout of a schema of the same kind. The result is
 // valid until the next call. What the schema lacks is passed over.
 func (p *DumpParser) Parse(data []byte, layout *Layout) (*Dump, error) {
+	p.begin(layout)
+	if p.scan(data, layout) {
+		return &p.dump, nil
+	}
+	p.begin(layout)
+	return p.parse(data, layout)
+}
+
+// begin forgets the dump before.
+func (p *DumpParser) begin(layout *Layout) {
+	p.dump.Unknown = 0
+	p.dump.Values = slices.Grow(p.dump.Values[:0], layout.counters)[:layout.counters]
+	clear(p.dump.Values)
+}
+
+// parse reads a dump of any form.
+func (p *DumpParser) parse(data []byte, layout *Layout) (*Dump, error) {
 	root, err := asObject(p.json.ParseBytes(data))
 	if err != nil {
 		return nil, fmt.Errorf("parse perf dump: %w", err)
 	}
-	p.dump.Unknown = 0
-	p.dump.Values = slices.Grow(p.dump.Values[:0], layout.counters)[:layout.counters]
-	clear(p.dump.Values)
 	next := 0
 	visitLoggers(root, func(key []byte, _ string, _, counters *fastjson.Object) {
 		i := find(len(layout.loggers), next, func(i int) bool { return layout.loggers[i].key.Value() == string(key) })

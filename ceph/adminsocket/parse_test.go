@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -392,6 +393,76 @@ func TestParseHistogram(t *testing.T) {
 	}
 }
 
+// wantScannedAsParsed wants what scan reads to be what parse reads. It returns whether scan has read it.
+func wantScannedAsParsed(t *testing.T, data []byte, layout *Layout) bool {
+	t.Helper()
+	var scanner, parser DumpParser
+	scanner.begin(layout)
+	if !scanner.scan(data, layout) {
+		return false
+	}
+	parser.begin(layout)
+	want, err := parser.parse(data, layout)
+	if err != nil {
+		t.Fatalf("scanned, but %v: %s", err, data)
+	}
+	if diff := cmp.Diff(want, &scanner.dump, cmpopts.EquateNaNs(), cmpopts.EquateEmpty()); diff != "" {
+		t.Fatalf("(-parsed +scanned):\n%s\nof %s", diff, data)
+	}
+	return true
+}
+
+// TestScanReadsDaemons checks that what daemons give is read the fast way, of each type and release.
+func TestScanReadsDaemons(t *testing.T) {
+	dumps, err := filepath.Glob(samples + "/*/*/*_dump.json")
+	if err != nil || len(dumps) == 0 {
+		t.Fatalf("%d dumps, %v", len(dumps), err)
+	}
+	for _, path := range dumps {
+		if strings.HasSuffix(path, "histogram_dump.json") {
+			continue
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		schemaData, err := os.ReadFile(strings.Replace(path, "_dump", "_schema", 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		schema, err := ParseSchema(schemaData, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !wantScannedAsParsed(t, data, schema.Layout) {
+			t.Errorf("%s is not scanned", path)
+		}
+	}
+}
+
+// TestScan checks what is not as daemons give it: what scan reads is what parse reads, and the rest it leaves alone.
+func TestScan(t *testing.T) {
+	schema, err := ParseSchema([]byte(`{"a":{"x":{"type":2},"y":{"type":5}},"b":[{"labels":{"l":"v"},"counters":{"x":{"type":2}}}]}`), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for dump, want := range map[string]bool{
+		`{}`: true, ` { "a" : { } } `: true, `{"b":[]}`: true,
+		`{"a":{"y":{"avgcount":3,"sum":0.000000125,"avgtime":0.04},"x":18446744073709551615}}`: true,
+		`{"a":{"x":-1.5e3}}`: true, `{"a":{"x":1.}}`: true, `{"a":{"x":1.2.3}}`: true, `{"a":{"x":12345678901234567.8}}`: true,
+		`{"a":{"x":1},"a":{"x":2}}`: true, `{"b":[{"labels":{"l":"v"},"counters":{"x":7}}],"a":{"x":1}}`: true,
+		`{"a":{"y":{"sum":1,"avgcount":3}}}`: false, `{"a":{"y":{"avgcount":3}}}`: false, `{"a":{"x":inf}}`: false, `{"a":{"x":"1"}}`: false,
+		`{"a":{"new":1}}`: false, `{"new":{"x":1}}`: false, `{"b":[{"labels":{"l":"w"},"counters":{"x":7}}]}`: false,
+		`{"b":[{"counters":{"x":7}}]}`: false, `{"b":[{"labels":{"l":1},"counters":{"x":7}}]}`: false, `{"a":{"\u0078":1}}`: false,
+		``: false, `{`: false, `{"a":{"x":1}`: false, `{"a":{"x":1,}}`: false, `{"a":{"x" 1}}`: false, `{"a":{"x":1}} x`: false,
+		`{"a":{"x":1}"b":[]}`: false, `{"a":[}`: false, `[]`: false, `{"a`: false,
+	} {
+		if got := wantScannedAsParsed(t, []byte(dump), schema.Layout); got != want {
+			t.Errorf("scanned %v, want %v: %s", got, want, dump)
+		}
+	}
+}
+
 func FuzzParseSchemaAndDump(f *testing.F) {
 	f.Add([]byte(`{"a":{"x":{"type":2}}}`), []byte(`{"a":{"x":1}}`))
 	f.Add([]byte(`{"a":[{"labels":{"l":"v"},"counters":{"x":{"type":5}}}]}`), []byte(`{"a":[{"labels":{"l":"v"},"counters":{"x":{"avgcount":1,"sum":inf}}}]}`))
@@ -412,6 +483,7 @@ func FuzzParseSchemaAndDump(f *testing.F) {
 		if err == nil && len(dump.Values) != len(schema.Counters) {
 			t.Fatalf("%d values of %d counters", len(dump.Values), len(schema.Counters))
 		}
+		wantScannedAsParsed(t, dumpData, schema.Layout)
 	})
 }
 
