@@ -47,8 +47,40 @@ const (
 
 // page is one encoded family.
 type page struct {
-	bytes.Buffer
-	err error
+	text []byte
+	err  error
+}
+
+// groupEncoder appends one family after the other to a text. It counts the samples that it leaves out.
+type groupEncoder interface {
+	encode(g *group, text []byte) ([]byte, error)
+	counts() (twice, conflict uint64)
+}
+
+func newGroupEncoder(format expfmt.Format, groups []*group) groupEncoder {
+	if t := newTextRenderer(format); t != nil {
+		return t
+	}
+	return newLibraryEncoder(format, groups)
+}
+
+// libraryEncoder has the library encode.
+type libraryEncoder struct {
+	*renderer
+	out bytes.Buffer
+	enc *encoder
+}
+
+func newLibraryEncoder(format expfmt.Format, groups []*group) *libraryEncoder {
+	e := &libraryEncoder{renderer: newRenderer(groups)}
+	e.enc = newEncoder(&e.out, format)
+	return e
+}
+
+func (e *libraryEncoder) encode(g *group, text []byte) ([]byte, error) {
+	e.out = *bytes.NewBuffer(text)
+	err := e.write(g, e.enc)
+	return e.out.Bytes(), err
 }
 
 // encode writes the groups in their order. Encoders work side by side, each on its share of them, while what is done is
@@ -56,25 +88,24 @@ type page struct {
 func encode(w io.Writer, format expfmt.Format, groups []*group) (twice, conflict uint64, err error) {
 	n := min(runtime.GOMAXPROCS(0), maxEncoders)
 	full, empty := make([]chan *page, n), make([]chan *page, n)
-	renderers := make([]*renderer, n)
+	encoders := make([]groupEncoder, n)
 	var running sync.WaitGroup
 	for i := range n {
 		full[i], empty[i] = make(chan *page, pages), make(chan *page, pages)
 		for range pages {
 			empty[i] <- new(page)
 		}
-		renderers[i] = newRenderer(groups)
+		encoders[i] = newGroupEncoder(format, groups)
 		running.Go(func() {
-			var out struct{ *bytes.Buffer }
-			enc := newEncoder(&out, format)
 			for j := i; j < len(groups); j += n {
 				p, ok := <-empty[i]
 				if !ok {
 					return
 				}
-				p.Reset()
-				out.Buffer = &p.Buffer
-				p.err = protect(func() error { return renderers[i].write(groups[j], enc) })
+				p.err = protect(func() (err error) {
+					p.text, err = encoders[i].encode(groups[j], p.text[:0])
+					return err
+				})
 				full[i] <- p
 			}
 		})
@@ -82,7 +113,7 @@ func encode(w io.Writer, format expfmt.Format, groups []*group) (twice, conflict
 	for j := range groups {
 		p := <-full[j%n]
 		if err = p.err; err == nil {
-			_, err = w.Write(p.Bytes())
+			_, err = w.Write(p.text)
 		}
 		if err != nil {
 			break
@@ -93,8 +124,9 @@ func encode(w io.Writer, format expfmt.Format, groups []*group) (twice, conflict
 		close(empty[i])
 	}
 	running.Wait()
-	for _, r := range renderers {
-		twice, conflict = twice+r.twice, conflict+r.conflict
+	for _, e := range encoders {
+		t, c := e.counts()
+		twice, conflict = twice+t, conflict+c
 	}
 	return twice, conflict, err
 }

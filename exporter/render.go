@@ -43,19 +43,27 @@ func (e *Exporter) group(results []*collected) []*group {
 
 	byName, groups := make(map[string]*group), make(map[*Family]*group)
 	total := 0
+	// Targets of one kind give the same families in the same order, so that the batch before knows most groups.
+	var order []place
+	find := func(i int, f *Family) *group {
+		if i < len(order) && order[i].family == f {
+			return order[i].group
+		}
+		g := groups[f]
+		if g == nil {
+			if g = byName[f.Name]; g == nil {
+				g = &group{family: f}
+				byName[f.Name] = g
+			}
+			groups[f] = g
+		}
+		order = append(order[:min(i, len(order))], place{f, g})
+		return g
+	}
 	for _, b := range batches {
 		total += len(b.samples)
 		for i := range b.samples {
-			f := b.samples[i].family
-			g := groups[f]
-			if g == nil {
-				if g = byName[f.Name]; g == nil {
-					g = &group{family: f}
-					byName[f.Name] = g
-				}
-				groups[f] = g
-			}
-			g.size++
+			find(i, b.samples[i].family).size++
 		}
 	}
 	room := make([]*sample, total)
@@ -64,11 +72,17 @@ func (e *Exporter) group(results []*collected) []*group {
 	}
 	for _, b := range batches {
 		for i := range b.samples {
-			g := groups[b.samples[i].family]
+			g := find(i, b.samples[i].family)
 			g.samples = append(g.samples, &b.samples[i])
 		}
 	}
 	return slices.SortedFunc(maps.Values(byName), func(a, b *group) int { return strings.Compare(a.family.Name, b.family.Name) })
+}
+
+// place is where samples of a family belong.
+type place struct {
+	family *Family
+	group  *group
 }
 
 // group is all samples of one family name. The first one's family gives type and help.
@@ -90,9 +104,44 @@ type renderer struct {
 	untyped []dto.Untyped
 	summary []dto.Summary
 
+	text []byte // of a sample's labels
+	leftOut
+}
+
+// leftOut tells which samples of a family can't be served, and counts them.
+type leftOut struct {
 	seen            map[uint64]struct{}
 	seed            maphash.Seed
 	twice, conflict uint64
+}
+
+func newLeftOut() leftOut { return leftOut{seen: make(map[uint64]struct{}), seed: maphash.MakeSeed()} }
+
+func (l *leftOut) counts() (twice, conflict uint64) { return l.twice, l.conflict }
+
+// begin begins a family.
+func (l *leftOut) begin() { clear(l.seen) }
+
+// conflicts tells whether a sample is of another type than its family.
+func (l *leftOut) conflicts(s *sample, g *group) bool {
+	if compatible(s.family.Kind, g.family.Kind) {
+		return false
+	}
+	l.conflict++
+	return true
+}
+
+// seenBefore tells whether a sample with the same labels came before, by their text. Two different ones with the same 64-bit hash do
+// not happen in the lifetime of an exporter.
+func (l *leftOut) seenBefore(labels []byte) bool {
+	sum := maphash.Bytes(l.seed, labels)
+	before := len(l.seen)
+	l.seen[sum] = struct{}{}
+	if len(l.seen) > before {
+		return false
+	}
+	l.twice++
+	return true
 }
 
 // newRenderer makes a renderer with room for the largest of the groups.
@@ -111,7 +160,7 @@ func newRenderer(groups []*group) *renderer {
 		gauges: make([]dto.Gauge, n), counter: make([]dto.Counter, n),
 		untyped: make([]dto.Untyped, n), summary: make([]dto.Summary, n),
 		pairs: make([]dto.LabelPair, labels), labels: make([]*dto.LabelPair, labels),
-		seen: make(map[uint64]struct{}), seed: maphash.MakeSeed(),
+		leftOut: newLeftOut(),
 	}
 }
 
@@ -125,18 +174,16 @@ func (r *renderer) write(g *group, w FamilyWriter) error {
 }
 
 func (r *renderer) family(g *group) *dto.MetricFamily {
-	clear(r.seen)
+	r.begin()
 	kind := kindOf(g.family.Kind)
 	r.out.Name, r.out.Help, r.out.Type = &g.family.Name, &g.family.Help, &kind
 	r.out.Metric = r.pointer[:0]
 	pairs := 0
 	for i, s := range g.samples {
-		switch {
-		case !compatible(s.family.Kind, g.family.Kind):
-			r.conflict++
+		if r.conflicts(s, g) {
 			continue
-		case r.duplicate(s):
-			r.twice++
+		}
+		if r.text = appendLabels(r.text[:0], s); r.seenBefore(r.text) {
 			continue
 		}
 		m := &r.metrics[i]
@@ -154,27 +201,6 @@ func (r *renderer) family(g *group) *dto.MetricFamily {
 		r.out.Metric = append(r.out.Metric, m)
 	}
 	return &r.out
-}
-
-// duplicate tells whether a sample with the same labels came before. Two different ones with the same 64-bit hash
-// do not happen in the lifetime of an exporter.
-func (r *renderer) duplicate(s *sample) bool {
-	var h maphash.Hash
-	h.SetSeed(r.seed)
-	for i, v := range s.labels {
-		if v != "" {
-			h.WriteString(s.family.Labels[i])
-			h.WriteByte(0)
-			h.WriteString(v)
-			h.WriteByte(0)
-		}
-	}
-	sum := h.Sum64()
-	if _, ok := r.seen[sum]; ok {
-		return true
-	}
-	r.seen[sum] = struct{}{}
-	return false
 }
 
 func (r *renderer) value(m *dto.Metric, i int, s *sample, kind Kind) {
