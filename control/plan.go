@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -65,6 +66,14 @@ type Step struct {
 	Check func(ctx context.Context) error `json:"-"`
 	// Do does it and returns when it has taken effect. It tells progress a person what takes its time.
 	Do func(ctx context.Context, progress func(string)) error `json:"-"`
+}
+
+// Halfway returns the error of a request of a step that came after others: even if it was refused, something was done.
+func Halfway(err error) error {
+	if errors.Is(err, ErrNotDone) {
+		return errors.New(err.Error())
+	}
+	return err
 }
 
 // Block adds a blocker, once.

@@ -9,14 +9,6 @@ import (
 
 var _ Store = (*state.File)(nil)
 
-// Halfway returns the error of a request of a step that came after others: even if it was refused, something was done.
-func Halfway(err error) error {
-	if errors.Is(err, ErrNotDone) {
-		return errors.New(err.Error())
-	}
-	return err
-}
-
 // Store keeps the state of cephctl.
 type Store interface {
 	// Load returns the state; that of a new installation when there is no file.

@@ -57,7 +57,7 @@ func (e *Exporter) group(results []*collected) []*group {
 			}
 			groups[f] = g
 		}
-		order = append(order[:min(i, len(order))], place{f, g})
+		order = append(order[:i], place{f, g})
 		return g
 	}
 	for _, b := range batches {

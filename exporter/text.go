@@ -1,6 +1,7 @@
 package exporter
 
 import (
+	"bytes"
 	"math"
 	"slices"
 	"strconv"
@@ -134,19 +135,10 @@ func (r *textRenderer) float(out []byte, v float64) []byte {
 	default:
 		out = strconv.AppendFloat(out, v, 'g', -1, 64)
 	}
-	if r.openMetrics && !hasPoint(out[begin:]) {
+	if r.openMetrics && !bytes.ContainsAny(out[begin:], ".e") {
 		out = append(out, ".0"...)
 	}
 	return out
-}
-
-func hasPoint(number []byte) bool {
-	for _, c := range number {
-		if c == '.' || c == 'e' {
-			return true
-		}
-	}
-	return false
 }
 
 // appendLabels appends a sample's labels, without those that are empty: they are the same as none, in Prometheus.

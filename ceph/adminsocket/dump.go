@@ -35,11 +35,9 @@ type DumpParser struct {
 // Parse reads the answer to PerfDump or CounterDump with the layout of a schema of the same kind. The result is
 // valid until the next call. What the schema lacks is passed over.
 func (p *DumpParser) Parse(data []byte, layout *Layout) (*Dump, error) {
-	p.begin(layout)
 	if p.scan(data, layout) {
 		return &p.dump, nil
 	}
-	p.begin(layout)
 	return p.parse(data, layout)
 }
 
@@ -56,6 +54,7 @@ func (p *DumpParser) parse(data []byte, layout *Layout) (*Dump, error) {
 	if err != nil {
 		return nil, fmt.Errorf("parse perf dump: %w", err)
 	}
+	p.begin(layout)
 	next := 0
 	visitLoggers(root, func(key []byte, _ string, _, counters *fastjson.Object) {
 		i := find(len(layout.loggers), next, func(i int) bool { return layout.loggers[i].key.Value() == string(key) })

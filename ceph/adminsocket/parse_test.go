@@ -397,11 +397,9 @@ func TestParseHistogram(t *testing.T) {
 func wantScannedAsParsed(t *testing.T, data []byte, layout *Layout) bool {
 	t.Helper()
 	var scanner, parser DumpParser
-	scanner.begin(layout)
 	if !scanner.scan(data, layout) {
 		return false
 	}
-	parser.begin(layout)
 	want, err := parser.parse(data, layout)
 	if err != nil {
 		t.Fatalf("scanned, but %v: %s", err, data)

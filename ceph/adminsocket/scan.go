@@ -12,6 +12,7 @@ func (p *DumpParser) scan(data []byte, layout *Layout) bool {
 	if bytes.IndexByte(data, '\\') >= 0 {
 		return false // names with escapes are not what they look like
 	}
+	p.begin(layout)
 	s := scanner{data: data}
 	next := 0
 	for more := s.begins('{'); more && !s.ends('}'); more = s.goesOn('}') {

@@ -81,13 +81,9 @@ func TestGzip(t *testing.T) {
 	}
 }
 
-// Overlapping scrapes share one gather: however many ask, the daemon is asked once.
-func TestOverlappingScrapes(t *testing.T) {
-	osd, runDir := startOSD(t)
-	args := []string{"--path.ceph-run=" + runDir}
-	for _, other := range []string{"cluster", "qemu", "rbd", "krbd", "loopback", "node"} {
-		args = append(args, "--no-collector."+other)
-	}
+// newUsedServer returns a server with the collectors that the flags ask for, and the settings that they make.
+func newUsedServer(t *testing.T, args ...string) (*server, *config) {
+	t.Helper()
 	c, err := load(args)
 	if err != nil {
 		t.Fatal(err)
@@ -95,6 +91,17 @@ func TestOverlappingScrapes(t *testing.T) {
 	s := newServer(promslog.NewNopLogger())
 	s.use(c)
 	t.Cleanup(s.close)
+	return s, c
+}
+
+// Overlapping scrapes share one gather: however many ask, the daemon is asked once.
+func TestOverlappingScrapes(t *testing.T) {
+	osd, runDir := startOSD(t)
+	args := []string{"--path.ceph-run=" + runDir}
+	for _, other := range []string{"cluster", "qemu", "rbd", "krbd", "loopback", "node"} {
+		args = append(args, "--no-collector."+other)
+	}
+	s, _ := newUsedServer(t, args...)
 	web := httptest.NewServer(s)
 	t.Cleanup(web.Close)
 
@@ -132,13 +139,7 @@ func waiting() (n int) {
 
 // What knows which daemons and guests still owe an answer outlives a reading of the configuration.
 func TestReloadForgetsNoDebts(t *testing.T) {
-	c, err := load(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := newServer(promslog.NewNopLogger())
-	s.use(c)
-	t.Cleanup(s.close)
+	s, c := newUsedServer(t)
 	before := s.current.sources
 	s.use(c)
 	if now := s.current.sources; now.sockets != before.sockets || now.monitors != before.monitors || now.monitors == nil {
