@@ -33,7 +33,7 @@ type QEMUOptions struct {
 type QEMU struct {
 	opts    QEMUOptions
 	finder  *kvm.Finder
-	scratch sync.Pool // of *qemuScratch
+	buffers sync.Pool // of *[]byte, which one call after the other uses
 
 	mu sync.Mutex
 	// guests are those of the last scrape. Targets makes a new map and changes none.
@@ -51,7 +51,7 @@ func NewQEMU(opts QEMUOptions) *QEMU {
 	return &QEMU{
 		opts:    opts,
 		finder:  kvm.NewFinder(opts.Procfs, kvm.GanetiDir(opts.GanetiRun), kvm.CephctlDir(opts.CephctlRun)),
-		scratch: sync.Pool{New: func() any { return new(qemuScratch) }},
+		buffers: sync.Pool{New: func() any { return new([]byte) }},
 	}
 }
 
@@ -111,24 +111,18 @@ func (q *QEMU) clients() (map[int][]string, error) {
 	return clients, err
 }
 
-// qemuScratch is memory that one call after the other uses.
-type qemuScratch struct {
-	buf    []byte
-	parser kvm.Parser
-}
-
 // keepBuffer is how large a buffer may be to be used again; answers are nearly always far smaller.
 const keepBuffer = 256 << 10
 
 func (q *QEMU) collect(ctx context.Context, g *qemuGuest, b *Batch) error {
-	s := q.scratch.Get().(*qemuScratch)
+	buf := q.buffers.Get().(*[]byte)
 	defer func() {
-		if cap(s.buf) > keepBuffer {
-			s.buf = nil
+		if cap(*buf) > keepBuffer {
+			*buf = nil
 		}
-		q.scratch.Put(s)
+		q.buffers.Put(buf)
 	}()
-	session, err := g.monitor.Open(ctx, s.buf)
+	session, err := g.monitor.Open(ctx, *buf)
 	busy := errors.Is(err, kvm.ErrBusy)
 	b.AddBool(qemuMonitorBusy, busy, g.labels...)
 	if busy {
@@ -137,9 +131,9 @@ func (q *QEMU) collect(ctx context.Context, g *qemuGuest, b *Batch) error {
 	if err != nil {
 		return err
 	}
-	report, err := g.ask(session, &s.parser)
+	report, err := g.ask(session)
 	session.Close()
-	s.buf = session.Buffer()
+	*buf = session.Buffer()
 	if report == nil {
 		return err
 	}

@@ -21,6 +21,7 @@ type qemuGuest struct {
 
 	// These belong to the guest's own target, which is never called twice at the same time.
 	monitor *kvm.Monitor
+	parser  kvm.Parser
 	file    fs.FileInfo // of the runtime file, as it was parsed
 	runtime *kvm.Runtime
 	devices []kvm.BlockDevice
@@ -62,16 +63,16 @@ func newQEMUGuest(g kvm.Guest, sockets *kvm.Sockets) *qemuGuest {
 
 // ask asks QEMU for what is wanted in this scrape. What each disk is made of comes last, as it may take longest:
 // what came before is returned beside an error.
-func (g *qemuGuest) ask(session *kvm.Session, parser *kvm.Parser) (*qemuReport, error) {
+func (g *qemuGuest) ask(session *kvm.Session) (*qemuReport, error) {
 	answers, err := session.Ask(kvm.QueryStatus, kvm.QueryBlockStats)
 	if err != nil {
 		return nil, err
 	}
 	r := &qemuReport{version: session.Version.String(), pkg: session.Version.Package}
-	if r.status, err = parser.Status(answers[0]); err != nil {
+	if r.status, err = g.parser.Status(answers[0]); err != nil {
 		return nil, err
 	}
-	if r.stats, err = parser.BlockStats(answers[1]); err != nil {
+	if r.stats, err = g.parser.BlockStats(answers[1]); err != nil {
 		return nil, err
 	}
 	if !g.wantsDevices(r.stats) {

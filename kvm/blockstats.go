@@ -70,31 +70,36 @@ func (id BlockID) Same(other BlockID) bool {
 
 // BlockStats reads the answer to QueryBlockStats. The result is valid until the next call.
 func (p *Parser) BlockStats(answer []byte) ([]BlockStats, error) {
-	message, err := p.json.ParseBytes(answer)
-	if err != nil {
-		return nil, fmt.Errorf("parse block statistics: %w: %w", ErrAnswer, err)
+	if p.scanBlockStats(answer) {
+		return p.stats, nil
 	}
-	disks, err := arrayOf(message, "return")
-	if err != nil {
+	if err := p.parseBlockStats(answer); err != nil {
 		return nil, fmt.Errorf("parse block statistics: %w", err)
-	}
-	p.stats = p.stats[:0]
-	for _, disk := range disks {
-		s, err := parseBlockStats(disk)
-		if err != nil {
-			return nil, fmt.Errorf("parse block statistics: %w", err)
-		}
-		p.stats = append(p.stats, s)
 	}
 	return p.stats, nil
 }
 
-func arrayOf(message *fastjson.Value, key string) ([]*fastjson.Value, error) {
-	v := message.Get(key)
-	if v == nil || v.Type() != fastjson.TypeArray {
-		return nil, fmt.Errorf("%w: %q is no array", ErrAnswer, key)
+// parseBlockStats reads an answer of any form.
+func (p *Parser) parseBlockStats(answer []byte) error {
+	tree := trees.Get()
+	defer trees.Put(tree)
+	message, err := parseTree(tree, answer)
+	if err != nil {
+		return err
 	}
-	return v.GetArray(), nil
+	disks := message.Get("return")
+	if disks == nil || disks.Type() != fastjson.TypeArray {
+		return fmt.Errorf("%w: \"return\" is no array", ErrAnswer)
+	}
+	p.stats = p.stats[:0]
+	for _, disk := range disks.GetArray() {
+		s, err := parseBlockStats(disk)
+		if err != nil {
+			return err
+		}
+		p.stats = append(p.stats, s)
+	}
+	return nil
 }
 
 func parseBlockStats(disk *fastjson.Value) (BlockStats, error) {
@@ -115,7 +120,7 @@ func parseBlockStats(disk *fastjson.Value) (BlockStats, error) {
 	}
 	var err error
 	counters.GetObject().Visit(func(key []byte, v *fastjson.Value) {
-		if field, unit := s.field(string(key)); field != nil {
+		if field, unit := s.field(key); field != nil {
 			n, e := v.Float64()
 			if e != nil {
 				err = fmt.Errorf("%w: counter %s: %w", ErrAnswer, key, e)
@@ -129,8 +134,8 @@ func parseBlockStats(disk *fastjson.Value) (BlockStats, error) {
 const nanosecond = 1e-9
 
 // field returns where a counter goes and its unit; nil for one that is not ours.
-func (s *BlockStats) field(key string) (field *float64, unit float64) {
-	switch key {
+func (s *BlockStats) field(key []byte) (field *float64, unit float64) {
+	switch string(key) {
 	case "rd_operations":
 		return &s.Read.Count, 1
 	case "rd_bytes":
