@@ -13,20 +13,8 @@ import (
 	"time"
 )
 
-var (
-	errStillRunning = errors.New("its last call has not returned yet, not called again")
-	errLate         = errors.New("did not end before its deadline")
-)
-
-const (
-	// grace is how long past its deadline a target may take to hand over what it has read so far.
-	grace = 100 * time.Millisecond
-	// patience is how long a target keeps its turn. One that takes longer goes on, but without keeping others
-	// from theirs: targets that hang cost the healthy ones next to nothing, however many they are.
-	patience = 100 * time.Millisecond
-	// maxReasons is how many different reasons for the failure of one target are logged until it is well again.
-	maxReasons = 5
-)
+// maxReasons is how many different reasons for the failure of one target are logged until it is well again.
+const maxReasons = 5
 
 // outcome is what one target gave in one scrape.
 type outcome struct {
@@ -120,10 +108,10 @@ const discovery = ""
 func (r *runner) collect(ctx context.Context) *collected {
 	start := time.Now()
 	var found []Target
-	find := r.callInTime(ctx, Target{Name: discovery, Collect: func(ctx context.Context, b *Batch) (err error) {
+	find := r.callAll(ctx, []Target{{Name: discovery, Collect: func(ctx context.Context, b *Batch) (err error) {
 		found, err = r.collector.Targets(ctx, b)
 		return err
-	}})
+	}}})[0]
 	result := &collected{collector: r.collector.Name(), found: find.batch, err: find.err}
 	if find.batch != nil { // else found may still be written
 		result.outcomes = r.callAll(ctx, found)
@@ -136,43 +124,10 @@ func (r *runner) collect(ctx context.Context) *collected {
 	return result
 }
 
-// callAll calls every target, those that failed last time after the others.
-func (r *runner) callAll(ctx context.Context, targets []Target) []outcome {
-	outcomes := make([]outcome, len(targets))
-	turns := make(chan struct{}, r.concurrency)
-	var wg sync.WaitGroup
-	for _, i := range r.order(targets) {
-		if !takeTurn(ctx, turns) {
-			outcomes[i] = outcome{target: targets[i], err: errLate}
-			continue
-		}
-		wg.Go(func() {
-			giveBack := sync.OnceFunc(func() { <-turns })
-			defer giveBack()
-			defer time.AfterFunc(patience, giveBack).Stop()
-			outcomes[i] = r.callInTime(ctx, targets[i])
-		})
-	}
-	wg.Wait()
-	return outcomes
-}
-
-func takeTurn(ctx context.Context, turns chan<- struct{}) bool {
-	if ctx.Err() != nil {
-		return false
-	}
-	select {
-	case turns <- struct{}{}:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
 func (r *runner) order(targets []Target) []int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var well, ill []int
+	well, ill := make([]int, 0, len(targets)), []int(nil)
 	for i, t := range targets {
 		if len(r.reasons[t.Name]) == 0 {
 			well = append(well, i)
@@ -181,40 +136,6 @@ func (r *runner) order(targets []Target) []int {
 		}
 	}
 	return append(well, ill...)
-}
-
-func (r *runner) callInTime(ctx context.Context, t Target) outcome {
-	ctx, cancel := context.WithTimeout(ctx, r.targetTimeout)
-	defer cancel()
-	return r.call(ctx, t)
-}
-
-// call calls one target and gives up on it when ctx ends; the call itself may go on, and until it returns the
-// target is not called again.
-func (r *runner) call(ctx context.Context, t Target) outcome {
-	if !r.begin(t.Name) {
-		return outcome{target: t, err: errStillRunning}
-	}
-	start := time.Now()
-	done := make(chan outcome, 1)
-	go func() {
-		b := &Batch{}
-		err := protect(func() error { return t.Collect(ctx, b) })
-		o := outcome{target: t, batch: b, err: err, duration: time.Since(start)}
-		r.end(t.Name)
-		done <- o
-	}()
-	select {
-	case o := <-done:
-		return o
-	case <-ctx.Done():
-	}
-	select {
-	case o := <-done:
-		return o
-	case <-time.After(grace):
-		return outcome{target: t, err: errLate, duration: time.Since(start)}
-	}
 }
 
 func (r *runner) begin(name string) bool {
@@ -260,22 +181,26 @@ func (r *runner) report(find outcome, outcomes []outcome) {
 		maps.Copy(reasons, r.reasons)
 	}
 	for _, o := range append([]outcome{find}, outcomes...) {
-		log := r.log.With("collector", r.collector.Name())
-		if o.target.Name != discovery {
-			log = log.With("target", o.target.Name)
-		}
 		before := r.reasons[o.target.Name]
 		switch {
 		case failed(o.err):
-			reasons[o.target.Name] = logReason(log, before, o.err)
+			reasons[o.target.Name] = logReason(r.logOf(o.target.Name), before, o.err)
 		case errors.Is(o.err, ErrNoData): // nothing to read any more is neither well nor ill
 		case errors.Is(o.err, ErrBusy):
 			reasons[o.target.Name] = before
 		case len(before) > 0:
-			log.Info("well again")
+			r.logOf(o.target.Name).Info("well again")
 		}
 	}
 	r.reasons = reasons
+}
+
+func (r *runner) logOf(target string) *slog.Logger {
+	log := r.log.With("collector", r.collector.Name())
+	if target == discovery {
+		return log
+	}
+	return log.With("target", target)
 }
 
 // logReason logs why a target fails, unless that has been said, and returns the reasons that have.

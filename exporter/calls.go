@@ -1,0 +1,182 @@
+package exporter
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+var (
+	errStillRunning = errors.New("its last call has not returned yet, not called again")
+	errLate         = errors.New("did not end before its deadline")
+)
+
+const (
+	// grace is how long past its deadline a target may take to hand over what it has read so far.
+	grace = 100 * time.Millisecond
+	// patience is how long a target keeps its turn. One that takes longer goes on, but without keeping others
+	// from theirs: targets that hang cost the healthy ones next to nothing, however many they are.
+	patience = 100 * time.Millisecond
+)
+
+// calls are those of all targets of a collector in one scrape. A few workers call one target after the other. Who waits for them
+// gives up on a target a moment after its deadline: the call itself may go on, and until it returns the target is not called again.
+type calls struct {
+	*runner
+	ctx     context.Context
+	targets []Target
+	order   []int // in which they are called
+
+	mu       sync.Mutex
+	next     int // order[next:] have not been called
+	calls    []call
+	outcomes []outcome
+	missing  int           // outcomes
+	done     chan struct{} // closed when none is missing
+	ended    time.Time     // when ctx had
+}
+
+// call is one of them, or a zero value as long as it has not begun.
+type call struct {
+	begun time.Time
+	slow  bool // has lost its turn
+	over  bool // has an outcome
+}
+
+// callAll calls every target, those that failed last time after the others.
+func (r *runner) callAll(ctx context.Context, targets []Target) []outcome {
+	c := &calls{
+		runner: r, ctx: ctx, targets: targets, order: r.order(targets),
+		calls: make([]call, len(targets)), outcomes: make([]outcome, len(targets)),
+		missing: len(targets), done: make(chan struct{}),
+	}
+	if len(targets) == 0 {
+		return nil
+	}
+	for range min(r.concurrency, len(targets)) {
+		go c.work()
+	}
+	c.wait()
+	return c.outcomes
+}
+
+// work calls one target after the other, until there is none or it has lost its turn.
+func (c *calls) work() {
+	for goOn := true; goOn; {
+		i, ok := c.take()
+		if !ok {
+			return
+		}
+		start, b := time.Now(), &Batch{}
+		err := c.callTarget(&c.targets[i], b)
+		c.end(c.targets[i].Name)
+		goOn = c.settle(i, outcome{batch: b, err: err, duration: time.Since(start)})
+	}
+}
+
+func (c *calls) callTarget(t *Target, b *Batch) error {
+	ctx, cancel := context.WithTimeout(c.ctx, c.targetTimeout)
+	defer cancel()
+	return protect(func() error { return t.Collect(ctx, b) })
+}
+
+// take returns the next target to call.
+func (c *calls) take() (i int, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.next < len(c.order) {
+		i := c.order[c.next]
+		c.next++
+		switch {
+		case c.ctx.Err() != nil:
+			c.put(i, outcome{err: errLate})
+		case !c.begin(c.targets[i].Name):
+			c.put(i, outcome{err: errStillRunning})
+		default:
+			c.calls[i].begun = time.Now()
+			return i, true
+		}
+	}
+	return 0, false
+}
+
+// settle hands over an outcome, unless nobody waits for it any more. It returns whether the call still had its turn.
+func (c *calls) settle(i int, o outcome) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.calls[i].over {
+		c.put(i, o)
+	}
+	return !c.calls[i].slow
+}
+
+// put puts in the outcome of a call.
+func (c *calls) put(i int, o outcome) {
+	o.target = c.targets[i]
+	c.calls[i].over, c.outcomes[i] = true, o
+	if c.missing--; c.missing == 0 {
+		close(c.done)
+	}
+}
+
+// wait waits until every target has an outcome, as each of them has a moment after its deadline at the latest.
+func (c *calls) wait() {
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	ended := c.ctx.Done()
+	for {
+		select {
+		case <-c.done:
+			return
+		case <-ended:
+			ended = nil
+		case <-timer.C:
+		}
+		timer.Reset(c.look(time.Now()))
+	}
+}
+
+// look takes turns from those that are slow, gives up on those that are late, and returns when to look again.
+func (c *calls) look(now time.Time) time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended.IsZero() && c.ctx.Err() != nil {
+		c.ended = now
+	}
+	if !c.ended.IsZero() {
+		for ; c.next < len(c.order); c.next++ {
+			c.put(c.order[c.next], outcome{err: errLate})
+		}
+	}
+	again := patience
+	for i := range c.calls {
+		call := &c.calls[i]
+		if call.over || call.begun.IsZero() {
+			continue
+		}
+		if !call.slow && now.Sub(call.begun) >= patience {
+			call.slow = true
+			go c.work()
+		}
+		left := c.deadline(call.begun).Add(grace).Sub(now)
+		if left <= 0 {
+			c.put(i, outcome{err: errLate, duration: now.Sub(call.begun)})
+			continue
+		}
+		again = min(again, left)
+		if !call.slow {
+			again = min(again, call.begun.Add(patience).Sub(now))
+		}
+	}
+	return again
+}
+
+// deadline is that of a call that has begun.
+func (c *calls) deadline(begun time.Time) time.Time {
+	end := begun.Add(c.targetTimeout)
+	if !c.ended.IsZero() && c.ended.Before(end) {
+		return c.ended
+	}
+	return end
+}
