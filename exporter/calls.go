@@ -23,14 +23,14 @@ const (
 // calls are those of all targets of a collector in one scrape. A few workers call one target after the other. Who waits for them
 // gives up on a target a moment after its deadline: the call itself may go on, and until it returns the target is not called again.
 type calls struct {
-	*runner
+	r       *runner
 	ctx     context.Context
 	targets []Target
 	order   []int // in which they are called
 
 	mu       sync.Mutex
 	next     int // order[next:] have not been called
-	calls    []call
+	state    []call
 	outcomes []outcome
 	missing  int           // outcomes
 	done     chan struct{} // closed when none is missing
@@ -47,8 +47,8 @@ type call struct {
 // callAll calls every target, those that failed last time after the others.
 func (r *runner) callAll(ctx context.Context, targets []Target) []outcome {
 	c := &calls{
-		runner: r, ctx: ctx, targets: targets, order: r.order(targets),
-		calls: make([]call, len(targets)), outcomes: make([]outcome, len(targets)),
+		r: r, ctx: ctx, targets: targets, order: r.order(targets),
+		state: make([]call, len(targets)), outcomes: make([]outcome, len(targets)),
 		missing: len(targets), done: make(chan struct{}),
 	}
 	if len(targets) == 0 {
@@ -70,13 +70,13 @@ func (c *calls) work() {
 		}
 		start, b := time.Now(), &Batch{}
 		err := c.callTarget(&c.targets[i], b)
-		c.end(c.targets[i].Name)
+		c.r.end(c.targets[i].Name)
 		goOn = c.settle(i, outcome{batch: b, err: err, duration: time.Since(start)})
 	}
 }
 
 func (c *calls) callTarget(t *Target, b *Batch) error {
-	ctx, cancel := context.WithTimeout(c.ctx, c.targetTimeout)
+	ctx, cancel := context.WithTimeout(c.ctx, c.r.targetTimeout)
 	defer cancel()
 	return protect(func() error { return t.Collect(ctx, b) })
 }
@@ -91,10 +91,10 @@ func (c *calls) take() (i int, ok bool) {
 		switch {
 		case c.ctx.Err() != nil:
 			c.put(i, outcome{err: errLate})
-		case !c.begin(c.targets[i].Name):
+		case !c.r.begin(c.targets[i].Name):
 			c.put(i, outcome{err: errStillRunning})
 		default:
-			c.calls[i].begun = time.Now()
+			c.state[i].begun = time.Now()
 			return i, true
 		}
 	}
@@ -105,16 +105,16 @@ func (c *calls) take() (i int, ok bool) {
 func (c *calls) settle(i int, o outcome) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.calls[i].over {
+	if !c.state[i].over {
 		c.put(i, o)
 	}
-	return !c.calls[i].slow
+	return !c.state[i].slow
 }
 
 // put puts in the outcome of a call.
 func (c *calls) put(i int, o outcome) {
 	o.target = c.targets[i]
-	c.calls[i].over, c.outcomes[i] = true, o
+	c.state[i].over, c.outcomes[i] = true, o
 	if c.missing--; c.missing == 0 {
 		close(c.done)
 	}
@@ -150,8 +150,8 @@ func (c *calls) look(now time.Time) time.Duration {
 		}
 	}
 	again := patience
-	for i := range c.calls {
-		call := &c.calls[i]
+	for i := range c.state {
+		call := &c.state[i]
 		if call.over || call.begun.IsZero() {
 			continue
 		}
@@ -174,7 +174,7 @@ func (c *calls) look(now time.Time) time.Duration {
 
 // deadline is that of a call that has begun.
 func (c *calls) deadline(begun time.Time) time.Time {
-	end := begun.Add(c.targetTimeout)
+	end := begun.Add(c.r.targetTimeout)
 	if !c.ended.IsZero() && c.ended.Before(end) {
 		return c.ended
 	}

@@ -58,7 +58,7 @@ type groupEncoder interface {
 }
 
 func newGroupEncoder(format expfmt.Format, groups []*group) groupEncoder {
-	if t := newTextRenderer(format); t != nil {
+	if t := newTextRenderer(format, groups); t != nil {
 		return t
 	}
 	return newLibraryEncoder(format, groups)

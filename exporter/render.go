@@ -115,12 +115,12 @@ type leftOut struct {
 	twice, conflict uint64
 }
 
-func newLeftOut() leftOut { return leftOut{seen: make(map[uint64]struct{}), seed: maphash.MakeSeed()} }
+// newLeftOut returns one for families of up to n samples.
+func newLeftOut(n int) leftOut {
+	return leftOut{seen: make(map[uint64]struct{}, n), seed: maphash.MakeSeed()}
+}
 
 func (l *leftOut) counts() (twice, conflict uint64) { return l.twice, l.conflict }
-
-// begin begins a family.
-func (l *leftOut) begin() { clear(l.seen) }
 
 // conflicts tells whether a sample is of another type than its family.
 func (l *leftOut) conflicts(s *sample, g *group) bool {
@@ -133,22 +133,30 @@ func (l *leftOut) conflicts(s *sample, g *group) bool {
 
 // seenBefore tells whether a sample with the same labels came before, by their text. Two different ones with the same 64-bit hash do
 // not happen in the lifetime of an exporter.
-func (l *leftOut) seenBefore(labels []byte) bool {
-	sum := maphash.Bytes(l.seed, labels)
-	before := len(l.seen)
+func (l *leftOut) seenBefore(labels []byte) (sum uint64, before bool) {
+	sum = maphash.Bytes(l.seed, labels)
+	n := len(l.seen)
 	l.seen[sum] = struct{}{}
-	if len(l.seen) > before {
-		return false
+	if len(l.seen) > n {
+		return sum, false
 	}
 	l.twice++
-	return true
+	return sum, true
+}
+
+// largest returns how many samples the largest group has.
+func largest(groups []*group) int {
+	n := 0
+	for _, g := range groups {
+		n = max(n, g.size)
+	}
+	return n
 }
 
 // newRenderer makes a renderer with room for the largest of the groups.
 func newRenderer(groups []*group) *renderer {
-	n, labels := 0, 0
+	n, labels := largest(groups), 0
 	for _, g := range groups {
-		n = max(n, g.size)
 		most := 0
 		for _, s := range g.samples {
 			most += len(s.labels)
@@ -160,7 +168,7 @@ func newRenderer(groups []*group) *renderer {
 		gauges: make([]dto.Gauge, n), counter: make([]dto.Counter, n),
 		untyped: make([]dto.Untyped, n), summary: make([]dto.Summary, n),
 		pairs: make([]dto.LabelPair, labels), labels: make([]*dto.LabelPair, labels),
-		leftOut: newLeftOut(),
+		leftOut: newLeftOut(n),
 	}
 }
 
@@ -174,7 +182,7 @@ func (r *renderer) write(g *group, w FamilyWriter) error {
 }
 
 func (r *renderer) family(g *group) *dto.MetricFamily {
-	r.begin()
+	clear(r.seen)
 	kind := kindOf(g.family.Kind)
 	r.out.Name, r.out.Help, r.out.Type = &g.family.Name, &g.family.Help, &kind
 	r.out.Metric = r.pointer[:0]
@@ -183,7 +191,8 @@ func (r *renderer) family(g *group) *dto.MetricFamily {
 		if r.conflicts(s, g) {
 			continue
 		}
-		if r.text = appendLabels(r.text[:0], s); r.seenBefore(r.text) {
+		r.text = appendLabels(r.text[:0], s)
+		if _, before := r.seenBefore(r.text); before {
 			continue
 		}
 		m := &r.metrics[i]

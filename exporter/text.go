@@ -15,15 +15,32 @@ import (
 // collectors gave them, and looks at names and types once a family.
 type textRenderer struct {
 	openMetrics bool
-	labels      []byte
+	labels      []byte // of the sample at hand
 	leftOut
+
+	// The labels of the last family, where the one before it had the same names. The next one mostly has the same in the same order:
+	// then nothing of them is to be found out again, neither their text nor that none comes twice.
+	names   []string
+	texts   []byte
+	written []written
+	keep    bool
+	// at is how many samples of the family at hand were written. As long as it is the same as the last, seen has none of them.
+	at   int
+	same bool
+}
+
+// written is a sample that was written. Its labels begin at first, and their text at begin.
+type written struct {
+	first      *string
+	begin, end int
+	sum        uint64
 }
 
 // newTextRenderer returns nil for a format that is no text.
-func newTextRenderer(format expfmt.Format) *textRenderer {
+func newTextRenderer(format expfmt.Format, groups []*group) *textRenderer {
 	switch format.FormatType() {
 	case expfmt.TypeTextPlain, expfmt.TypeOpenMetrics:
-		return &textRenderer{openMetrics: format.FormatType() == expfmt.TypeOpenMetrics, leftOut: newLeftOut()}
+		return &textRenderer{openMetrics: format.FormatType() == expfmt.TypeOpenMetrics, leftOut: newLeftOut(largest(groups))}
 	default:
 		return nil
 	}
@@ -34,7 +51,7 @@ const spare = 8
 
 // encode implements groupEncoder.
 func (r *textRenderer) encode(g *group, out []byte) ([]byte, error) {
-	r.begin()
+	r.begin(g)
 	begin := len(out)
 	out = r.header(g.family, out)
 	header := len(out)
@@ -42,8 +59,7 @@ func (r *textRenderer) encode(g *group, out []byte) ([]byte, error) {
 		if r.conflicts(s, g) {
 			continue
 		}
-		r.labels = appendLabels(r.labels[:0], s)
-		if r.seenBefore(r.labels) {
+		if !r.takeLabels(s, g) {
 			continue
 		}
 		before := len(out)
@@ -55,6 +71,60 @@ func (r *textRenderer) encode(g *group, out []byte) ([]byte, error) {
 		return out[:begin], nil
 	}
 	return out, nil
+}
+
+func (r *textRenderer) begin(g *group) {
+	r.at, r.keep = 0, slices.Equal(r.names, g.family.Labels)
+	r.names = g.family.Labels
+	r.same = r.keep && len(r.written) > 0
+	if !r.same {
+		r.differ()
+	}
+	if r.keep {
+		r.written = slices.Grow(r.written, max(0, len(g.samples)-len(r.written)))
+	}
+}
+
+// takeLabels makes the labels of a sample those at hand. It returns false for a sample with the same as one before.
+func (r *textRenderer) takeLabels(s *sample, g *group) bool {
+	var first *string
+	if s.family == g.family && len(s.labels) > 0 {
+		first = &s.labels[0]
+	}
+	if r.same {
+		if r.at < len(r.written) && first != nil && first == r.written[r.at].first {
+			w := &r.written[r.at]
+			r.labels = r.texts[w.begin:w.end]
+			r.at++
+			return true
+		}
+		r.differ()
+	}
+	begin := len(r.texts)
+	r.texts = appendLabels(r.texts, s)
+	end := len(r.texts)
+	r.labels = r.texts[begin:]
+	sum, before := r.seenBefore(r.labels)
+	if before || !r.keep {
+		r.texts = r.texts[:begin]
+		return !before
+	}
+	if r.at == 0 {
+		r.texts = slices.Grow(r.texts, (end+spare)*len(g.samples))
+	}
+	r.written = append(r.written, written{first, begin, end, sum})
+	r.at++
+	return true
+}
+
+// differ forgets what of the last family does not come again.
+func (r *textRenderer) differ() {
+	r.same, r.written, r.texts = false, r.written[:r.at], r.texts[:0]
+	clear(r.seen)
+	for _, w := range r.written {
+		r.seen[w.sum] = struct{}{}
+		r.texts = r.texts[:w.end]
+	}
 }
 
 func (r *textRenderer) header(f *Family, out []byte) []byte {
@@ -143,11 +213,12 @@ func (r *textRenderer) float(out []byte, v float64) []byte {
 
 // appendLabels appends a sample's labels, without those that are empty: they are the same as none, in Prometheus.
 func appendLabels(out []byte, s *sample) []byte {
+	begin := len(out)
 	for i, v := range s.labels {
 		if v == "" {
 			continue
 		}
-		if len(out) > 0 {
+		if len(out) > begin {
 			out = append(out, ',')
 		}
 		out = append(append(out, s.family.Labels[i]...), `="`...)

@@ -1,7 +1,12 @@
 package exporter
 
 import (
+	"fmt"
+	"io"
 	"math"
+	"math/rand/v2"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -19,25 +24,98 @@ func wantAsLibrary(t *testing.T, samples ...sample) {
 	for i := range samples {
 		g.samples = append(g.samples, &samples[i])
 	}
+	wantAllAsLibrary(t, g)
+}
+
+// wantAllAsLibrary wants families that are written one after the other to be written as the library writes them, in each format.
+func wantAllAsLibrary(t *testing.T, groups ...*group) {
+	t.Helper()
 	for _, format := range textFormats {
-		ours, library := newGroupEncoder(format, []*group{g}), newLibraryEncoder(format, []*group{g})
+		ours, library := newGroupEncoder(format, groups), newLibraryEncoder(format, groups)
 		if _, ok := ours.(*textRenderer); !ok {
 			t.Fatalf("%s is written by %T", format, ours)
 		}
-		want, err := library.encode(g, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := ours.encode(g, []byte("before"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff("before"+string(want), string(got)); diff != "" {
-			t.Errorf("%s (-library +ours):\n%s", format, diff)
+		for _, g := range groups {
+			want, err := library.encode(g, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := ours.encode(g, []byte("before"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff("before"+string(want), string(got)); diff != "" {
+				t.Fatalf("%s, %s (-library +ours):\n%s", format, g.family.Name, diff)
+			}
 		}
 		twice, conflict := ours.counts()
 		if wantTwice, wantConflict := library.counts(); twice != wantTwice || conflict != wantConflict {
 			t.Errorf("%s: %d twice and %d in conflict, want %d and %d", format, twice, conflict, wantTwice, wantConflict)
+		}
+	}
+}
+
+// TestTextOfManyFamilies checks families with the labels of the one before, with nearly those, and with others, in a thousand orders.
+func TestTextOfManyFamilies(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	labels := make([][]string, 8)
+	for i := range labels {
+		labels[i] = []string{strconv.Itoa(i / 2), strings.Repeat("x", i%3)}
+	}
+	labels = append(labels, slices.Clone(labels[1])) // the same in another place
+	names := [][]string{{"a", "b"}, {"a", "b"}, {"a", "b"}, {"b", "c"}}
+	for range 1000 {
+		groups := make([]*group, 6)
+		length := 1 + random.IntN(len(labels))
+		for i := range groups {
+			f := &Family{Name: fmt.Sprint("f", i), Kind: Gauge, Labels: slices.Clone(names[random.IntN(len(names))])}
+			other := &Family{Name: f.Name, Kind: Counter, Labels: []string{"y", "z"}} // as of a daemon of another release
+			g := &group{family: f}
+			for j := range length {
+				s := &sample{family: f, labels: labels[j], value: float64(j)}
+				switch random.IntN(20) {
+				case 0:
+					s.labels = labels[random.IntN(len(labels))]
+				case 1:
+					s.family = other
+				case 2:
+					continue
+				}
+				g.samples = append(g.samples, s)
+			}
+			g.size = len(g.samples)
+			groups[i] = g
+		}
+		wantAllAsLibrary(t, groups...)
+	}
+}
+
+// TestTextTakesLabelsOver checks that families of the same labels are not looked at anew, and that those which follow are.
+func TestTextTakesLabelsOver(t *testing.T) {
+	labels := [][]string{{"1"}, {"2"}, {"3"}}
+	makeGroup := func(of ...[]string) *group {
+		g := &group{family: &Family{Name: "f", Kind: Gauge, Labels: []string{"l"}}, size: len(of)}
+		for _, l := range of {
+			g.samples = append(g.samples, &sample{family: g.family, labels: l})
+		}
+		return g
+	}
+	all := makeGroup(labels...)
+	r := newTextRenderer(textFormats[0], []*group{all})
+	for i, test := range []struct {
+		group *group
+		same  bool
+		twice uint64
+	}{
+		{all, false, 0}, {all, false, 0}, {all, true, 0}, {makeGroup(labels[0]), true, 0}, {all, true, 0},
+		{makeGroup(labels[0], labels[0]), false, 1}, {makeGroup(labels[0], labels[2]), false, 1}, {all, false, 1}, {all, true, 1},
+		{makeGroup(labels[0], labels[1], labels[2], labels[1]), false, 2},
+	} {
+		if _, err := r.encode(test.group, nil); err != nil {
+			t.Fatal(err)
+		}
+		if twice, _ := r.counts(); r.same != test.same || twice != test.twice {
+			t.Errorf("family %d: same is %v, %d twice; want %v, %d", i, r.same, twice, test.same, test.twice)
 		}
 	}
 }
@@ -81,7 +159,7 @@ func TestTextAsLibrary(t *testing.T) {
 // TestTextAllLeftOut checks that a family without a sample to serve leaves no trace.
 func TestTextAllLeftOut(t *testing.T) {
 	g := &group{family: &Family{Name: "g", Kind: Gauge}, samples: []*sample{{family: &Family{Name: "g", Kind: Summary}}}}
-	got, err := newTextRenderer(textFormats[0]).encode(g, nil)
+	got, err := newTextRenderer(textFormats[0], []*group{g}).encode(g, nil)
 	if err != nil || len(got) != 0 {
 		t.Errorf("got %q, %v", got, err)
 	}
@@ -94,4 +172,26 @@ func FuzzText(f *testing.F) {
 		family := &Family{Name: "some_name_total", Help: strings.ToValidUTF8(help, "?"), Kind: []Kind{Gauge, Counter, Untyped, Summary, Histogram}[kind%5], Labels: []string{"l"}}
 		wantAsLibrary(t, sample{family: family, labels: []string{label}, value: value, count: count, buckets: &[]Bucket{{value, count}}})
 	})
+}
+
+// BenchmarkText writes 24 families of 1,000 samples with the same labels, as guests' disks have.
+func BenchmarkText(b *testing.B) {
+	labels := make([][]string, 1000)
+	for i := range labels {
+		labels[i] = []string{fmt.Sprintf("instance%d.example.com", i/4), strconv.Itoa(i % 4)}
+	}
+	groups := make([]*group, 24)
+	for i := range groups {
+		f := &Family{Name: fmt.Sprintf("qemu_disk_operations_%d_total", i), Help: "What was done.", Kind: Counter, Labels: []string{"ganeti_instance", "disk"}}
+		groups[i] = &group{family: f, size: len(labels)}
+		for j := range labels {
+			groups[i].samples = append(groups[i].samples, &sample{family: f, labels: labels[j], value: float64(i * j)})
+		}
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, _, err := encode(io.Discard, textFormats[0], groups); err != nil {
+			b.Fatal(err)
+		}
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/digitalocean/go-qemu/qmp/raw"
@@ -199,12 +200,90 @@ func TestParseStatus(t *testing.T) {
 	}
 }
 
+// wantScannedAsParsed wants what is scanned to be what is parsed, by a parser that has read another answer before. It returns whether
+// the answer was scanned.
+func wantScannedAsParsed(t *testing.T, scanner *Parser, answer []byte) bool {
+	t.Helper()
+	if !scanner.scanBlockStats(answer) {
+		return false
+	}
+	var parser Parser
+	if err := parser.parseBlockStats(answer); err != nil {
+		t.Fatalf("scanned, but %v: %s", err, answer)
+	}
+	if diff := cmp.Diff(parser.stats, scanner.stats, cmpopts.EquateNaNs(), cmpopts.EquateEmpty()); diff != "" {
+		t.Fatalf("(-parsed +scanned):\n%s\nof %s", diff, answer)
+	}
+	return true
+}
+
+// TestScanReadsQEMU checks that what each release of QEMU gives is read the fast way.
+func TestScanReadsQEMU(t *testing.T) {
+	var scanner Parser
+	for range 2 {
+		for _, release := range releases(t) {
+			if !wantScannedAsParsed(t, &scanner, readAnswer(t, release, QueryBlockStats)) {
+				t.Errorf("%s: statistics are not scanned", release)
+			}
+			if status := readAnswer(t, release, QueryStatus); !scanner.scanStatus(status) || scanner.status != "running" {
+				t.Errorf("%s: %s is not scanned: %q", release, status, scanner.status)
+			}
+		}
+	}
+}
+
+// TestScan checks what is not as QEMU gives it: what is scanned is what is parsed, and the rest is left alone.
+func TestScan(t *testing.T) {
+	var scanner Parser
+	for answer, want := range map[string]bool{
+		`{"return":[]}`: true, ` { "return" : [ { "stats" : { } } ] } `: true,
+		`{"return":[{"stats":{"rd_bytes":18446744073709551615,"new":[{"x":1}],"idle_time_ns":1.5e9},"new":{"a":null}}]}`:         true,
+		`{"return":[{"qdev":"q","parent":{"node-name":"a","parent":{"node-name":"#b","parent":{"node-name":"c"}}},"stats":{}}]}`: true,
+		`{"return":[{"parent":{"parent":{"node-name":"lower"},"node-name":"upper"},"stats":{},"device":"","node-name":"n"}]}`:    true,
+		`{"return":[{"stats":{"rd_bytes":1,"rd_bytes":2}}]}`:                                                                     true,
+		`{"return":[{"stats":{}},{"stats":{},"device":"two"}]}`:                                                                  true, `{"return":[{"stats":{},"device":"one"}]}`: true,
+		`{"return":[{"stats":{},"stats":{}}]}`: false, `{"return":[{"stats":{},"device":"a","device":"b"}]}`: false,
+		`{"return":[{"stats":{},"parent":{"node-name":"a","node-name":"b"}}]}`: false, `{"return":[{"stats":{},"parent":null}]}`: false,
+		`{"return":[{"stats":{},"device":7}]}`: false, `{"return":[{"stats":{},"device":"a\\b"}]}`: false, `{"return":[{"device":"a"}]}`: false,
+		`{"return":[{"stats":{"rd_bytes":"1"}}]}`: false, `{"return":[{"stats":{"rd_bytes":1.2.3}}]}`: false, `{"return":[{"stats":{"rd_bytes":inf}}]}`: false,
+		`{"return":[],"id":1}`: false, `{"id":1,"return":[]}`: false, `{"return":[]} x`: false, `{"return":[`: false, `{"return":[{]}`: false, ``: false,
+		`{"return":[{"stats":{},"parent":` + strings.Repeat(`{"parent":`, maxBelow) + `{}` + strings.Repeat(`}`, maxBelow) + `}]}`: false,
+	} {
+		if got := wantScannedAsParsed(t, &scanner, []byte(answer)); got != want {
+			t.Errorf("scanned %v, want %v: %s", got, want, answer)
+		}
+	}
+	for answer, want := range map[string]bool{
+		`{"return":{"status":"paused","running":false}}`: true, `{"return":{"new":{"status":"x"},"status":"running"}}`: true,
+		`{"return":{"status":"running"},"id":1}`: false, `{"return":{"status":7}}`: false, `{"return":{"status":""}}`: false, `{"return":{}}`: false,
+		`{"return":{"status":"running"`: false, `{"return":{"status":"running","status":"paused"}}`: true,
+	} {
+		if got := scanner.scanStatus([]byte(answer)); got != want {
+			t.Errorf("status scanned %v, want %v: %s", got, want, answer)
+		}
+	}
+}
+
+// TestAnswersOfOtherForms checks that what is not scanned is read all the same.
+func TestAnswersOfOtherForms(t *testing.T) {
+	var p Parser
+	stats, err := p.BlockStats([]byte(`{"id":1,"return":[{"device":"a\u0062","stats":{"rd_bytes":7}}]}`))
+	if err != nil || len(stats) != 1 || stats[0].Device != "ab" || stats[0].Read.Bytes != 7 {
+		t.Errorf("got %+v and error %v", stats, err)
+	}
+	if status, err := p.Status([]byte(`{"id":1,"return":{"status":"paused"}}`)); status != "paused" || err != nil {
+		t.Errorf("got %q and error %v", status, err)
+	}
+}
+
 func FuzzParseBlockStats(f *testing.F) {
 	for _, release := range releases(f) {
 		f.Add(readAnswer(f, release, QueryBlockStats))
 	}
+	f.Add([]byte(`{"return":[{"stats":{"rd_bytes":1},"parent":{"node-name":"a","parent":{"node-name":"b"}}}]}`))
 	var parser Parser
 	f.Fuzz(func(t *testing.T, answer []byte) {
+		wantScannedAsParsed(t, &parser, answer)
 		stats, err := parser.BlockStats(answer)
 		if err != nil {
 			return

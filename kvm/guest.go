@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/internal/smallfile"
@@ -54,13 +55,15 @@ func (d Dir) ctrl(instance, suffix string) string {
 
 // Guest returns the guest that runs an instance, or false when none does.
 func (d Dir) Guest(procfs, instance string) (Guest, bool, error) {
-	g, err := NewFinder(procfs, d).guest(d.PIDFile(instance), Guest{Instance: instance, Dir: d})
+	g := Guest{Instance: instance, Dir: d}
+	process, err := NewFinder(procfs, d).process(g)
 	switch {
 	case isGone(err):
 		return Guest{}, false, nil
 	case err != nil:
 		return Guest{}, false, fmt.Errorf("find process of %s: %w", instance, err)
 	}
+	g.Process = process
 	return g, true, nil
 }
 
@@ -75,8 +78,8 @@ type Guest struct {
 type Finder struct {
 	procfs string
 	dirs   []Dir
-	// known are the guests of the last time, by pid file.
-	known map[string]Guest
+	// known are the processes of the guests of the last time.
+	known map[Guest]Process
 }
 
 // NewFinder makes a finder for guests in the given directories. An instance that runs from two of them is taken
@@ -88,11 +91,35 @@ func NewFinder(procfs string, dirs ...Dir) *Finder {
 // Find lists the running guests: those whose pid file names a process that lives and has the instance's name. The
 // error is fs.ErrNotExist when none of the directories exists. What could be found is returned beside an error.
 func (f *Finder) Find() ([]Guest, error) {
-	var guests []Guest
+	candidates, err := f.candidates()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	errs := []error{err}
+	failed := f.fill(candidates)
+	guests := make([]Guest, 0, len(candidates))
+	known := make(map[Guest]Process, len(candidates))
+	seen := make(map[string]bool, len(candidates))
+	for i, g := range candidates {
+		switch err := failed[i]; {
+		case isGone(err):
+		case err != nil:
+			errs = append(errs, fmt.Errorf("find process of %s: %w", g.Instance, err))
+		case !seen[g.Instance]:
+			guests = append(guests, g)
+			seen[g.Instance] = true
+			known[Guest{Instance: g.Instance, Dir: g.Dir}] = g.Process
+		}
+	}
+	f.known = known
+	return guests, errors.Join(errs...)
+}
+
+// candidates lists the pid files.
+func (f *Finder) candidates() ([]Guest, error) {
+	var candidates []Guest
 	var errs []error
 	missing := 0
-	known := make(map[string]Guest, len(f.known))
-	seen := make(map[string]bool, len(f.known))
 	for _, dir := range f.dirs {
 		entries, err := os.ReadDir(filepath.Join(string(dir), "pid"))
 		if errors.Is(err, fs.ErrNotExist) {
@@ -104,48 +131,56 @@ func (f *Finder) Find() ([]Guest, error) {
 			continue
 		}
 		for _, entry := range entries {
-			pidFile := dir.PIDFile(entry.Name())
-			g, err := f.guest(pidFile, Guest{Instance: entry.Name(), Dir: dir})
-			switch {
-			case isGone(err):
-			case err != nil:
-				errs = append(errs, fmt.Errorf("find process of %s: %w", entry.Name(), err))
-			case !seen[g.Instance]:
-				guests = append(guests, g)
-				seen[g.Instance] = true
-				known[pidFile] = g
-			}
+			candidates = append(candidates, Guest{Instance: entry.Name(), Dir: dir})
 		}
 	}
-	f.known = known
 	if missing == len(f.dirs) {
 		return nil, fmt.Errorf("list guests: %w", fs.ErrNotExist)
 	}
-	return guests, errors.Join(errs...)
+	return candidates, errors.Join(errs...)
+}
+
+// finders is how many processes are looked at once.
+const finders = 4
+
+// fill fills in the processes of guests, and returns why there is none, if so.
+func (f *Finder) fill(guests []Guest) []error {
+	errs := make([]error, len(guests))
+	var wg sync.WaitGroup
+	for first := range min(finders, len(guests)) {
+		wg.Go(func() {
+			for i := first; i < len(guests); i += finders {
+				guests[i].Process, errs[i] = f.process(guests[i])
+			}
+		})
+	}
+	wg.Wait()
+	return errs
 }
 
 // errNotRunning is what guest returns when the pid file names no process of that guest.
 var errNotRunning = errors.New("not running")
 
-// guest fills in the process of g. While the one of the last time lives, its pid file has not changed.
-func (f *Finder) guest(pidFile string, g Guest) (Guest, error) {
-	if last, ok := f.known[pidFile]; ok {
-		if now, err := ReadProcess(f.procfs, last.Process.PID); err == nil && now == last.Process {
+// process returns the process of a guest. While the one of the last time lives, its pid file has not changed.
+func (f *Finder) process(g Guest) (Process, error) {
+	if last, ok := f.known[g]; ok {
+		if now, err := ReadProcess(f.procfs, last.PID); err == nil && now == last {
 			return last, nil
 		}
 	}
-	pid, err := readPID(pidFile)
+	pid, err := readPID(g.Dir.PIDFile(g.Instance))
 	if err != nil {
-		return g, err
+		return Process{}, err
 	}
-	if g.Process, err = ReadProcess(f.procfs, pid); err != nil {
-		return g, err
+	process, err := ReadProcess(f.procfs, pid)
+	if err != nil {
+		return Process{}, err
 	}
 	name, err := guestName(f.procfs, pid)
 	if err == nil && name != g.Instance {
 		err = errNotRunning
 	}
-	return g, err
+	return process, err
 }
 
 func readPID(pidFile string) (int, error) {
