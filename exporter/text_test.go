@@ -107,8 +107,15 @@ func TestTextTakesLabelsOver(t *testing.T) {
 		same  bool
 		twice uint64
 	}{
-		{all, false, 0}, {all, false, 0}, {all, true, 0}, {makeGroup(labels[0]), true, 0}, {all, true, 0},
-		{makeGroup(labels[0], labels[0]), false, 1}, {makeGroup(labels[0], labels[2]), false, 1}, {all, false, 1}, {all, true, 1},
+		{all, false, 0},
+		{all, false, 0},
+		{all, true, 0},
+		{makeGroup(labels[0]), true, 0},
+		{all, true, 0},
+		{makeGroup(labels[0], labels[0]), false, 1},
+		{makeGroup(labels[0], labels[2]), false, 1},
+		{all, false, 1},
+		{all, true, 1},
 		{makeGroup(labels[0], labels[1], labels[2], labels[1]), false, 2},
 	} {
 		if _, err := r.encode(test.group, nil); err != nil {
