@@ -115,6 +115,7 @@ func (q *QEMU) clients() (map[int][]string, error) {
 const keepBuffer = 256 << 10
 
 func (q *QEMU) collect(ctx context.Context, g *qemuGuest, b *Batch) error {
+	b.Grow(samplesOf(len(g.disks)))
 	buf := q.buffers.Get().(*[]byte)
 	defer func() {
 		if cap(*buf) > keepBuffer {
@@ -142,8 +143,11 @@ func (q *QEMU) collect(ctx context.Context, g *qemuGuest, b *Batch) error {
 	return errors.Join(err, runtimeErr)
 }
 
+// samplesOf returns how many samples a guest with so many disks gives, at most.
+func samplesOf(disks int) int { return 4 + 27*disks }
+
 func (g *qemuGuest) emit(r *qemuReport, b *Batch) {
-	b.Grow(4 + 27*len(r.stats))
+	b.Grow(samplesOf(len(r.stats)))
 	b.Add(qemuStatus, 1, g.Instance, r.status)
 	b.Add(qemuVersion, 1, g.Instance, r.version, r.pkg)
 	for i := range r.stats {

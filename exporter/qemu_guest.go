@@ -68,7 +68,7 @@ func (g *qemuGuest) ask(session *kvm.Session) (*qemuReport, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &qemuReport{version: session.Version.String(), pkg: session.Version.Package}
+	r := &qemuReport{version: session.Version.Number, pkg: session.Version.Package}
 	if r.status, err = g.parser.Status(answers[0]); err != nil {
 		return nil, err
 	}

@@ -91,7 +91,7 @@ func (h *Host) Status(ctx context.Context, instance string) (*Status, error) {
 	if err != nil {
 		return status, err
 	}
-	status.Version = version.String()
+	status.Version = version.Number
 	return status, status.parse(answers)
 }
 

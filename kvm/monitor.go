@@ -64,21 +64,20 @@ func (m *Monitor) Open(ctx context.Context, buf []byte) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, MaxHold)
 	var dialer net.Dialer
 	conn, err := dialer.DialContext(ctx, "unix", path)
-	if err != nil {
-		cancel()
-		if errors.Is(err, syscall.EAGAIN) {
-			return nil, fmt.Errorf("%w: its queue is full", ErrBusy)
-		}
+	switch {
+	case errors.Is(err, syscall.EAGAIN):
+		return nil, fmt.Errorf("%w: its queue is full", ErrBusy)
+	case err != nil:
+		return nil, fmt.Errorf("connect to monitor: %w", err)
+	}
+	if err := conn.SetDeadline(time.Now().Add(MaxHold)); err != nil {
+		conn.Close()
 		return nil, fmt.Errorf("connect to monitor: %w", err)
 	}
 	s := newSession(ctx, conn, buf)
-	s.end = func() {
-		cancel()
-		m.leave(path, s.err != nil)
-	}
+	s.end = func() { m.leave(path, s.err != nil) }
 	if err := m.greet(s); err != nil {
 		s.Close()
 		return nil, fmt.Errorf("read greeting of %s: %w", path, err)

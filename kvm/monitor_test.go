@@ -65,7 +65,7 @@ func TestAsk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := s.Version.String() + " " + s.Version.Package; got != "7.2.22 Debian 1:7.2+dfsg-7+deb12u18+b3" {
+	if got := s.Version.Number + " " + s.Version.Package; got != "7.2.22 Debian 1:7.2+dfsg-7+deb12u18+b3" {
 		t.Errorf("got version %q", got)
 	}
 	first, err := s.Ask(QueryStatus, QueryBlockStats)

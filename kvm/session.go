@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 )
 
 // MaxAnswer is how much is read in one session, in bytes. A disk takes about 1.5 kB.
@@ -22,18 +23,10 @@ var (
 
 // Version is the version of a QEMU.
 type Version struct {
+	// Number is as QEMU writes it, for example "7.2.22".
+	Number string
 	// Package is what the distribution calls it.
-	Package string `json:"package"`
-	QEMU    struct {
-		Major int `json:"major"`
-		Minor int `json:"minor"`
-		Micro int `json:"micro"`
-	} `json:"qemu"`
-}
-
-// String returns it as QEMU writes it, for example "7.2.22".
-func (v Version) String() string {
-	return fmt.Sprintf("%d.%d.%d", v.QEMU.Major, v.QEMU.Minor, v.QEMU.Micro)
+	Package string
 }
 
 // Session is one connection to a QMP monitor.
@@ -162,6 +155,8 @@ func (s *Session) fail(err error) error {
 	switch {
 	case s.ctx.Err() != nil:
 		err = fmt.Errorf("no answer in time: %w", s.ctx.Err())
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		err = fmt.Errorf("no answer in time: %w", context.DeadlineExceeded)
 	case errors.Is(err, io.EOF):
 		err = fmt.Errorf("%w: QEMU closed the connection early", ErrAnswer)
 	}
@@ -173,7 +168,10 @@ func (s *Session) fail(err error) error {
 func parseGreeting(line []byte) (Version, error) {
 	var greeting struct {
 		QMP *struct {
-			Version Version `json:"version"`
+			Version struct {
+				Package string
+				QEMU    struct{ Major, Minor, Micro int }
+			}
 		}
 	}
 	if err := json.Unmarshal(line, &greeting); err != nil {
@@ -182,7 +180,8 @@ func parseGreeting(line []byte) (Version, error) {
 	if greeting.QMP == nil {
 		return Version{}, fmt.Errorf("%w: no QMP greeting", ErrAnswer)
 	}
-	return greeting.QMP.Version, nil
+	v := greeting.QMP.Version
+	return Version{Number: fmt.Sprintf("%d.%d.%d", v.QEMU.Major, v.QEMU.Minor, v.QEMU.Micro), Package: v.Package}, nil
 }
 
 // checkAnswer tells events from answers, and returns the error that an answer may be. The parsers of the answers

@@ -41,7 +41,7 @@ func (t *take) guest(ctx context.Context, sockets *kvm.Sockets, g kvm.Guest) err
 	if err != nil {
 		return err
 	}
-	version := session.Version.String()
+	version := session.Version.Number
 	t.versions["qemu"] = version
 	source := "guest " + g.Instance + " "
 	greeting, err := json.Marshal(map[string]any{"QMP": map[string]any{"version": session.Version, "capabilities": []string{}}})
