@@ -51,10 +51,14 @@ type page struct {
 	err  error
 }
 
-// groupEncoder appends one family after the other to a text. It counts the samples that it leaves out.
+// pagePool has those of the last scrape. The collector of garbage empties it.
+var pagePool = sync.Pool{New: func() any { return new(page) }}
+
+// groupEncoder appends one family after the other to a text. It counts the samples that it leaves out. After release nobody uses it.
 type groupEncoder interface {
 	encode(g *group, text []byte) ([]byte, error)
 	counts() (twice, conflict uint64)
+	release()
 }
 
 func newGroupEncoder(format expfmt.Format, groups []*group) groupEncoder {
@@ -83,6 +87,8 @@ func (e *libraryEncoder) encode(g *group, text []byte) ([]byte, error) {
 	return e.out.Bytes(), err
 }
 
+func (e *libraryEncoder) release() {}
+
 // encode writes the groups in their order. Encoders work side by side, each on its share of them, while what is done is
 // written (and compressed). It returns how many samples were left out, as duplicates and for their type.
 func encode(w io.Writer, format expfmt.Format, groups []*group) (twice, conflict uint64, err error) {
@@ -93,7 +99,7 @@ func encode(w io.Writer, format expfmt.Format, groups []*group) (twice, conflict
 	for i := range n {
 		full[i], empty[i] = make(chan *page, pages), make(chan *page, pages)
 		for range pages {
-			empty[i] <- new(page)
+			empty[i] <- pagePool.Get().(*page)
 		}
 		encoders[i] = newGroupEncoder(format, groups)
 		running.Go(func() {
@@ -124,9 +130,15 @@ func encode(w io.Writer, format expfmt.Format, groups []*group) (twice, conflict
 		close(empty[i])
 	}
 	running.Wait()
-	for _, e := range encoders {
+	for i, e := range encoders {
 		t, c := e.counts()
 		twice, conflict = twice+t, conflict+c
+		e.release()
+		for p := range empty[i] {
+			if cap(p.text) <= keepBuffer {
+				pagePool.Put(p)
+			}
+		}
 	}
 	return twice, conflict, err
 }

@@ -63,12 +63,15 @@ func (q *QEMU) Families() []*Family { return qemuFamilies() }
 
 // Targets returns two for each running guest: its QMP monitor and, where it has any, its librbd clients.
 func (q *QEMU) Targets(context.Context, *Batch) ([]Target, error) {
+	q.opts.Monitors.Forget()
+	if len(q.guests) > 0 {
+		go q.opts.Monitors.Look() // while the guests are found; they are hardly others than last time
+	}
 	found, err := q.finder.Find()
 	if errors.Is(err, fs.ErrNotExist) {
 		q.keep(nil)
 		return nil, ErrNoData
 	}
-	q.opts.Monitors.Forget()
 	clients, clientErr := q.clients()
 	guests := make(map[kvm.Process]*qemuGuest, len(found))
 	targets := make([]Target, 0, 2*len(found))

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/prometheus/common/expfmt"
@@ -15,6 +16,7 @@ import (
 // collectors gave them, and looks at names and types once a family.
 type textRenderer struct {
 	openMetrics bool
+	largest     int    // family, in samples
 	labels      []byte // of the sample at hand
 	leftOut
 
@@ -40,10 +42,33 @@ type written struct {
 func newTextRenderer(format expfmt.Format, groups []*group) *textRenderer {
 	switch format.FormatType() {
 	case expfmt.TypeTextPlain, expfmt.TypeOpenMetrics:
-		return &textRenderer{openMetrics: format.FormatType() == expfmt.TypeOpenMetrics, leftOut: newLeftOut(largest(groups))}
+		n := largest(groups)
+		r, ok := textRenderers.Get().(*textRenderer)
+		if !ok {
+			r = &textRenderer{leftOut: newLeftOut(n)}
+		}
+		r.openMetrics, r.largest = format.FormatType() == expfmt.TypeOpenMetrics, n
+		return r
 	default:
 		return nil
 	}
+}
+
+// textRenderers has those of the last scrape. The collector of garbage empties it.
+var textRenderers sync.Pool
+
+// keepSamples is how large the largest family may be for the memory of a renderer to be used again.
+const keepSamples = 4096
+
+// release implements groupEncoder.
+func (r *textRenderer) release() {
+	if r.largest > keepSamples {
+		return
+	}
+	clear(r.seen)
+	clear(r.written[:cap(r.written)])
+	*r = textRenderer{leftOut: leftOut{seen: r.seen, seed: r.seed}, texts: r.texts[:0], written: r.written[:0]}
+	textRenderers.Put(r)
 }
 
 // spare is how many characters longer than the first one a sample of the same family may be, on average.

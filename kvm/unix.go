@@ -141,6 +141,15 @@ func (s *Sockets) Forget() {
 	clear(s.real)
 }
 
+// Look looks now, for who is going to ask in a moment. He gets the error, if there is one.
+func (s *Sockets) Look() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.looked.IsZero() {
+		_ = s.look()
+	}
+}
+
 // lookAge is how old a look may be to be used for another monitor. Where there are so many sockets that a look
 // takes long, it may be four times as old as that.
 const lookAge = 10 * time.Millisecond
