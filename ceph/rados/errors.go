@@ -13,8 +13,12 @@ var ErrNoConnection = errors.New("no connection to the cluster")
 // ErrNoAnswer is in the error of a command that nobody has answered in time.
 var ErrNoAnswer = errors.New("no answer in time")
 
-// Errno returns the error number of an error of librados or librbd, 0 when it has none.
+// Errno returns the error number that the cluster has answered with, as librados and librbd hand it on; 0 when it has none. That of
+// an attempt to connect is none: what is not there then is a keyring, not what was asked for.
 func Errno(err error) syscall.Errno {
+	if errors.Is(err, ErrNoConnection) {
+		return 0
+	}
 	var coded interface{ ErrorCode() int }
 	if !errors.As(err, &coded) {
 		return 0
