@@ -16,6 +16,7 @@ import (
 type encoder struct {
 	enc         expfmt.Encoder
 	openMetrics bool
+	last        string // family
 }
 
 // newEncoder makes an encoder that leaves names as they are: all of ours are legal in every format.
@@ -27,9 +28,13 @@ func newEncoder(w io.Writer, format expfmt.Format) *encoder {
 }
 
 // WriteFamily implements FamilyWriter. OpenMetrics allows counters only with the suffix _total and the library
-// would add it, which renames most counters of Ceph's own exporters; so these go out without a type there.
+// would add it, which renames most counters of Ceph's own exporters; so these go out without a type there. So does
+// one of Go's own that would have the name of the family before it, as the suffix is no part of a name there.
 func (e *encoder) WriteFamily(f *dto.MetricFamily) error {
-	if e.openMetrics && f.GetType() == dto.MetricType_COUNTER && !strings.HasSuffix(f.GetName(), "_total") {
+	name, ok := strings.CutSuffix(f.GetName(), "_total")
+	legal := ok && name != e.last
+	e.last = f.GetName()
+	if e.openMetrics && f.GetType() == dto.MetricType_COUNTER && !legal {
 		f.Type = dto.MetricType_UNTYPED.Enum()
 		for _, m := range f.Metric {
 			m.Untyped, m.Counter = &dto.Untyped{Value: m.Counter.Value}, nil

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 )
 
 func TestDeadline(t *testing.T) {
@@ -135,6 +137,28 @@ func TestOpenMetricsKeepsNames(t *testing.T) {
 		if !strings.Contains(open, line) {
 			t.Errorf("no line %q", line)
 		}
+	}
+}
+
+// In OpenMetrics, no two families have the same name: Go's own go_memstats_alloc_bytes and go_memstats_alloc_bytes_total would, as
+// the suffix of a counter is no part of its name there.
+func TestOpenMetricsNamesFamiliesOnce(t *testing.T) {
+	process := prometheus.NewRegistry()
+	process.MustRegister(collectors.NewGoCollector())
+	e := New(Options{Process: process})
+	open := get(t, e, "/metrics", "Accept", openMetrics).Body.String()
+	seen := make(map[string]bool)
+	for line := range strings.Lines(open) {
+		if family, ok := strings.CutPrefix(line, "# TYPE "); ok {
+			name, _, _ := strings.Cut(family, " ")
+			if seen[name] {
+				t.Errorf("%s comes twice", name)
+			}
+			seen[name] = true
+		}
+	}
+	if diff := cmp.Diff(names(get(t, e, "/metrics").Body.String()), names(open)); diff != "" {
+		t.Errorf("series (-text +OpenMetrics):\n%s", diff)
 	}
 }
 
