@@ -3,6 +3,7 @@ package exporter
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 )
@@ -44,21 +45,42 @@ type call struct {
 	over  bool // has an outcome
 }
 
-// callAll calls every target, those that failed last time after the others.
-func (r *runner) callAll(ctx context.Context, targets []Target) []outcome {
-	c := &calls{
+// newCalls prepares to call targets, those that failed last time after the others.
+func (r *runner) newCalls(ctx context.Context, targets []Target) *calls {
+	return &calls{
 		r: r, ctx: ctx, targets: targets, order: r.order(targets),
 		state: make([]call, len(targets)), outcomes: make([]outcome, len(targets)),
 		missing: len(targets), done: make(chan struct{}),
 	}
-	if len(targets) == 0 {
+}
+
+// all calls every target.
+func (c *calls) all() []outcome {
+	if len(c.targets) == 0 {
 		return nil
 	}
-	for range min(r.concurrency, len(targets)) {
+	for range min(c.r.concurrency, len(c.targets)) {
 		go c.work()
 	}
 	c.wait()
 	return c.outcomes
+}
+
+// soFar returns the outcomes that there are by now. The other targets are late for whoever asks.
+func (c *calls) soFar() []outcome {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	outcomes := slices.Clone(c.outcomes)
+	for i := range outcomes {
+		switch call := &c.state[i]; {
+		case call.over:
+		case call.begun.IsZero():
+			outcomes[i] = outcome{target: c.targets[i], err: errLate}
+		default:
+			outcomes[i] = outcome{target: c.targets[i], err: errLate, duration: time.Since(call.begun)}
+		}
+	}
+	return outcomes
 }
 
 // work calls one target after the other, until there is none or it has lost its turn.

@@ -61,6 +61,10 @@ type runner struct {
 type flight struct {
 	done   chan struct{}
 	result *collected
+
+	// find is how the targets were found, and calls are theirs; nil before. The runner guards both.
+	find  outcome
+	calls *calls
 }
 
 // run collects, or waits for the run that is under way. It returns a moment after ctx ends at the latest.
@@ -72,7 +76,7 @@ func (r *runner) run(ctx context.Context) *collected {
 		f = &flight{done: make(chan struct{})}
 		r.flight = f
 		go func() {
-			f.result = r.collect(ctx)
+			f.result = r.collect(ctx, f)
 			r.mu.Lock()
 			r.flight = nil
 			r.mu.Unlock()
@@ -84,7 +88,22 @@ func (r *runner) run(ctx context.Context) *collected {
 		return f.result
 	}
 	// Somebody with a later deadline started it.
-	return &collected{collector: r.collector.Name(), err: errLate, duration: time.Since(start)}
+	result := r.soFar(f)
+	result.duration = time.Since(start)
+	return result
+}
+
+// soFar returns what a run has given by now.
+func (r *runner) soFar(f *flight) *collected {
+	r.mu.Lock()
+	find, calls := f.find, f.calls
+	r.mu.Unlock()
+	if calls == nil {
+		return &collected{collector: r.collector.Name(), err: errLate}
+	}
+	result := r.collected(find)
+	result.outcomes = calls.soFar()
+	return result
 }
 
 // wait waits for done, until a moment after ctx has ended.
@@ -105,23 +124,33 @@ func wait(ctx context.Context, done <-chan struct{}) bool {
 // discovery is the name under which finding the targets is guarded like a target of its own.
 const discovery = ""
 
-func (r *runner) collect(ctx context.Context) *collected {
+func (r *runner) collect(ctx context.Context, f *flight) *collected {
 	start := time.Now()
 	var found []Target
-	find := r.callAll(ctx, []Target{{Name: discovery, Collect: func(ctx context.Context, b *Batch) (err error) {
+	find := r.newCalls(ctx, []Target{{Name: discovery, Collect: func(ctx context.Context, b *Batch) (err error) {
 		found, err = r.collector.Targets(ctx, b)
 		return err
-	}}})[0]
-	result := &collected{collector: r.collector.Name(), found: find.batch, err: find.err}
+	}}}).all()[0]
+	result := r.collected(find)
 	if find.batch != nil { // else found may still be written
-		result.outcomes = r.callAll(ctx, found)
+		calls := r.newCalls(ctx, found)
+		r.mu.Lock()
+		f.find, f.calls = find, calls
+		r.mu.Unlock()
+		result.outcomes = calls.all()
 	}
 	r.report(find, result.outcomes)
-	if errors.Is(result.err, ErrNoData) {
-		result.err = nil
-	}
 	result.duration = time.Since(start)
 	return result
+}
+
+// collected is what finding the targets gave.
+func (r *runner) collected(find outcome) *collected {
+	c := &collected{collector: r.collector.Name(), found: find.batch, err: find.err}
+	if errors.Is(c.err, ErrNoData) {
+		c.err = nil
+	}
+	return c
 }
 
 func (r *runner) order(targets []Target) []int {

@@ -291,7 +291,7 @@ func TestReasonsAreLoggedOnce(t *testing.T) {
 	}
 }
 
-// Scrapes that overlap share one gather; one with an earlier deadline than the gather's does without it.
+// Scrapes that overlap share one gather; one with an earlier deadline than the gather's does without what is missing.
 func TestOverlappingScrapes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var calls atomic.Int32
@@ -324,6 +324,33 @@ func TestOverlappingScrapes(t *testing.T) {
 		if calls.Load() != 1 {
 			t.Errorf("%d calls, want 1", calls.Load())
 		}
+	})
+}
+
+// A scrape with an earlier deadline than the one that it shares a gather with gets what there is by then.
+func TestHurriedScrapeGetsWhatThereIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		wake := make(chan struct{})
+		defer close(wake)
+		e := New(Options{}, fake("c", healthy("good"), failing("broken", func(context.Context) error { return errBroken }),
+			failing("hung", func(context.Context) error {
+				<-wake
+				return nil
+			})))
+		want := series{
+			`test_value{target="good"}`: 1, `test_up{target="good"}`: 1,
+			`test_value{target="broken"}`: 1, `test_up{target="broken"}`: 0, `test_up{target="hung"}`: 0,
+		}
+		var wg sync.WaitGroup
+		for _, deadline := range []time.Duration{9 * time.Second, 2 * time.Second} {
+			wg.Go(func() {
+				if diff := cmp.Diff(want, collect(t, within(t, deadline), e)); diff != "" {
+					t.Errorf("scrape of %s (-want +got):\n%s", deadline, diff)
+				}
+			})
+			time.Sleep(time.Second)
+		}
+		wg.Wait()
 	})
 }
 
