@@ -37,28 +37,28 @@ type calls struct {
 	ended    time.Time     // when ctx had
 }
 
-// call is one of them, or a zero value as long as it has not begun.
+// call is the state of one of them.
 type call struct {
-	begun time.Time
+	begun time.Time // zero when it has not
 	slow  bool // has lost its turn
 	over  bool // has an outcome
 }
 
 // callAll calls every target, those that failed last time after the others.
 func (r *runner) callAll(ctx context.Context, targets []Target) []outcome {
+	if len(targets) == 0 {
+		return nil
+	}
 	c := &calls{
 		r: r, ctx: ctx, targets: targets, order: r.order(targets),
 		state: make([]call, len(targets)), outcomes: make([]outcome, len(targets)),
 		missing: len(targets), done: make(chan struct{}),
 	}
-	if len(targets) == 0 {
-		return nil
-	}
 	for range min(r.concurrency, len(targets)) {
 		go c.work()
 	}
 	c.wait()
-	return c.outcomes
+	return c.handOver()
 }
 
 // work calls one target after the other, until there is none or it has lost its turn.
@@ -170,6 +170,15 @@ func (c *calls) look(now time.Time) time.Duration {
 		}
 	}
 	return again
+}
+
+// handOver returns the outcomes and keeps none of them, as a call that goes on may keep c for hours.
+func (c *calls) handOver() []outcome {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	outcomes := c.outcomes
+	c.outcomes = nil
+	return outcomes
 }
 
 // deadline is that of a call that has begun.
