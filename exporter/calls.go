@@ -16,7 +16,8 @@ const (
 	// grace is how long past its deadline a target may take to hand over what it has read so far.
 	grace = 100 * time.Millisecond
 	// patience is how long a target keeps its turn. One that takes longer goes on, but without keeping others
-	// from theirs: targets that hang cost the healthy ones next to nothing, however many they are.
+	// from theirs: targets that hang cost the healthy ones next to nothing, however many they are. It is not longer than
+	// grace, so that at the end of a scrape there is somebody in time to give up on those that had no turn.
 	patience = 100 * time.Millisecond
 )
 
@@ -40,8 +41,8 @@ type calls struct {
 // call is the state of one of them.
 type call struct {
 	begun time.Time // zero when it has not
-	slow  bool // has lost its turn
-	over  bool // has an outcome
+	slow  bool      // has lost its turn
+	over  bool      // has an outcome
 }
 
 // callAll calls every target, those that failed last time after the others.
@@ -81,7 +82,7 @@ func (c *calls) callTarget(t *Target, b *Batch) error {
 	return protect(func() error { return t.Collect(ctx, b) })
 }
 
-// take returns the next target to call.
+// take returns the next target to call, none when ctx is over.
 func (c *calls) take() (i int, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -143,11 +144,6 @@ func (c *calls) look(now time.Time) time.Duration {
 	defer c.mu.Unlock()
 	if c.ended.IsZero() && c.ctx.Err() != nil {
 		c.ended = now
-	}
-	if !c.ended.IsZero() {
-		for ; c.next < len(c.order); c.next++ {
-			c.put(c.order[c.next], outcome{err: errLate})
-		}
 	}
 	again := patience
 	for i := range c.state {

@@ -64,25 +64,50 @@ func TestTurns(t *testing.T) {
 // said tells in one line what a target gave.
 func said(o outcome) string {
 	if o.batch == nil {
-		return fmt.Sprintf("nothing, %v", o.err)
+		return fmt.Sprintf("nothing in %s, %v", o.duration, o.err)
 	}
-	return fmt.Sprintf("%d samples, %v", o.batch.Len(), o.err)
+	return fmt.Sprintf("%d samples in %s, %v", o.batch.Len(), o.duration, o.err)
+}
+
+// Who failed last time is called after the others.
+func TestIllAreCalledLast(t *testing.T) {
+	r := newRunner(1)
+	for _, want := range []string{"[ill well]", "[well ill]"} {
+		var called []string
+		target := func(name string, err error) Target {
+			return failing(name, func(context.Context) error { called = append(called, name); return err })
+		}
+		r.report(outcome{}, r.callAll(t.Context(), []Target{target("ill", errBroken), target("well", nil)}))
+		if got := fmt.Sprint(called); got != want {
+			t.Errorf("called %s, want %s", got, want)
+		}
+	}
 }
 
 // When ctx ends before its time, no target is called any more, and those that are called have a moment left.
 func TestCallsEndWithContext(t *testing.T) {
-	const whole, cancelled = 2 * grace, 30 * time.Millisecond
-	late := fmt.Sprint("nothing, ", errLate)
+	const cancelled = 30 * time.Millisecond
+	well := func(took time.Duration) string { return fmt.Sprintf("1 samples in %s, <nil>", took) }
+	late := func(took time.Duration) string { return fmt.Sprintf("nothing in %s, %v", took, errLate) }
 	for name, test := range map[string]struct {
-		after time.Duration
-		takes []time.Duration
+		after time.Duration   // ctx ends
+		takes []time.Duration // by each target
 		want  []string
 		took  time.Duration
 	}{
-		"over before":    {0, []time.Duration{0, 0}, []string{late, late}, 0},
-		"nobody is late": {cancelled, []time.Duration{cancelled / 2, cancelled/2 + whole/4, 0}, []string{"1 samples, <nil>", "1 samples, <nil>", late}, cancelled + whole/4},
-		"one is late":    {cancelled, []time.Duration{cancelled / 2, whole, 0}, []string{"1 samples, <nil>", late, late}, cancelled + grace},
-		"with no turn":   {3 * patience, []time.Duration{time.Hour, time.Hour, 0, patience * 3 / 2}, []string{late, late, "1 samples, <nil>", "1 samples, <nil>"}, 3*patience + grace},
+		"over before": {0, []time.Duration{0, 0}, []string{late(0), late(0)}, 0},
+		"nobody is late": {
+			cancelled, []time.Duration{cancelled / 2, grace, 0},
+			[]string{well(cancelled / 2), well(grace), late(0)}, cancelled/2 + grace,
+		},
+		"one is late": {
+			cancelled, []time.Duration{cancelled / 2, 2 * grace, 0},
+			[]string{well(cancelled / 2), late(cancelled/2 + grace), late(0)}, cancelled + grace,
+		},
+		"some have lost their turn": {
+			3 * patience, []time.Duration{time.Hour, time.Hour, 0, patience * 3 / 2},
+			[]string{late(3*patience + grace), late(2*patience + grace), well(0), well(patience * 3 / 2)}, 3*patience + grace,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

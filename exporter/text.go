@@ -65,6 +65,9 @@ func (r *textRenderer) release() {
 	if r.largest > keepSamples {
 		return
 	}
+	if cap(r.texts) > keepBuffer {
+		r.texts = nil
+	}
 	clear(r.seen)
 	clear(r.written[:cap(r.written)])
 	*r = textRenderer{leftOut: leftOut{seen: r.seen, seed: r.seed}, texts: r.texts[:0], written: r.written[:0]}
