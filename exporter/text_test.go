@@ -77,7 +77,7 @@ func TestTextOfManyFamilies(t *testing.T) {
 				case 0:
 					s.labels = labels[random.IntN(len(labels))]
 				case 1:
-					s.family = other
+					s.family, s.labels = other, labels[random.IntN(len(labels))]
 				case 2:
 					continue
 				}
