@@ -147,10 +147,10 @@ func (q *QEMU) collect(ctx context.Context, g *qemuGuest, b *Batch) error {
 }
 
 // samplesOf returns how many samples a guest with so many disks gives, at most.
-func samplesOf(disks int) int { return 4 + 27*disks }
+func samplesOf(disks int) int { return 3 + 25*disks }
 
 func (g *qemuGuest) emit(r *qemuReport, b *Batch) {
-	b.Grow(samplesOf(len(r.stats)))
+	b.Grow(samplesOf(len(r.stats)) - b.Len()) // for disks that are new
 	b.Add(qemuStatus, 1, g.Instance, r.status)
 	b.Add(qemuVersion, 1, g.Instance, r.version, r.pkg)
 	for i := range r.stats {

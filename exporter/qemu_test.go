@@ -418,3 +418,17 @@ func TestQEMUDisksAreTold(t *testing.T) {
 		t.Errorf("series (-want +got):\n%s", diff)
 	}
 }
+
+// The room for a guest's samples is made once.
+func TestQEMURoom(t *testing.T) {
+	disk := qemuDisk{labels: []string{"inst1", "0"}, info: make([]string, len(qemuDiskInfo.Labels))}
+	g := &qemuGuest{Guest: kvm.Guest{Instance: "inst1"}, disks: []qemuDisk{disk, disk, disk}}
+	var b Batch
+	b.Grow(samplesOf(len(g.disks)))
+	room := cap(b.samples)
+	b.AddBool(qemuMonitorBusy, false, "inst1")
+	g.emit(&qemuReport{stats: make([]kvm.BlockStats, len(g.disks))}, &b)
+	if b.Len() != room || cap(b.samples) != room {
+		t.Errorf("room for %d samples was made, and then for %d; there are %d", room, cap(b.samples), b.Len())
+	}
+}
