@@ -97,16 +97,22 @@ func TestCallsEndWithContext(t *testing.T) {
 	}{
 		"over before": {0, []time.Duration{0, 0}, []string{late(0), late(0)}, 0},
 		"nobody is late": {
-			cancelled, []time.Duration{cancelled / 2, grace, 0},
-			[]string{well(cancelled / 2), well(grace), late(0)}, cancelled/2 + grace,
+			cancelled,
+			[]time.Duration{cancelled / 2, grace, 0},
+			[]string{well(cancelled / 2), well(grace), late(0)},
+			cancelled/2 + grace,
 		},
 		"one is late": {
-			cancelled, []time.Duration{cancelled / 2, 2 * grace, 0},
-			[]string{well(cancelled / 2), late(cancelled/2 + grace), late(0)}, cancelled + grace,
+			cancelled,
+			[]time.Duration{cancelled / 2, 2 * grace, 0},
+			[]string{well(cancelled / 2), late(cancelled/2 + grace), late(0)},
+			cancelled + grace,
 		},
 		"some have lost their turn": {
-			3 * patience, []time.Duration{time.Hour, time.Hour, 0, patience * 3 / 2},
-			[]string{late(3*patience + grace), late(2*patience + grace), well(0), well(patience * 3 / 2)}, 3*patience + grace,
+			3 * patience,
+			[]time.Duration{time.Hour, time.Hour, 0, patience * 3 / 2},
+			[]string{late(3*patience + grace), late(2*patience + grace), well(0), well(patience * 3 / 2)},
+			3*patience + grace,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

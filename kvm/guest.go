@@ -78,7 +78,7 @@ type Guest struct {
 type Finder struct {
 	procfs string
 	dirs   []Dir
-	// known are the processes of the guests of the last time.
+	// known are the processes of the last time, each by its guest as it was before its process was known.
 	known map[Guest]Process
 }
 
@@ -158,7 +158,7 @@ func (f *Finder) fill(guests []Guest) []error {
 	return errs
 }
 
-// errNotRunning is what guest returns when the pid file names no process of that guest.
+// errNotRunning is what process returns when the pid file names no process of that guest.
 var errNotRunning = errors.New("not running")
 
 // process returns the process of a guest. While the one of the last time lives, its pid file has not changed.

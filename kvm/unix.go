@@ -141,7 +141,7 @@ func (s *Sockets) Forget() {
 	clear(s.real)
 }
 
-// Look looks now, for who is going to ask in a moment. He gets the error, if there is one.
+// Look looks now unless somebody has since Forget, so that those who ask in a moment need not. After an error they look again.
 func (s *Sockets) Look() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
