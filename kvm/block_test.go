@@ -266,6 +266,7 @@ func TestScan(t *testing.T) {
 		}
 	}
 	for answer, want := range map[string]bool{
+		`{"return":{"statuses":"x","status":"running"}}`: true, `{"return":{"statusx:"running"}}`: false,
 		`{"return":{"status":"","status":"running"}}`: false, `{"return":{"running":true,"status":"running"}}`: true,
 		`{"return":{"status":"paused","running":false}}`: true, `{"return":{"new":{"status":"x"},"status":"running"}}`: true,
 		`{"return":{"status":"running"},"id":1}`: false, `{"return":{"status":7}}`: false, `{"return":{"status":""}}`: false, `{"return":{}}`: false,

@@ -150,7 +150,7 @@ func (s *Scanner) Number() (f float64, ok bool) {
 	switch {
 	case s.bad:
 		return 0, false
-	case len(text) > simple || len(text) > 18 || point == s.at-1 || point >= 0 && digits > maxExact:
+	case len(text) > simple || len(text) > 18 || point >= 0 && digits > maxExact:
 		f, err := fastfloat.Parse(string(text))
 		return f, err == nil
 	case point < 0:
