@@ -65,7 +65,8 @@ func (q *QEMU) Families() []*Family { return qemuFamilies() }
 func (q *QEMU) Targets(context.Context, *Batch) ([]Target, error) {
 	q.opts.Monitors.Forget()
 	if len(q.guests) > 0 {
-		go q.opts.Monitors.Look() // while the guests are found; they are hardly others than last time
+		// While the guests are found, as they are hardly others than last time. Who asks for their monitors gets the error again.
+		go func() { _ = protect(q.opts.Monitors.Look) }()
 	}
 	found, err := q.finder.Find()
 	if errors.Is(err, fs.ErrNotExist) {

@@ -142,12 +142,13 @@ func (s *Sockets) Forget() {
 }
 
 // Look looks now unless somebody has since Forget, so that those who ask in a moment need not. After an error they look again.
-func (s *Sockets) Look() {
+func (s *Sockets) Look() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.looked.IsZero() {
-		_ = s.look()
+	if !s.looked.IsZero() {
+		return nil
 	}
+	return s.look()
 }
 
 // lookAge is how old a look may be to be used for another monitor. Where there are so many sockets that a look
