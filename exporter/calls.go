@@ -17,7 +17,8 @@ const (
 	// grace is how long past its deadline a target may take to hand over what it has read so far.
 	grace = 100 * time.Millisecond
 	// patience is how long a target keeps its turn. One that takes longer goes on, but without keeping others
-	// from theirs: targets that hang cost the healthy ones next to nothing, however many they are.
+	// from theirs: targets that hang cost the healthy ones next to nothing, however many they are. It is not longer than
+	// grace, so that at the end of a scrape there is somebody in time to give up on those that had no turn.
 	patience = 100 * time.Millisecond
 )
 
@@ -38,11 +39,11 @@ type calls struct {
 	ended    time.Time     // when ctx had
 }
 
-// call is one of them, or a zero value as long as it has not begun.
+// call is the state of one of them.
 type call struct {
-	begun time.Time
-	slow  bool // has lost its turn
-	over  bool // has an outcome
+	begun time.Time // zero when it has not
+	slow  bool      // has lost its turn
+	over  bool      // has an outcome
 }
 
 // newCalls prepares to call targets, those that failed last time after the others.
@@ -54,7 +55,10 @@ func (r *runner) newCalls(ctx context.Context, targets []Target) *calls {
 	}
 }
 
-// all calls every target.
+// callAll calls targets and returns their outcomes.
+func (r *runner) callAll(ctx context.Context, targets []Target) []outcome { return r.newCalls(ctx, targets).all() }
+
+// all calls every target. It is called once.
 func (c *calls) all() []outcome {
 	if len(c.targets) == 0 {
 		return nil
@@ -63,13 +67,17 @@ func (c *calls) all() []outcome {
 		go c.work()
 	}
 	c.wait()
-	return c.outcomes
+	return c.handOver()
 }
 
-// soFar returns the outcomes that there are by now. The other targets are late for whoever asks.
-func (c *calls) soFar() []outcome {
+// soFar returns the outcomes that there are by now. The other targets are late for whoever asks. It returns false when all have been
+// handed over.
+func (c *calls) soFar() ([]outcome, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.outcomes == nil {
+		return nil, false
+	}
 	outcomes := slices.Clone(c.outcomes)
 	for i := range outcomes {
 		switch call := &c.state[i]; {
@@ -80,7 +88,7 @@ func (c *calls) soFar() []outcome {
 			outcomes[i] = outcome{target: c.targets[i], err: errLate, duration: time.Since(call.begun)}
 		}
 	}
-	return outcomes
+	return outcomes, true
 }
 
 // work calls one target after the other, until there is none or it has lost its turn.
@@ -103,7 +111,7 @@ func (c *calls) callTarget(t *Target, b *Batch) error {
 	return protect(func() error { return t.Collect(ctx, b) })
 }
 
-// take returns the next target to call.
+// take returns the next target to call, none when ctx is over.
 func (c *calls) take() (i int, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -166,11 +174,6 @@ func (c *calls) look(now time.Time) time.Duration {
 	if c.ended.IsZero() && c.ctx.Err() != nil {
 		c.ended = now
 	}
-	if !c.ended.IsZero() {
-		for ; c.next < len(c.order); c.next++ {
-			c.put(c.order[c.next], outcome{err: errLate})
-		}
-	}
 	again := patience
 	for i := range c.state {
 		call := &c.state[i]
@@ -192,6 +195,15 @@ func (c *calls) look(now time.Time) time.Duration {
 		}
 	}
 	return again
+}
+
+// handOver returns the outcomes and keeps none of them, as a call that goes on may keep c for hours.
+func (c *calls) handOver() []outcome {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	outcomes := c.outcomes
+	c.outcomes = nil
+	return outcomes
 }
 
 // deadline is that of a call that has begun.

@@ -65,7 +65,8 @@ func (q *QEMU) Families() []*Family { return qemuFamilies() }
 func (q *QEMU) Targets(context.Context, *Batch) ([]Target, error) {
 	q.opts.Monitors.Forget()
 	if len(q.guests) > 0 {
-		go q.opts.Monitors.Look() // while the guests are found; they are hardly others than last time
+		// While the guests are found, as they are hardly others than last time. Who asks for their monitors gets the error again.
+		go func() { _ = protect(q.opts.Monitors.Look) }()
 	}
 	found, err := q.finder.Find()
 	if errors.Is(err, fs.ErrNotExist) {
@@ -147,10 +148,10 @@ func (q *QEMU) collect(ctx context.Context, g *qemuGuest, b *Batch) error {
 }
 
 // samplesOf returns how many samples a guest with so many disks gives, at most.
-func samplesOf(disks int) int { return 4 + 27*disks }
+func samplesOf(disks int) int { return 3 + 25*disks }
 
 func (g *qemuGuest) emit(r *qemuReport, b *Batch) {
-	b.Grow(samplesOf(len(r.stats)))
+	b.Grow(samplesOf(len(r.stats)) - b.Len()) // for disks that are new
 	b.Add(qemuStatus, 1, g.Instance, r.status)
 	b.Add(qemuVersion, 1, g.Instance, r.version, r.pkg)
 	for i := range r.stats {

@@ -418,3 +418,33 @@ func TestQEMUDisksAreTold(t *testing.T) {
 		t.Errorf("series (-want +got):\n%s", diff)
 	}
 }
+
+// The room for a guest's samples is made once.
+func TestQEMURoom(t *testing.T) {
+	disk := qemuDisk{labels: []string{"inst1", "0"}, info: make([]string, len(qemuDiskInfo.Labels))}
+	g := &qemuGuest{Guest: kvm.Guest{Instance: "inst1"}, disks: []qemuDisk{disk, disk, disk}}
+	var b Batch
+	b.Grow(samplesOf(len(g.disks)))
+	room := cap(b.samples)
+	b.AddBool(qemuMonitorBusy, false, "inst1")
+	g.emit(&qemuReport{stats: make([]kvm.BlockStats, len(g.disks))}, &b)
+	if b.Len() != room || cap(b.samples) != room {
+		t.Errorf("room for %d samples was made, and then for %d; there are %d", room, cap(b.samples), b.Len())
+	}
+}
+
+// A mistake in the look at who uses the monitors, which is done beside, is an error of the guests, and not the end of the exporter.
+func TestQEMULookPanics(t *testing.T) {
+	n := newQEMUNode(t)
+	n.process(ganetiDir, "inst1.lab", 4432, 1)
+	n.write("net/unix", "0: 00000002 00000000 00010000 0001 01 1 "+n.socket(ganetiDir, "inst1.lab.qmp")+"\n")
+	t.Chdir(n.root)
+	opts := n.options()
+	opts.Monitors = new(kvm.Sockets) // nobody made its maps, and it reads net/unix
+	e := New(Options{}, NewQEMU(opts))
+	for range 2 {
+		if got := scrape(t, e); got[`qemu_up{ganeti_instance="inst1.lab"}`] != 0 || len(got.about("inst1.lab")) == 0 {
+			t.Errorf("got %v", got.about("inst1.lab"))
+		}
+	}
+}

@@ -88,21 +88,24 @@ func (r *runner) run(ctx context.Context) *collected {
 		return f.result
 	}
 	// Somebody with a later deadline started it.
-	result := r.soFar(f)
-	result.duration = time.Since(start)
-	return result
+	return r.soFar(f, start)
 }
 
-// soFar returns what a run has given by now.
-func (r *runner) soFar(f *flight) *collected {
+// soFar returns what a run has given by now, for somebody who has waited for it since start.
+func (r *runner) soFar(f *flight, start time.Time) *collected {
 	r.mu.Lock()
 	find, calls := f.find, f.calls
 	r.mu.Unlock()
 	if calls == nil {
-		return &collected{collector: r.collector.Name(), err: errLate}
+		return &collected{collector: r.collector.Name(), err: errLate, duration: time.Since(start)}
+	}
+	outcomes, ok := calls.soFar()
+	if !ok { // then the run is over in a moment
+		<-f.done
+		return f.result
 	}
 	result := r.collected(find)
-	result.outcomes = calls.soFar()
+	result.outcomes, result.duration = outcomes, time.Since(start)
 	return result
 }
 
@@ -127,10 +130,10 @@ const discovery = ""
 func (r *runner) collect(ctx context.Context, f *flight) *collected {
 	start := time.Now()
 	var found []Target
-	find := r.newCalls(ctx, []Target{{Name: discovery, Collect: func(ctx context.Context, b *Batch) (err error) {
+	find := r.callAll(ctx, []Target{{Name: discovery, Collect: func(ctx context.Context, b *Batch) (err error) {
 		found, err = r.collector.Targets(ctx, b)
 		return err
-	}}}).all()[0]
+	}}})[0]
 	result := r.collected(find)
 	if find.batch != nil { // else found may still be written
 		calls := r.newCalls(ctx, found)

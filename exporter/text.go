@@ -23,15 +23,17 @@ type textRenderer struct {
 	// The labels of the last family, where the one before it had the same names. The next one mostly has the same in the same order:
 	// then nothing of them is to be found out again, neither their text nor that none comes twice.
 	names   []string
-	texts   []byte
-	written []written
-	keep    bool
-	// at is how many samples of the family at hand were written. As long as it is the same as the last, seen has none of them.
-	at   int
+	texts   []byte    // one after the other
+	written []written // the samples that have them
+	// keep is whether the family at hand has the names of the last, so that its labels are worth keeping.
+	keep bool
+	// same is whether its samples so far have the labels of the last, in the same order. Only when they have not does seen know them.
 	same bool
+	at   int // how many of its samples were written, while keep
 }
 
-// written is a sample that was written. Its labels begin at first, and their text at begin.
+// written is a sample that was written, with texts[begin:end] and its hash. Two samples of families with the same names have the same
+// labels when they share the memory of the first; that is nil where it is not known.
 type written struct {
 	first      *string
 	begin, end int
@@ -64,6 +66,9 @@ const keepSamples = 4096
 func (r *textRenderer) release() {
 	if r.largest > keepSamples {
 		return
+	}
+	if cap(r.texts) > keepBuffer {
+		r.texts = nil
 	}
 	clear(r.seen)
 	clear(r.written[:cap(r.written)])
@@ -101,8 +106,7 @@ func (r *textRenderer) encode(g *group, out []byte) ([]byte, error) {
 func (r *textRenderer) begin(g *group) {
 	r.at, r.keep = 0, slices.Equal(r.names, g.family.Labels)
 	r.names = g.family.Labels
-	r.same = r.keep && len(r.written) > 0
-	if !r.same {
+	if r.same = r.keep; !r.same {
 		r.differ()
 	}
 	if r.keep {

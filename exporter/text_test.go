@@ -77,7 +77,7 @@ func TestTextOfManyFamilies(t *testing.T) {
 				case 0:
 					s.labels = labels[random.IntN(len(labels))]
 				case 1:
-					s.family = other
+					s.family, s.labels = other, labels[random.IntN(len(labels))]
 				case 2:
 					continue
 				}
@@ -87,6 +87,67 @@ func TestTextOfManyFamilies(t *testing.T) {
 			groups[i] = g
 		}
 		wantAllAsLibrary(t, groups...)
+	}
+}
+
+// TestTextOfManyScrapes checks that nothing of one scrape comes into the text of the next, which uses its memory.
+func TestTextOfManyScrapes(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	labels := [][]string{{"1"}, {"2"}, {"3"}, {"1"}}
+	for range 300 {
+		format, groups := textFormats[random.IntN(2)], make([]*group, 1+random.IntN(8))
+		for i := range groups {
+			g := &group{family: &Family{Name: fmt.Sprint("f", i), Kind: Gauge, Labels: []string{"l"}}}
+			for range 1 + random.IntN(3) {
+				g.samples = append(g.samples, &sample{family: g.family, labels: labels[random.IntN(len(labels))]})
+			}
+			g.size = len(g.samples)
+			groups[i] = g
+		}
+		var got strings.Builder
+		twice, _, err := encode(&got, format, groups)
+		if err != nil {
+			t.Fatal(err)
+		}
+		library := newLibraryEncoder(format, groups)
+		var want []byte
+		for _, g := range groups {
+			text, err := library.encode(g, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want = append(want, text...)
+		}
+		if diff := cmp.Diff(string(want), got.String()); diff != "" {
+			t.Fatalf("%s (-library +ours):\n%s", format, diff)
+		}
+		if wantTwice, _ := library.counts(); twice != wantTwice {
+			t.Errorf("%d twice, want %d", twice, wantTwice)
+		}
+	}
+}
+
+// TestTextKeepsLittle checks that neither many samples nor long labels are kept in memory after the scrape that had them.
+func TestTextKeepsLittle(t *testing.T) {
+	for name, labels := range map[string][][]string{
+		"a long label": {{strings.Repeat("x", 2*keepBuffer)}},
+		"many samples": slices.Repeat([][]string{{"x"}}, keepSamples+1),
+	} {
+		g := &group{family: &Family{Name: "f", Kind: Gauge, Labels: []string{"l"}}, size: len(labels)}
+		for _, l := range labels {
+			g.samples = append(g.samples, &sample{family: g.family, labels: l})
+		}
+		r := newTextRenderer(textFormats[0], []*group{g})
+		for range 2 {
+			if _, err := r.encode(g, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r.release()
+		r = newTextRenderer(textFormats[0], nil)
+		if len(r.seen) > 0 || cap(r.texts) > keepBuffer || cap(r.written) > keepSamples || r.names != nil {
+			t.Errorf("%s: keeps room for %d characters and %d samples", name, cap(r.texts), cap(r.written))
+		}
 	}
 }
 

@@ -217,6 +217,18 @@ func wantScannedAsParsed(t *testing.T, scanner *Parser, answer []byte) bool {
 	return true
 }
 
+// wantStatusScannedAsParsed does the same for a status.
+func wantStatusScannedAsParsed(t *testing.T, scanner *Parser, answer []byte) bool {
+	t.Helper()
+	if !scanner.scanStatus(answer) {
+		return false
+	}
+	if parsed, err := parseStatus(answer); parsed != scanner.status || err != nil {
+		t.Fatalf("scanned %q, parsed %q and error %v: %s", scanner.status, parsed, err, answer)
+	}
+	return true
+}
+
 // TestScanReadsQEMU checks that what each release of QEMU gives is read the fast way.
 func TestScanReadsQEMU(t *testing.T) {
 	var scanner Parser
@@ -254,11 +266,13 @@ func TestScan(t *testing.T) {
 		}
 	}
 	for answer, want := range map[string]bool{
+		`{"return":{"statuses":"x","status":"running"}}`: true, `{"return":{"statusx:"running"}}`: false,
+		`{"return":{"status":"","status":"running"}}`: false, `{"return":{"running":true,"status":"running"}}`: true,
 		`{"return":{"status":"paused","running":false}}`: true, `{"return":{"new":{"status":"x"},"status":"running"}}`: true,
 		`{"return":{"status":"running"},"id":1}`: false, `{"return":{"status":7}}`: false, `{"return":{"status":""}}`: false, `{"return":{}}`: false,
 		`{"return":{"status":"running"`: false, `{"return":{"status":"running","status":"paused"}}`: true,
 	} {
-		if got := scanner.scanStatus([]byte(answer)); got != want {
+		if got := wantStatusScannedAsParsed(t, &scanner, []byte(answer)); got != want {
 			t.Errorf("status scanned %v, want %v: %s", got, want, answer)
 		}
 	}
@@ -290,6 +304,19 @@ func FuzzParseBlockStats(f *testing.F) {
 		}
 		for _, s := range stats {
 			s.Names()
+		}
+	})
+}
+
+func FuzzParseStatus(f *testing.F) {
+	for _, answer := range []string{`{"return":{"status":"paused","running":false}}`, `{"return":{"x":[{"status":1}],"status":"","status":"a"}}`} {
+		f.Add([]byte(answer))
+	}
+	var parser Parser
+	f.Fuzz(func(t *testing.T, answer []byte) {
+		wantStatusScannedAsParsed(t, &parser, answer)
+		if status, err := parser.Status(answer); (status == "") == (err == nil) {
+			t.Errorf("got %q and error %v", status, err)
 		}
 	})
 }

@@ -78,7 +78,7 @@ type Guest struct {
 type Finder struct {
 	procfs string
 	dirs   []Dir
-	// known are the processes of the guests of the last time.
+	// known are the processes of the last time, each by its guest as it was before its process was known.
 	known map[Guest]Process
 }
 
@@ -143,22 +143,29 @@ func (f *Finder) candidates() ([]Guest, error) {
 // finders is how many processes are looked at once.
 const finders = 4
 
-// fill fills in the processes of guests, and returns why there is none, if so.
+// fill fills in the processes of guests, and returns why there is none, if so. It panics itself where a look at one does: the caller may
+// recover, which nobody can in another goroutine.
 func (f *Finder) fill(guests []Guest) []error {
-	errs := make([]error, len(guests))
+	errs, panics := make([]error, len(guests)), make([]any, finders)
 	var wg sync.WaitGroup
 	for first := range min(finders, len(guests)) {
 		wg.Go(func() {
+			defer func() { panics[first] = recover() }()
 			for i := first; i < len(guests); i += finders {
 				guests[i].Process, errs[i] = f.process(guests[i])
 			}
 		})
 	}
 	wg.Wait()
+	for _, p := range panics {
+		if p != nil {
+			panic(p)
+		}
+	}
 	return errs
 }
 
-// errNotRunning is what guest returns when the pid file names no process of that guest.
+// errNotRunning is what process returns when the pid file names no process of that guest.
 var errNotRunning = errors.New("not running")
 
 // process returns the process of a guest. While the one of the last time lives, its pid file has not changed.

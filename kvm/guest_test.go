@@ -76,6 +76,16 @@ func TestFind(t *testing.T) {
 	}
 }
 
+// A panic while processes are looked at is one of the caller's, who may recover, and not the end of the program.
+func TestFindPanics(t *testing.T) {
+	defer func() {
+		if recover() == nil {
+			t.Error("no panic")
+		}
+	}()
+	(*Finder)(nil).fill(make([]Guest, 2*finders))
+}
+
 func TestFindWithoutDirectories(t *testing.T) {
 	if _, err := NewFinder("/proc", Dir(t.TempDir())).Find(); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("got %v, want fs.ErrNotExist", err)

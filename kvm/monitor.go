@@ -98,7 +98,7 @@ func (m *Monitor) greet(s *Session) error {
 		}
 		m.greeting, m.version = bytes.Clone(line), version
 	}
-	s.Version = m.version
+	s.Greeting, s.Version = m.greeting, m.version
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -125,6 +126,31 @@ func TestAskFaults(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A guest that hangs is held no longer than MaxHold, whatever time there is.
+func TestOpenHoldsForMaxHold(t *testing.T) {
+	path := filepath.Join(shortDir(t), "inst1.qmp")
+	qmptest.Start(t, path, answers(t)).Misbehave(qmptest.HangInAnswer)
+	_, err := ask(t.Context(), NewMonitor(NewSockets("/proc"), path))
+	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "no answer in time") {
+		t.Errorf("got %v, want the deadline", err)
+	}
+}
+
+// A session ends with its context, in the middle of whatever it waits for.
+func TestSessionEndsWithContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel)
+		conn, silent := net.Pipe()
+		defer silent.Close()
+		s := newSession(ctx, conn, nil)
+		defer s.Close()
+		if _, err := s.Ask(QueryStatus); !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v, want context.Canceled", err)
+		}
+	})
 }
 
 func TestAskLargeAnswer(t *testing.T) {

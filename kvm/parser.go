@@ -32,28 +32,37 @@ func (p *Parser) Status(answer []byte) (string, error) {
 	if p.scanStatus(answer) {
 		return p.status, nil
 	}
+	status, err := parseStatus(answer)
+	if err != nil {
+		return "", fmt.Errorf("parse status: %w", err)
+	}
+	return status, nil
+}
+
+// parseStatus reads an answer of any form.
+func parseStatus(answer []byte) (string, error) {
 	tree := trees.Get()
 	defer trees.Put(tree)
 	message, err := parseTree(tree, answer)
 	if err != nil {
-		return "", fmt.Errorf("parse status: %w", err)
+		return "", err
 	}
 	status := text(message, "return", "status")
 	if status == "" {
-		return "", fmt.Errorf("parse status: %w: no status", ErrAnswer)
+		return "", fmt.Errorf("%w: no status", ErrAnswer)
 	}
 	return status, nil
 }
 
 // scanStatus reads {"return": {"status": STATUS, ...}} into p.status. It returns false for everything else, be it valid or not.
 func (p *Parser) scanStatus(answer []byte) bool {
-	s, before := jsonscan.New(answer), p.status
+	s, before, seen := jsonscan.New(answer), p.status, false
 	p.status = ""
 	s.Must('{')
 	s.WantName("return")
 	for more := s.Begins('{'); more && !s.Ends('}'); more = s.GoesOn('}') {
-		if p.status == "" && s.IsNamed("status") {
-			p.status = same(before, s.Text())
+		if !seen && s.IsNamed("status") {
+			seen, p.status = true, same(before, s.Text())
 		} else {
 			s.Name()
 			s.Skip()

@@ -36,8 +36,9 @@ type Version struct {
 // over 64 KiB ends it, and it has one command under way at a time, while here all go out in one write, so that the
 // monitor is held for a few milliseconds.
 type Session struct {
-	// Version is QEMU's, from the greeting.
-	Version Version
+	// Greeting is what QEMU said first, and Version what it is by that.
+	Greeting []byte
+	Version  Version
 
 	ctx    context.Context
 	conn   net.Conn

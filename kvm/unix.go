@@ -141,13 +141,14 @@ func (s *Sockets) Forget() {
 	clear(s.real)
 }
 
-// Look looks now, for who is going to ask in a moment. He gets the error, if there is one.
-func (s *Sockets) Look() {
+// Look looks now unless somebody has since Forget, so that those who ask in a moment need not. After an error they look again.
+func (s *Sockets) Look() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.looked.IsZero() {
-		_ = s.look()
+	if !s.looked.IsZero() {
+		return nil
 	}
+	return s.look()
 }
 
 // lookAge is how old a look may be to be used for another monitor. Where there are so many sockets that a look

@@ -18,6 +18,7 @@ import (
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/adminsocket"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/rados"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/kvm"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/kvm/qmptest"
 )
 
 var (
@@ -141,6 +142,37 @@ func TestRuntimeOfGanetiRelease(t *testing.T) {
 	tk.runtime(kvm.Guest{Instance: "web1", Dir: dir})
 	if got := tk.versions["ganeti"]; got != "3.0.2" || len(tk.files) != 1 || tk.files[0].path != "ganeti/3.0/web1.runtime" {
 		t.Errorf("release %q, files %v, want 3.0.2 and ganeti/3.0/web1.runtime", got, tk.files)
+	}
+}
+
+// What a guest says is kept as it said it: the greeting, too, is what the parsers of greetings read.
+func TestGuestAsItAnswers(t *testing.T) {
+	root, err := os.MkdirTemp("", "c") // short, for the name of the socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(root) })
+	guest := kvm.Guest{Instance: "web1", Dir: kvm.Dir(root)}
+	path := guest.Dir.Monitors("web1")[0]
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	want, answers := map[string]string{"qemu/7.2/web1/greeting.json": qmptest.Greeting}, make(map[string]string)
+	for _, q := range kvm.Queries() {
+		answers[q.String()] = `{"return": {"of": "` + q.String() + `"}}`
+		want["qemu/7.2/web1/"+q.String()+".json"] = answers[q.String()]
+	}
+	qmptest.Start(t, path, answers)
+	tk := &take{opts: Options{Timeout: time.Minute}, versions: make(map[string]string)}
+	if err := tk.guest(t.Context(), kvm.NewSockets("/proc"), guest); err != nil {
+		t.Fatal(err)
+	}
+	got := make(map[string]string)
+	for _, f := range tk.files {
+		got[f.path] = f.content
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 

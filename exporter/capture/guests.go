@@ -2,9 +2,7 @@ package capture
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 
@@ -44,11 +42,7 @@ func (t *take) guest(ctx context.Context, sockets *kvm.Sockets, g kvm.Guest) err
 	version := session.Version.Number
 	t.versions["qemu"] = version
 	source := "guest " + g.Instance + " "
-	greeting, err := json.Marshal(map[string]any{"QMP": map[string]any{"version": session.Version, "capabilities": []string{}}})
-	if err != nil {
-		return fmt.Errorf("encode greeting: %w", err)
-	}
-	t.add(source+"greeting", string(greeting), "qemu", release(version), g.Instance, "greeting.json")
+	t.add(source+"greeting", string(session.Greeting), "qemu", release(version), g.Instance, "greeting.json")
 	for i, q := range kvm.Queries() {
 		t.add(source+q.String(), string(answers[i]), "qemu", release(version), g.Instance, q.String()+".json")
 	}

@@ -23,8 +23,9 @@ type Scanner struct {
 	bad  bool
 	// depth is that of the value which Skip is in.
 	depth int
-	// skipped is the object that Skip read last.
-	skipped []byte
+	// skipped is the object that Skip read last, and skippedDepth where.
+	skipped      []byte
+	skippedDepth int
 }
 
 // New returns a scanner that stands at the beginning of a text. A text with a backslash is bad: its strings are not what they look like.
@@ -149,7 +150,7 @@ func (s *Scanner) Number() (f float64, ok bool) {
 	switch {
 	case s.bad:
 		return 0, false
-	case len(text) > simple || len(text) > 18 || point == s.at-1:
+	case len(text) > simple || len(text) > 18 || point >= 0 && digits > maxExact:
 		f, err := fastfloat.Parse(string(text))
 		return f, err == nil
 	case point < 0:
@@ -158,6 +159,9 @@ func (s *Scanner) Number() (f float64, ok bool) {
 		return float64(digits) / powers[s.at-point-1], true
 	}
 }
+
+// maxExact is up to where every integer is a float. A quotient of two such is rounded once, as a number that is parsed.
+const maxExact = 1 << 53
 
 // powers are those of ten: no more are needed for 18 characters, and all are exact.
 var powers = [...]float64{1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16}
@@ -181,7 +185,7 @@ func isNumeric(c byte) bool {
 // maxDepth is how deep things may stand in each other where nobody looks at them.
 const maxDepth = 100
 
-// Skip reads a value of any kind. Objects that are the same as the last are known to be valid.
+// Skip reads a value of any kind. An object with the same text as the last one is known to be valid, unless it stands deeper.
 func (s *Scanner) Skip() {
 	if s.depth++; s.depth > maxDepth {
 		s.bad = true
@@ -189,7 +193,7 @@ func (s *Scanner) Skip() {
 	defer func() { s.depth-- }()
 	switch s.Peek() {
 	case '{':
-		if n := len(s.skipped); n > 0 && bytes.HasPrefix(s.data[s.at:], s.skipped) {
+		if n := len(s.skipped); n > 0 && s.depth <= s.skippedDepth && bytes.HasPrefix(s.data[s.at:], s.skipped) {
 			s.at += n
 			return
 		}
@@ -199,7 +203,7 @@ func (s *Scanner) Skip() {
 			s.Skip()
 		}
 		s.Must('}')
-		s.skipped = s.data[begin:s.at]
+		s.skipped, s.skippedDepth = s.data[begin:s.at], s.depth
 	case '[':
 		for more := s.Begins('['); more && !s.Ends(']'); more = s.GoesOn(']') {
 			s.Skip()

@@ -2,6 +2,8 @@ package jsonscan
 
 import (
 	"math"
+	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -40,6 +42,17 @@ func TestSkip(t *testing.T) {
 	}
 }
 
+// TestSkipSameDeeper checks that the same object counts for its depth wherever it stands.
+func TestSkipSameDeeper(t *testing.T) {
+	object := `{}`
+	for range 4 {
+		object = `{"a": [` + object + `, ` + strings.Repeat("[", 90) + object + strings.Repeat("]", 90) + `]}`
+	}
+	if skips(t, object) {
+		t.Error("skipped what is too deep")
+	}
+}
+
 func TestNumber(t *testing.T) {
 	for text, want := range map[string]float64{
 		"0": 0, "7": 7, " 12 ": 12, "1.5": 1.5, "0.000000125": 0.000000125, "18446744073709551615": 1 << 64, "-3": -3, "2e3": 2000,
@@ -60,6 +73,22 @@ func TestNumber(t *testing.T) {
 		s := New([]byte(text))
 		if got, ok := s.Number(); ok || s.Bad() {
 			t.Errorf("%q is number %v, and bad is %v", text, got, s.Bad())
+		}
+	}
+}
+
+// TestNumberAsParser checks numbers of up to 20 digits, with a point anywhere, to the last bit.
+func TestNumberAsParser(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 100_000 {
+		text := strconv.FormatUint(random.Uint64()>>random.IntN(64), 10)
+		if n := random.IntN(len(text) + 1); n > 0 {
+			text = text[:n] + "." + text[n:]
+		}
+		s, v := New([]byte(text)), fastjson.MustParse(text)
+		got, ok := s.Number()
+		if want, err := v.Float64(); got != want || ok != (err == nil) {
+			t.Fatalf("%s: got %v, %v; want %v and error %v", text, got, ok, want, err)
 		}
 	}
 }
