@@ -56,7 +56,9 @@ func (r *runner) newCalls(ctx context.Context, targets []Target) *calls {
 }
 
 // callAll calls targets and returns their outcomes.
-func (r *runner) callAll(ctx context.Context, targets []Target) []outcome { return r.newCalls(ctx, targets).all() }
+func (r *runner) callAll(ctx context.Context, targets []Target) []outcome {
+	return r.newCalls(ctx, targets).all()
+}
 
 // all calls every target. It is called once.
 func (c *calls) all() []outcome {

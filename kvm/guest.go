@@ -11,9 +11,9 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/internal/each"
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/internal/smallfile"
 )
 
@@ -143,25 +143,10 @@ func (f *Finder) candidates() ([]Guest, error) {
 // finders is how many processes are looked at once.
 const finders = 4
 
-// fill fills in the processes of guests, and returns why there is none, if so. It panics itself where a look at one does: the caller may
-// recover, which nobody can in another goroutine.
+// fill fills in the processes of guests, and returns why there is none, if so.
 func (f *Finder) fill(guests []Guest) []error {
-	errs, panics := make([]error, len(guests)), make([]any, finders)
-	var wg sync.WaitGroup
-	for first := range min(finders, len(guests)) {
-		wg.Go(func() {
-			defer func() { panics[first] = recover() }()
-			for i := first; i < len(guests); i += finders {
-				guests[i].Process, errs[i] = f.process(guests[i])
-			}
-		})
-	}
-	wg.Wait()
-	for _, p := range panics {
-		if p != nil {
-			panic(p)
-		}
-	}
+	errs := make([]error, len(guests))
+	each.Do(len(guests), finders, func(i int) { guests[i].Process, errs[i] = f.process(guests[i]) })
 	return errs
 }
 

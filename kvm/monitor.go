@@ -79,8 +79,9 @@ func (m *Monitor) Open(ctx context.Context, buf []byte) (*Session, error) {
 	s := newSession(ctx, conn, buf)
 	s.end = func() { m.leave(path, s.err != nil) }
 	if err := m.greet(s); err != nil {
+		s.err = s.cause(err)
 		s.Close()
-		return nil, fmt.Errorf("read greeting of %s: %w", path, err)
+		return nil, fmt.Errorf("read greeting of %s: %w", path, s.err)
 	}
 	return s, nil
 }
@@ -89,12 +90,12 @@ func (m *Monitor) Open(ctx context.Context, buf []byte) (*Session, error) {
 func (m *Monitor) greet(s *Session) error {
 	line, err := s.message()
 	if err != nil {
-		return s.fail(err)
+		return err
 	}
 	if !bytes.Equal(line, m.greeting) {
 		version, err := parseGreeting(line)
 		if err != nil {
-			return s.fail(err)
+			return err
 		}
 		m.greeting, m.version = bytes.Clone(line), version
 	}

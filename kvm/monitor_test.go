@@ -133,7 +133,7 @@ func TestOpenHoldsForMaxHold(t *testing.T) {
 	path := filepath.Join(shortDir(t), "inst1.qmp")
 	qmptest.Start(t, path, answers(t)).Misbehave(qmptest.HangInAnswer)
 	_, err := ask(t.Context(), NewMonitor(NewSockets("/proc"), path))
-	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "no answer in time") {
+	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "query-status: no answer in time") {
 		t.Errorf("got %v, want the deadline", err)
 	}
 }

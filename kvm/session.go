@@ -72,7 +72,8 @@ func (s *Session) Buffer() []byte { return s.buf }
 func (s *Session) Ask(queries ...Query) ([][]byte, error) {
 	answers, err := s.ask(queries)
 	if err != nil {
-		return nil, s.fail(err)
+		s.err = err
+		return nil, err
 	}
 	return answers, nil
 }
@@ -87,13 +88,13 @@ func (s *Session) ask(queries []Query) ([][]byte, error) {
 		request = append(request, q.line...)
 	}
 	if _, err := s.conn.Write(request); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("ask: %w", s.cause(err))
 	}
 	answers := make([][]byte, len(asked))
 	for i, q := range asked {
 		answer, err := s.answer()
 		if err != nil {
-			return nil, fmt.Errorf("read answer to %s: %w", q, err)
+			return nil, fmt.Errorf("%s: %w", q, s.cause(err))
 		}
 		answers[i] = answer
 	}
@@ -151,17 +152,16 @@ func (s *Session) read() error {
 	return err
 }
 
-// fail notes why the session ended in the middle.
-func (s *Session) fail(err error) error {
+// cause says what an error of the connection means.
+func (s *Session) cause(err error) error {
 	switch {
 	case s.ctx.Err() != nil:
-		err = fmt.Errorf("no answer in time: %w", s.ctx.Err())
+		return fmt.Errorf("no answer in time: %w", s.ctx.Err())
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		err = fmt.Errorf("no answer in time: %w", context.DeadlineExceeded)
+		return fmt.Errorf("no answer in time: %w", context.DeadlineExceeded)
 	case errors.Is(err, io.EOF):
-		err = fmt.Errorf("%w: QEMU closed the connection early", ErrAnswer)
+		return fmt.Errorf("%w: QEMU closed the connection early", ErrAnswer)
 	}
-	s.err = err
 	return err
 }
 

@@ -11,11 +11,11 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
 	"github.com/ceph-ganeti/ceph-ganeti-exporter/ceph/adminsocket"
+	"github.com/ceph-ganeti/ceph-ganeti-exporter/internal/each"
 )
 
 const (
@@ -45,11 +45,7 @@ func (r *Reader) readOSDs(ctx context.Context, f *Facts) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	var all sync.WaitGroup
-	for i := range asked {
-		all.Go(func() { asked[i].ask(ctx, r.opts.Caller, r.opts.Now) })
-	}
-	all.Wait()
+	each.Do(len(asked), len(asked), func(i int) { asked[i].ask(ctx, r.opts.Caller, r.opts.Now) })
 	r.keepOSDs(f, asked)
 }
 
